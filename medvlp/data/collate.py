@@ -1,0 +1,145 @@
+"""Rows of the stream to typed batches: decode, tokenize, mask, pad. Every draw is keyed, so anyone may do it anywhere."""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from medvlp.data.batch import PretrainBatch, padded, padded_bool
+from medvlp.data.image import ImageConfig, UndecodableImage, decode_image
+from medvlp.data.masking import IGNORED, MaskedText, MaskingConfig, mask_text
+from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.data.sample import StreamRow
+from medvlp.data.text import EncodedText, TextConfig, encode_texts, padded_width
+
+Negatives = Literal["same_modality", "any"]
+IMAGE_ENTITY_MULTIPLE = 8
+
+
+@dataclass(frozen=True)
+class CommonCollate:
+    """What every task needs of a row: its image, its tokens, its entities."""
+
+    tokenizer: PreTrainedTokenizerBase
+    image: ImageConfig
+    text: TextConfig
+    seed: int
+    augment: bool
+    """Random crops (training) or centre crops (validation)."""
+
+    def common_fields(self, rows: Sequence[StreamRow], texts: list[EncodedText], executor: Executor | None) -> dict[str, Any]:
+        """The fields of ``Batch``."""
+        decoded = list(_map(executor, self._decode, rows))
+        images = np.zeros((len(rows), 3, self.image.size, self.image.size), dtype=np.uint8)
+        for index, image in enumerate(decoded):
+            if isinstance(image, np.ndarray):
+                images[index] = image
+        width = padded_width(max(len(text.token_ids) for text in texts), self.text)
+        ids = padded([text.token_ids for text in texts], width, self.tokenizer.pad_token_id)
+        lengths = torch.tensor([len(text.token_ids) for text in texts])
+        entities = [[entity.entity for entity in text.entities] for text in texts]
+        numbers = {modality: number for number, modality in enumerate(dict.fromkeys(row.modality for row in rows))}
+        return {
+            "images": torch.from_numpy(images),
+            "token_ids": ids,
+            "token_mask": torch.arange(width) < lengths[:, None],
+            "entity_ids": padded(entities, self.text.maximum_entities, 0),
+            "entity_mask": padded_bool([[True] * len(ids) for ids in entities], self.text.maximum_entities),
+            "entity_tokens": self._entity_tokens(texts, width),
+            "weight": torch.tensor([float(isinstance(image, np.ndarray)) for image in decoded]),
+            "modality": torch.tensor([numbers[row.modality] for row in rows]),
+            "keys": tuple(row.key for row in rows),
+            "skipped": tuple((row.shard, image) for row, image in zip(rows, decoded, strict=True) if isinstance(image, str)),
+        }
+
+    def _decode(self, row: StreamRow) -> np.ndarray | str:
+        """The image, or the reason why there is none."""
+        generator = keyed_generator(self.seed, Purpose.AUGMENTATION, row.epoch, row.key) if self.augment else None
+        try:
+            return decode_image(row.image, self.image, generator)
+        except UndecodableImage as error:
+            return error.reason
+
+    def _entity_tokens(self, texts: list[EncodedText], width: int) -> torch.Tensor:
+        covered = np.zeros((len(texts), self.text.maximum_entities, width), dtype=bool)
+        for index, text in enumerate(texts):
+            for slot, entity in enumerate(text.entities[: self.text.maximum_entities]):
+                covered[index, slot, entity.first : entity.stop] = True
+        return torch.from_numpy(covered)
+
+
+@dataclass(frozen=True)
+class PretrainCollate(CommonCollate):
+    """Rows to ``PretrainBatch``. Without ``augment``, masks and partners are the same in every epoch."""
+
+    masking: MaskingConfig
+    negatives: Negatives
+
+    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> PretrainBatch:
+        texts = encode_texts(self.tokenizer, rows, self.text.maximum_tokens)
+        fields = self.common_fields(rows, texts, executor)
+        width = fields["token_ids"].shape[1]
+        slots = self.masking.slots(self.text.maximum_tokens)
+        masked = [self._mask(row, text) for row, text in zip(rows, texts, strict=True)]
+        most = max(len(row.image_entities) for row in rows)
+        generator = keyed_generator(self.seed, Purpose.PARTNERS, rows[0].position)
+        partner, has_partner = choose_partners([row.modality for row in rows], fields["weight"].numpy() > 0, generator, self.negatives)
+        return PretrainBatch(
+            **fields,
+            masked_token_ids=padded([text.token_ids for text in masked], width, self.tokenizer.pad_token_id),
+            masked_positions=padded([text.positions for text in masked], slots, 0),
+            masked_labels=padded([text.labels for text in masked], slots, IGNORED),
+            masked_in_entity=padded_bool([text.in_entity for text in masked], slots),
+            entity_kept=padded_bool([text.entity_kept for text in masked], self.text.maximum_entities),
+            image_entities=padded([row.image_entities for row in rows], -(-most // IMAGE_ENTITY_MULTIPLE) * IMAGE_ENTITY_MULTIPLE, -1),
+            partner=torch.from_numpy(partner),
+            has_partner=torch.from_numpy(has_partner),
+            matched=torch.from_numpy(generator.permutation(len(rows)) < len(rows) // 2),
+        )
+
+    def _mask(self, row: StreamRow, text: EncodedText) -> MaskedText:
+        epoch = row.epoch if self.augment else 0
+        return mask_text(
+            text,
+            self.masking,
+            maximum_tokens=self.text.maximum_tokens,
+            mask_id=self.tokenizer.mask_token_id,
+            vocabulary=len(self.tokenizer),
+            generator=keyed_generator(self.seed, Purpose.MASKING, epoch, row.key),
+        )
+
+
+def choose_partners(
+    modalities: Sequence[str], usable: np.ndarray, generator: np.random.Generator, negatives: Negatives
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each row another row, and whether it is of the same modality.
+
+    Rows are paired in random cycles within each group, so nobody is its own partner and no image is preferred.
+    A row that is alone in its group takes a row of the whole batch, itself only if it is the only one.
+    """
+    everyone = np.arange(len(modalities))
+    names = np.array(modalities)
+    partner = _cycle(np.flatnonzero(usable), generator, everyone)
+    if negatives == "same_modality":
+        for modality in dict.fromkeys(modalities):
+            members = np.flatnonzero((names == modality) & usable)
+            if len(members) > 1:
+                partner = _cycle(members, generator, partner)
+    has_partner = usable & usable[partner] & (names[partner] == names) & (partner != everyone)
+    return partner, has_partner
+
+
+def _cycle(members: np.ndarray, generator: np.random.Generator, partner: np.ndarray) -> np.ndarray:
+    """``partner`` with ``members`` joined to one random cycle."""
+    order = generator.permutation(members)
+    joined = partner.copy()
+    joined[order] = np.roll(order, -1)
+    return joined
+
+
+def _map(executor: Executor | None, function: Callable, items: Sequence) -> Iterable:
+    return map(function, items) if executor is None else executor.map(function, items)

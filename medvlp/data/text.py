@@ -1,0 +1,72 @@
+"""Texts to tokens, with the tokens that each entity covers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from medvlp.data.sample import StreamRow
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """Limits of a text."""
+
+    maximum_tokens: int = 64
+    """Longer texts are truncated (ARL: 64)."""
+    maximum_entities: int = 24
+    """Entities of a text that the knowledge stream reads, in text order (ARL: 24)."""
+    width_multiple: int = 16
+    """Texts are padded to a multiple of this, so that few different widths occur; at most ``maximum_tokens``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntitySpan:
+    """Tokens ``[first, stop)`` name the entity ``entity``."""
+
+    first: int
+    stop: int
+    entity: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedText:
+    """One text as token ids, with its special tokens, not padded."""
+
+    token_ids: list[int]
+    word_ids: list[int | None]
+    """Word of each token, None for special tokens."""
+    entities: list[EntitySpan]
+    """In text order, all that survived truncation."""
+
+
+def encode_texts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[StreamRow], maximum_tokens: int) -> list[EncodedText]:
+    """Tokenize the texts of ``rows`` and find the tokens of their entities.
+
+    An entity survives truncation if both its first and its last character do (ARL ``record_ent_ref``).
+    """
+    encoding = tokenizer([row.text for row in rows], truncation=True, max_length=maximum_tokens, padding=False)
+    encoded = []
+    for index, row in enumerate(rows):
+        entities = []
+        for start, end, entity in row.spans:
+            first, last = encoding.char_to_token(index, start), encoding.char_to_token(index, end - 1)
+            if first is not None and last is not None:
+                entities.append(EntitySpan(first, last + 1, entity))
+        encoded.append(EncodedText(encoding["input_ids"][index], encoding.word_ids(index), _without_overlap(entities)))
+    return encoded
+
+
+def _without_overlap(entities: list[EntitySpan]) -> list[EntitySpan]:
+    """Spans that share no character can still share a token; the earlier one keeps it."""
+    kept: list[EntitySpan] = []
+    for span in entities:
+        if not kept or span.first >= kept[-1].stop:
+            kept.append(span)
+    return kept
+
+
+def padded_width(longest: int, config: TextConfig) -> int:
+    """The width that texts of at most ``longest`` tokens are padded to."""
+    rounded = -(-longest // config.width_multiple) * config.width_multiple
+    return min(rounded, config.maximum_tokens)
