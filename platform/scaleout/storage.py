@@ -32,13 +32,13 @@ def absolute(uri: str | Path) -> str:
         return text.rstrip("/")
     if "://" in text and not text.startswith("file://"):
         raise ConfigurationError(f"{text}: only local paths and s3:// are supported")
-    return os.path.abspath(os.path.expanduser(text.removeprefix("file://")))
+    return str(Path(text.removeprefix("file://")).expanduser().absolute())
 
 
 def join(uri: str | Path, *parts: str) -> str:
     """A place below ``uri``."""
     text = str(uri)
-    return "/".join([text.rstrip("/") or "/", *parts]) if is_remote(text) else os.path.join(text, *parts)
+    return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
 
 
 def base_name(uri: str | Path) -> str:
@@ -197,7 +197,7 @@ def check_writable(uri: str | Path) -> None:
         write_bytes(probe, b"")
         delete(probe)
     except DataError as error:
-        remedy = "check AWS_ENDPOINT_URL, the keys and the bucket's policy" if is_remote(uri) else "choose another folder or change its permissions"
+        remedy = "check AWS_ENDPOINT_URL, keys and the bucket's policy" if is_remote(uri) else "choose another folder or its permissions"
         raise ConfigurationError(f"cannot write below {uri} ({_reason(error.__cause__)}); {remedy}") from error
 
 

@@ -1,0 +1,67 @@
+"""Tokenizers: any Hugging Face one, or a byte-level BPE trained on the corpus itself."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
+
+from medvlp.errors import ConfigurationError
+
+_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+MINIMUM_VOCABULARY = len(_SPECIAL_TOKENS) + 256
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE with RoBERTa's conventions; the same texts give the same tokenizer.
+
+    A text is read as if a space stood before it, so that its first word gets the tokens it gets anywhere else.
+
+    Args:
+        texts: Training texts; read once, never kept.
+        vocabulary_size: Tokens at most, the 5 special ones and the 256 bytes included.
+
+    Raises:
+        ConfigurationError: the vocabulary has no room for the bytes.
+    """
+    if vocabulary_size < MINIMUM_VOCABULARY:
+        raise ConfigurationError(f"a vocabulary of {vocabulary_size} tokens is too small; ask for at least {MINIMUM_VOCABULARY}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary_size,
+        min_frequency=2,
+        special_tokens=list(_SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
+    tokenizer.post_processor = processors.RobertaProcessing(*ends, trim_offsets=True, add_prefix_space=True)
+    names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", **names)
+
+
+def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
+    """A fast tokenizer, with offsets, from a Hugging Face folder or name.
+
+    A folder with nothing but a vocabulary (``vocab.json`` and ``merges.txt``, or ``vocab.txt``) is read as RoBERTa's or BERT's.
+
+    Raises:
+        ConfigurationError: there is none, it has no mask or padding token, or it gives no offsets.
+    """
+    folder = Path(folder_or_name)
+    try:
+        if (folder / "tokenizer_config.json").exists() or (folder / "tokenizer.json").exists() or not folder.is_dir():
+            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name))
+        elif (folder / "merges.txt").exists():
+            tokenizer = RobertaTokenizer.from_pretrained(folder, add_prefix_space=True)
+        else:
+            tokenizer = BertTokenizer.from_pretrained(folder)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; name a Hugging Face folder or model") from error
+    if not tokenizer.is_fast or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
+        raise ConfigurationError(f"the tokenizer of {folder_or_name} cannot be used: it needs offsets, a mask token and a padding token")
+    return tokenizer

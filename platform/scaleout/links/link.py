@@ -1,0 +1,110 @@
+"""Every text of every shard goes through a linker: one task and one Parquet file per shard, the manifest last."""
+
+import io
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from medvlp.knowledge.linker import Linker
+from medvlp.knowledge.ontology import Ontology
+from scaleout import resumable, storage
+from scaleout.links.manifest import FORMAT_VERSION, LinksManifest, LinksRecord
+from scaleout.links.reader import LINKS_SCHEMA
+from scaleout.resumable import RunTasks, ray_tasks
+from scaleout.shards.manifest import MANIFEST_FILE, ShardManifest, ShardRecord
+from scaleout.shards.reader import read_shard_checked
+
+
+def link_shards(
+    shards: str,
+    ontology: Ontology,
+    linker: Linker,
+    output: str,
+    *,
+    overwrite: bool = False,
+    run: RunTasks = ray_tasks,
+) -> LinksManifest:
+    """Link the texts of all ``shards`` and write the results to ``output``.
+
+    Run again after a kill, it makes only what is missing; run again after success, it does nothing.
+
+    Args:
+        shards: URI of the shards; only read.
+        ontology: What ``linker`` was built from.
+        linker: What finds concepts.
+        output: URI of the links.
+        overwrite: Whether links of other shards, or by another ontology or linker, may be replaced.
+        run: How to run the tasks.
+    """
+    shard_manifest = ShardManifest.load(shards)
+    identity = {
+        "ontology": ontology.name,
+        "ontology_fingerprint": ontology.fingerprint,
+        "linker": linker.name,
+        "linker_version": linker.version,
+        "shards_fingerprint": shard_manifest.fingerprint,
+    }
+    resumable.begin(output, {"version": FORMAT_VERSION, **identity}, overwrite=overwrite)
+    if storage.exists(storage.join(output, MANIFEST_FILE)):
+        return LinksManifest.load(output)
+    by_name = {links_name(shard.name): shard for shard in shard_manifest.shards}
+    records = resumable.make_files(output, list(by_name), _LinkShard(shards, by_name, linker), run)
+    counts: Counter[str] = Counter()
+    for record in records:
+        mentions = record.pop("mentions")
+        if record["split"] == "train":
+            counts.update(mentions)
+    manifest = LinksManifest(**identity, counts=dict(sorted(counts.items())), files=tuple(LinksRecord(**record) for record in records))
+    manifest.save(output)
+    resumable.finish(output)
+    return manifest
+
+
+def links_name(shard: str) -> str:
+    """The name of the file with the links of a shard."""
+    return f"{shard.removesuffix('.tar')}.parquet"
+
+
+def link_texts(samples: pa.Table, linker: Linker) -> pa.Table:
+    """The links of the samples of a shard: one row per sample and text, with the columns of ``LINKS_SCHEMA``."""
+    rows = []
+    for key, texts in zip(samples.column("key").to_pylist(), samples.column("texts").to_pylist(), strict=True):
+        for index, text in enumerate(texts):
+            spans = linker.link(text)
+            rows.append(
+                {
+                    "key": key,
+                    "text": index,
+                    "start": [span.start for span in spans],
+                    "end": [span.end for span in spans],
+                    "concept": [span.concept for span in spans],
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=LINKS_SCHEMA)
+
+
+class _LinkShard:
+    """Makes the links of a shard by the name of their file; what travels to the workers."""
+
+    def __init__(self, shards: str, by_name: dict[str, ShardRecord], linker: Linker) -> None:
+        self.shards = shards
+        self.by_name = by_name
+        self.linker = linker
+
+    def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
+        shard = self.by_name[name]
+        table = link_texts(read_shard_checked(self.shards, shard), self.linker)
+        concepts = table.column("concept").to_pylist()
+        mentions = Counter(concept for row in concepts for concept in row)
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(table, buffer, compression="zstd")
+        return buffer.getvalue(), {
+            "shard": shard.name,
+            "split": shard.split,
+            "texts": table.num_rows,
+            "linked_texts": sum(1 for row in concepts if row),
+            "spans": mentions.total(),
+            "mentions": dict(sorted(mentions.items())),
+        }

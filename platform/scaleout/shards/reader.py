@@ -1,0 +1,94 @@
+"""Shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from webdataset.tariterators import group_by_keys, tar_file_iterator
+
+from medvlp.data.sample import SAMPLE_SCHEMA
+from medvlp.errors import DataError
+from scaleout import storage
+from scaleout.shards.manifest import ShardManifest, ShardRecord
+
+_IMAGE_MEMBERS = ("jpg", "png")
+_REMEDY = "copy it again, or make the shards again with jobs/prepare.py"
+
+
+def read_shard(uri: str) -> pa.Table:
+    """All samples of a shard, with the columns of ``SAMPLE_SCHEMA``.
+
+    Raises:
+        DataError: the shard is missing, damaged, or not what the writer writes.
+    """
+    return _parse_shard(storage.read_bytes(uri), uri)
+
+
+def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = False) -> pa.Table:
+    """Read a shard of ``folder`` and compare it with its record in the manifest.
+
+    Args:
+        folder: Where the shards lie.
+        record: What the manifest says of this one.
+        verify_hash: Whether to compute the sha256 too, which finds any altered byte.
+
+    Raises:
+        DataError: the shard is missing, truncated or altered; the message names it.
+    """
+    uri = storage.join(folder, record.name)
+    content = storage.read_bytes(uri)
+    if len(content) != record.bytes:
+        what = "is truncated" if len(content) < record.bytes else "was altered"
+        raise DataError(f"shard {uri} {what}: {len(content)} bytes, its manifest says {record.bytes}; {_REMEDY}")
+    if verify_hash and hashlib.sha256(content).hexdigest() != record.sha256:
+        raise DataError(f"shard {uri} was altered: its sha256 is not the manifest's; {_REMEDY}")
+    table = _parse_shard(content, uri)
+    if table.num_rows != record.rows:
+        raise DataError(f"shard {uri} was altered: {table.num_rows} samples, its manifest says {record.rows}; {_REMEDY}")
+    return table
+
+
+def read_texts(folder: str, manifest: ShardManifest, split: str) -> Iterator[str]:
+    """Every text of a split, one shard in memory at a time."""
+    for record in manifest.shards_of(split):
+        for texts in read_shard_checked(folder, record).column("texts"):
+            yield from texts.as_py()
+
+
+def _parse_shard(content: bytes, uri: str) -> pa.Table:
+    rows = []
+    previous = ""
+    try:
+        for members in group_by_keys(_files(content, uri)):
+            row = _row(members)
+            if row["key"] <= previous:
+                raise ValueError(f"key {row['key']} comes after {previous}")
+            previous = row["key"]
+            rows.append(row)
+        return pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA)
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise DataError(f"shard {uri} is damaged: {_reason(error)}; {_REMEDY}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong, without the address of a buffer that webdataset appends."""
+    return str(error.args[0] if error.args else error).split(" @ ")[0]
+
+
+def _files(content: bytes, uri: str) -> Iterator[dict[str, Any]]:
+    for file in tar_file_iterator(io.BytesIO(content)):
+        yield {**file, "__url__": uri}
+
+
+def _row(members: dict[str, Any]) -> dict[str, Any]:
+    key = members["__key__"]
+    image = next((members[name] for name in _IMAGE_MEMBERS if name in members), None)
+    if image is None or "json" not in members:
+        raise ValueError(f"sample {key} lacks its {'image' if image is None else 'json member'}")
+    metadata = json.loads(members["json"])
+    columns = {name: metadata[name] for name in ("texts", "modality", "answer", "answer_type")}
+    return {"key": key, "image": image, **columns}
