@@ -8,9 +8,11 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from medvlp.errors import KnowledgeError
@@ -55,10 +57,15 @@ class KnowledgeBundle:
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        if self.vectors.shape[0] != len(self.entities) or self.triples.ndim != 2 or self.triples.shape[1] != 3:
+        triples, vectors = self.triples, self.vectors
+        fits = triples.ndim == vectors.ndim == 2 and triples.shape[1] == 3 and len(vectors) == len(self.entities)
+        if fits:
+            limits = torch.tensor([len(self.entities), len(self.relations), len(self.entities)])
+            fits = bool(((triples >= 0) & (triples < limits)).all())
+        if not fits:
             raise KnowledgeError(
-                f"knowledge bundle contradicts itself: {len(self.entities)} entities, vectors {tuple(self.vectors.shape)}, "
-                f"triples {tuple(self.triples.shape)}; build it again with jobs/knowledge.py"
+                f"knowledge bundle contradicts itself: {len(self.entities)} entities, {len(self.relations)} relations, vectors "
+                f"{tuple(vectors.shape)}, triples {tuple(triples.shape)}, or a triple with an id beyond these; build it again"
             )
 
     @property
@@ -89,41 +96,60 @@ class KnowledgeBundle:
         return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
     def save(self, folder: Path) -> None:
-        """Write the two files of the bundle into ``folder``."""
+        """Write the two files of the bundle into ``folder``, which is made if need be."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {"triples": self.triples.contiguous(), "vectors": self.vectors.contiguous()}
         save_file(tensors, folder / TENSORS_FILE, metadata={"fingerprint": self.fingerprint})
-        (folder / METADATA_FILE).write_text(self._metadata())
+        (folder / METADATA_FILE).write_text(self._metadata(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "KnowledgeBundle":
         """Read a bundle that ``save`` wrote.
 
         Raises:
-            KnowledgeError: a file is missing, of another version, or the content does not match its fingerprint.
+            KnowledgeError: a file is missing, damaged or of another version, or the content does not match its fingerprint.
         """
+        record = _read_record(folder)
+        tensors, written = _read_tensors(folder)
         try:
-            record = json.loads((folder / METADATA_FILE).read_text())
-            tensors = load_file(folder / TENSORS_FILE)
-        except (OSError, ValueError) as error:
-            raise KnowledgeError(f"no readable knowledge bundle in {folder}: {error}; make one with jobs/knowledge.py") from error
-        if record.get("version") != FORMAT_VERSION:
-            raise KnowledgeError(f"{folder} is a bundle of version {record.get('version')}, this code reads {FORMAT_VERSION}; build it again")
-        bundle = cls(
-            entities=tuple(Entity(**entity) for entity in record["entities"]),
-            relations=tuple(record["relations"]),
-            triples=tensors["triples"].to(torch.int64),
-            vectors=tensors["vectors"].to(torch.float32),
-            provenance=Provenance(**record["provenance"]),
-        )
-        _check_fingerprint(bundle, folder)
+            bundle = cls(
+                entities=tuple(Entity(**entity) for entity in record["entities"]),
+                relations=tuple(record["relations"]),
+                triples=tensors["triples"],
+                vectors=tensors["vectors"],
+                provenance=Provenance(**record["provenance"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise KnowledgeError(f"the knowledge bundle in {folder} is damaged: {error}; build it again with jobs/knowledge.py") from error
+        if written != bundle.fingerprint:
+            raise KnowledgeError(
+                f"the files of the knowledge bundle in {folder} were altered or do not belong together (fingerprint {bundle.fingerprint}, "
+                f"written {written}); build it again with jobs/knowledge.py"
+            )
         return bundle
 
 
-def _check_fingerprint(bundle: KnowledgeBundle, folder: Path) -> None:
-    from safetensors import safe_open
+def _read_record(folder: Path) -> dict[str, Any]:
+    path = folder / METADATA_FILE
+    try:
+        record: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if not isinstance(record, dict) or record.get("version") != FORMAT_VERSION:
+        version = record.get("version") if isinstance(record, dict) else None
+        raise KnowledgeError(f"{path} is a knowledge bundle of version {version}, this code reads {FORMAT_VERSION}; build it again")
+    return record
 
-    with safe_open(folder / TENSORS_FILE, framework="pt") as file:
-        written = (file.metadata() or {}).get("fingerprint")
-    if written != bundle.fingerprint:
-        raise KnowledgeError(f"the files of {folder} do not belong together (fingerprint {bundle.fingerprint}, written {written}); build it again")
+
+def _read_tensors(folder: Path) -> tuple[dict[str, Tensor], str | None]:
+    """The tensors, and the fingerprint that was written with them."""
+    path = folder / TENSORS_FILE
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("fingerprint")  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> KnowledgeError:
+    return KnowledgeError(f"no readable knowledge bundle in {path.parent}: {path.name}: {error}; make one with jobs/knowledge.py")

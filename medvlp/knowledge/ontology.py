@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +18,21 @@ class Concept:
     synonyms: tuple[str, ...] = ()
     semantic_type: str = ""
     """OBO namespace, or the identifier's prefix: "finding", "DOID", "UBERON" …"""
+
+    @classmethod
+    def cleaned(cls, id: str, name: str, synonyms: Iterable[str], semantic_type: str) -> "Concept":
+        """A concept with white space collapsed in its names, and synonyms neither empty, repeated nor equal to the name.
+
+        Without any name the identifier stands in.
+        """
+        preferred = " ".join(name.split()) or id
+        names = dict.fromkeys(" ".join(synonym.split()) for synonym in synonyms)
+        return cls(id, preferred, tuple(synonym for synonym in names if synonym and synonym != preferred), semantic_type)
+
+    def joined(self, other: "Concept") -> "Concept":
+        """This concept with the names of ``other`` as further synonyms; ``other`` is the same concept from another place."""
+        synonyms = (*self.synonyms, other.name, *other.synonyms)
+        return Concept.cleaned(self.id, self.name, synonyms, self.semantic_type or other.semantic_type)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,31 +58,32 @@ class Ontology:
     def build(cls, name: str, concepts: Iterable[Concept], triples: Iterable[Triple]) -> "Ontology":
         """Sort, deduplicate, and leave out triples with an end that is no concept.
 
+        Where an identifier occurs twice, the first one's name wins and the other's names become synonyms.
+
         Raises:
             KnowledgeError: there is no concept at all.
         """
-        by_id = {concept.id: concept for concept in concepts}
+        by_id: dict[str, Concept] = {}
+        for concept in concepts:
+            known = by_id.get(concept.id)
+            by_id[concept.id] = concept if known is None else known.joined(concept)
         if not by_id:
             raise KnowledgeError(f"ontology {name!r} holds no concept: is it the right file?")
         kept = {triple for triple in triples if triple.head in by_id and triple.tail in by_id}
         return cls(name, tuple(by_id[key] for key in sorted(by_id)), tuple(sorted(kept)))
 
     @classmethod
-    def merge(cls, ontologies: "list[Ontology]") -> "Ontology":
-        """One ontology of several; where an identifier occurs twice the first one's name wins and synonyms add up."""
+    def merge(cls, ontologies: "Sequence[Ontology]") -> "Ontology":
+        """One ontology of several, joined by identifier as in ``build``; earlier ontologies come first.
+
+        Raises:
+            KnowledgeError: there is none to merge.
+        """
         if len(ontologies) == 1:
             return ontologies[0]
-        merged: dict[str, Concept] = {}
-        for concept in (concept for ontology in ontologies for concept in ontology.concepts):
-            known = merged.get(concept.id)
-            if known is None:
-                merged[concept.id] = concept
-                continue
-            names = dict.fromkeys([*known.synonyms, concept.name, *concept.synonyms])
-            synonyms = tuple(name for name in names if name != known.name)
-            merged[concept.id] = Concept(known.id, known.name, synonyms, known.semantic_type or concept.semantic_type)
+        concepts = (concept for ontology in ontologies for concept in ontology.concepts)
         triples = (triple for ontology in ontologies for triple in ontology.triples)
-        return cls.build("+".join(ontology.name for ontology in ontologies), merged.values(), triples)
+        return cls.build("+".join(ontology.name for ontology in ontologies), concepts, triples)
 
     @cached_property
     def fingerprint(self) -> str:

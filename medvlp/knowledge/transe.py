@@ -1,0 +1,85 @@
+"""TransE vectors of a graph (Bordes et al. 2013), with torch_geometric.
+
+Shapes: N entities, M triples, K width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.nn.kge import TransE
+
+from medvlp.errors import KnowledgeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransEConfig:
+    """How the vectors are trained."""
+
+    width: int = 256
+    """K, numbers per entity; ARL's graph attention expects 256."""
+    epochs: int = 200
+    """Passes over the triples."""
+    batch_size: int = 2048
+    """Triples per step, each with its corrupted copies."""
+    negatives: int = 4
+    """Corrupted copies per triple; half replace the head, half the tail."""
+    margin: float = 1.0
+    """How much better a triple should score than its corrupted copies."""
+    learning_rate: float = 0.01
+    """Of Adam."""
+    seed: int = 0
+    """Of initial vectors, order and corruption."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "epochs", "batch_size", "negatives", "margin", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise KnowledgeError(f"transe.{name} is {getattr(self, name)}; it must be above zero")
+
+
+def train_transe(triples: Tensor, entities: int, relations: int, config: TransEConfig) -> Tensor:
+    """Train one vector per entity so that head + relation lies near tail; on the CPU.
+
+    The same arguments give the same vectors, and the caller's random state is left as it was. Distance is the 1-norm, as in ARL.
+
+    Args:
+        triples: int64 [M, 3]: head, relation, tail.
+        entities: N.
+        relations: how many relations there are.
+
+    Returns:
+        float32 [N, K].
+
+    Raises:
+        KnowledgeError: there are no entities or triples, or a triple names one beyond them.
+    """
+    _check(triples, entities, relations)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(config.seed)  # torch.manual_seed would reach the accelerators' generators too
+        model = TransE(entities, relations, config.width, margin=config.margin, p_norm=1.0)
+        _fit(model, triples, config)
+    vectors: Tensor = model.node_emb.weight
+    return vectors.detach()
+
+
+def _fit(model: TransE, triples: Tensor, config: TransEConfig) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+    for _ in range(config.epochs):
+        shuffled = triples[torch.randperm(len(triples))]
+        for start in range(0, len(triples), config.batch_size):
+            batch = shuffled[start : start + config.batch_size]
+            heads, relations, tails = batch.repeat(config.negatives, 1).unbind(1)
+            optimizer.zero_grad()
+            model.loss(heads, relations, tails).backward()
+            optimizer.step()
+
+
+def _check(triples: Tensor, entities: int, relations: int) -> None:
+    if triples.ndim != 2 or triples.shape[1] != 3 or triples.dtype != torch.int64:
+        raise KnowledgeError(f"triples must be int64 [M, 3], not {triples.dtype} {tuple(triples.shape)}")
+    if not entities or not len(triples):
+        counts = f"{entities} entities, {len(triples)} triples"
+        raise KnowledgeError(f"TransE has nothing to learn from: {counts}; lower the minimum count of mentions")
+    limits = torch.tensor([entities, relations, entities])
+    if bool((triples < 0).any()) or bool((triples >= limits).any()):
+        raise KnowledgeError(f"a triple lies outside {entities} entities and {relations} relations: largest ids {triples.amax(0).tolist()}")

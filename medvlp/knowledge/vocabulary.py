@@ -1,0 +1,128 @@
+"""Which concepts become entities: from an ontology and counted mentions to a ``KnowledgeBundle`` (ARL's create_entity_vocab)."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medvlp.errors import KnowledgeError
+from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.ontology import Ontology, Triple
+from medvlp.knowledge.transe import TransEConfig, train_transe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How much of what the texts mention made it into the vocabulary."""
+
+    concepts_mentioned: int
+    """Concepts with at least one mention."""
+    concepts_unknown: int
+    """Mentioned, but not in the ontology: the links were made with another one."""
+    concepts_frequent: int
+    """In the ontology and mentioned at least ``minimum_count`` times."""
+    concepts_kept: int
+    """Frequent and in a triple with another frequent concept: the entities."""
+    triples: int
+    """Triples between entities."""
+    mentions: int
+    """Mentions of any concept."""
+    mentions_kept: int
+    """Mentions of an entity."""
+
+    @property
+    def mentions_fraction(self) -> float:
+        """Share of the mentions that the vocabulary covers, 0 to 1."""
+        return self.mentions_kept / self.mentions if self.mentions else 0.0
+
+    def __str__(self) -> str:
+        unknown = f" ({self.concepts_unknown} of them not in the ontology)" if self.concepts_unknown else ""
+        return (
+            f"{self.concepts_mentioned} concepts mentioned{unknown}, {self.concepts_frequent} often enough, {self.concepts_kept} of these "
+            f"in {self.triples} triples; {self.mentions_kept} of {self.mentions} mentions covered ({self.mentions_fraction:.1%})"
+        )
+
+
+def build_bundle(
+    ontology: Ontology,
+    mention_counts: Mapping[str, int],
+    *,
+    minimum_count: int,
+    links_fingerprint: str,
+    linker: str,
+    transe: TransEConfig,
+) -> tuple[KnowledgeBundle, Coverage]:
+    """Choose entities and triples as ARL does, and train their vectors.
+
+    Concepts with enough mentions are kept, then the triples between them, then only the concepts that have such a triple. Entity ids
+    go by descending number of triple ends, relation ids by descending number of triples; ties by ascending identifier. Parallel
+    edges (other relations between the same two) are kept.
+
+    Args:
+        ontology: concepts and triples to choose from.
+        mention_counts: mentions per concept identifier, of the training split.
+        minimum_count: fewest mentions of an entity; the paper's "more than 20" is 21.
+        links_fingerprint: of the links that were counted.
+        linker: ``version`` of the linker that made them.
+        transe: how vectors are trained.
+
+    Raises:
+        KnowledgeError: no triple is left.
+    """
+    frequent = {concept.id for concept in ontology.concepts if mention_counts.get(concept.id, 0) >= minimum_count}
+    kept = [triple for triple in ontology.triples if triple.head in frequent and triple.tail in frequent]
+    identifiers = _by_frequency(end for triple in kept for end in (triple.head, triple.tail))
+    relations = _by_frequency(triple.relation for triple in kept)
+    coverage = _coverage(ontology, mention_counts, len(frequent), identifiers, len(kept))
+    if not kept:
+        raise KnowledgeError(_nothing_left(ontology, coverage, minimum_count))
+    by_id = {concept.id: concept for concept in ontology.concepts}
+    chosen = [by_id[identifier] for identifier in identifiers]
+    triples = _triple_ids(kept, identifiers, relations)
+    bundle = KnowledgeBundle(
+        entities=tuple(Entity(concept.id, concept.name, concept.semantic_type, mention_counts[concept.id]) for concept in chosen),
+        relations=relations,
+        triples=triples,
+        vectors=train_transe(triples, len(identifiers), len(relations), transe),
+        provenance=Provenance(ontology.name, ontology.fingerprint, links_fingerprint, linker, minimum_count),
+    )
+    return bundle, coverage
+
+
+def _by_frequency(values: Iterable[str]) -> tuple[str, ...]:
+    counts = Counter(values)
+    return tuple(sorted(counts, key=lambda value: (-counts[value], value)))
+
+
+def _triple_ids(triples: Sequence[Triple], identifiers: Sequence[str], relations: Sequence[str]) -> Tensor:
+    entity_ids = {identifier: index for index, identifier in enumerate(identifiers)}
+    relation_ids = {relation: index for index, relation in enumerate(relations)}
+    return torch.tensor([(entity_ids[triple.head], relation_ids[triple.relation], entity_ids[triple.tail]) for triple in triples])
+
+
+def _coverage(ontology: Ontology, counts: Mapping[str, int], frequent: int, entities: Iterable[str], triples: int) -> Coverage:
+    known = {concept.id for concept in ontology.concepts}
+    mentioned = [concept for concept, count in counts.items() if count > 0]
+    kept = [counts[entity] for entity in entities]
+    return Coverage(
+        concepts_mentioned=len(mentioned),
+        concepts_unknown=sum(concept not in known for concept in mentioned),
+        concepts_frequent=frequent,
+        concepts_kept=len(kept),
+        triples=triples,
+        mentions=sum(counts[concept] for concept in mentioned),
+        mentions_kept=sum(kept),
+    )
+
+
+def _nothing_left(ontology: Ontology, coverage: Coverage, minimum_count: int) -> str:
+    advice = "lower the minimum count, link more texts, or take an ontology with more triples"
+    if coverage.concepts_unknown == coverage.concepts_mentioned:
+        advice = "the links do not belong to this ontology: link again with it"
+    size = f"{len(ontology.concepts)} concepts, {len(ontology.triples)} triples"
+    return (
+        f"no triple of ontology {ontology.name!r} ({size}) joins two concepts that are mentioned at least {minimum_count} times: "
+        f"{coverage}; {advice}"
+    )
