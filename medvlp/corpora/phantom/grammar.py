@@ -1,0 +1,110 @@
+"""A small grammar of reports: every text names everything that its image shows, and nothing that it does not."""
+
+from collections.abc import Callable
+
+from numpy.random import Generator
+
+from medvlp.corpora.phantom.lexicon import Lexicon, lexicon
+from medvlp.corpora.phantom.truth import PlacedFinding, Truth
+from medvlp.corpora.phantom.view import View
+
+MINIMUM_WORDS = 8
+
+
+class Reporter:
+    """Writes texts about one image; its words are drawn from one stream of random numbers."""
+
+    def __init__(self, view: View, truth: Truth, rng: Generator) -> None:
+        self._view = view
+        self._truth = truth
+        self._rng = rng
+        self._lexicon: Lexicon = lexicon()
+
+    def texts(self) -> tuple[str, ...]:
+        """Two or three texts of different construction."""
+        forms = _ABNORMAL_FORMS if self._truth.findings else _NORMAL_FORMS
+        chosen = self._rng.permutation(len(forms))[: self._rng.integers(2, 4)]
+        return tuple(self._write(forms[form]) for form in chosen)
+
+    def say(self, name: str) -> str:
+        """A concept by its name or by a synonym."""
+        return self._lexicon.say(name, self._rng)
+
+    def pick(self, *words: str) -> str:
+        """One of several ways to put it."""
+        return words[self._rng.integers(len(words))]
+
+    @property
+    def region(self) -> str:
+        """The region of the body, with its article."""
+        return f"the {self.say(self._view.region)}"
+
+    @property
+    def header(self) -> str:
+        """What was done: "chest radiograph", or "radiograph of the thorax"."""
+        if self._rng.random() < 0.3:
+            return f"{self.say(self._view.technique)} of {self.region}"
+        return self.say(self._view.modality)
+
+    @property
+    def findings(self) -> str:
+        """All findings, in any order; the fewer, the more exactly."""
+        findings = self._truth.findings
+        phrases = [self._phrase(findings[index], brief=len(findings) > 2) for index in self._rng.permutation(len(findings))]
+        if len(phrases) == 1:
+            return phrases[0]
+        return f"{', '.join(phrases[:-1])} {self.pick('and', 'with', 'as well as')} {phrases[-1]}"
+
+    def _phrase(self, finding: PlacedFinding, *, brief: bool) -> str:
+        name, organ = self.say(finding.name), self._view.kind(finding.name).organ
+        size = self.say(finding.size) if finding.size else ""
+        side = self.say(finding.side) if finding.side else ""
+        if brief or self._rng.random() < 0.3:
+            return _join(size, side, name)
+        if self._rng.random() < 0.55:
+            return _join(size, name, self.pick("in the", "of the"), self.say(finding.site))
+        if finding.side and self._rng.random() < 0.4:
+            return _join(size, name, "on the", finding.side)
+        return _join(size, side, name, self.pick("involving the", "in the"), self.say(organ))
+
+    def _write(self, form: Callable[["Reporter"], str]) -> str:
+        text = form(self)
+        if self._truth.findings and len(text.split()) < MINIMUM_WORDS:
+            text = f"{text.rstrip('.')} {self.pick('seen within', 'at the level of')} {self.region}."
+        return text[0].upper() + text[1:]
+
+
+def _join(*words: str) -> str:
+    return " ".join(word for word in words if word)
+
+
+def _shows(reporter: Reporter) -> str:
+    return f"{reporter.header} {reporter.pick('shows', 'demonstrates', 'reveals', 'showing')} {reporter.findings}."
+
+
+def _seen_on(reporter: Reporter) -> str:
+    return f"{reporter.findings} {reporter.pick('on', 'seen on', 'noted on')} {reporter.header}."
+
+
+def _sections(reporter: Reporter) -> str:
+    return f"{reporter.header}: {reporter.pick('findings of', 'there is', 'evidence of')} {reporter.findings}."
+
+
+def _impression(reporter: Reporter) -> str:
+    return f"{reporter.pick('Impression', 'Findings', 'Conclusion')}: {reporter.findings}. {reporter.header}."
+
+
+def _normal_shows(reporter: Reporter) -> str:
+    return f"{reporter.header} {reporter.pick('shows', 'demonstrates')} {reporter.say('normal appearance')} of {reporter.region}."
+
+
+def _normal_seen_on(reporter: Reporter) -> str:
+    return f"{reporter.say('normal appearance')} of {reporter.region} {reporter.pick('on this', 'seen on')} {reporter.header}."
+
+
+def _normal_impression(reporter: Reporter) -> str:
+    return f"{reporter.header} of this patient. {reporter.pick('Impression', 'Conclusion')}: {reporter.say('normal appearance')} of {reporter.region}."
+
+
+_ABNORMAL_FORMS = (_shows, _seen_on, _sections, _impression)
+_NORMAL_FORMS = (_normal_shows, _normal_seen_on, _normal_impression)

@@ -1,0 +1,106 @@
+"""Scenes: which findings are where in which view, and the picture of them."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from medvlp.corpora.phantom.abdomen import ABDOMEN
+from medvlp.corpora.phantom.brain import BRAIN
+from medvlp.corpora.phantom.canvas import Canvas, Mask, Pose
+from medvlp.corpora.phantom.chest import CHEST
+from medvlp.corpora.phantom.lexicon import lexicon
+from medvlp.corpora.phantom.truth import Box, PlacedFinding, Truth
+from medvlp.corpora.phantom.ultrasound import ULTRASOUND
+from medvlp.corpora.phantom.view import FindingKind, Place, View
+
+VIEWS = (CHEST, ABDOMEN, BRAIN, ULTRASOUND)
+COUNT_RATES = (0.2, 0.4, 0.28, 0.12)
+"""How often an image has 0, 1, 2, 3 findings."""
+
+Streams = Callable[[str], Generator]
+"""The random numbers of one image, by what they are for: one part of a scene can change and the others stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One finding to draw."""
+
+    kind: FindingKind
+    place: Place
+    size: str
+    extent: float
+    """Between 0 and 1; its third is what ``size`` says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A view and what is to be drawn into it, in this order."""
+
+    view: View
+    choices: tuple[Choice, ...]
+
+
+def compose(view: View, rng: Generator, *, count: int | None = None, required: str = "", forbidden: str = "") -> Scene:
+    """A random scene of ``view``.
+
+    ``count`` findings (by default as many as ``COUNT_RATES`` says), with the kind named ``required`` among them and the one
+    named ``forbidden`` not. Findings that would hide one another are not drawn together.
+    """
+    wanted = int(rng.choice(len(COUNT_RATES), p=COUNT_RATES)) if count is None else count
+    wanted = max(wanted, 1) if required else wanted
+    order = [kind for kind in _shuffled(view.kinds, rng) if kind.name not in (required, forbidden)]
+    if required:
+        order.insert(0, view.kind(required))
+    choices: list[Choice] = []
+    hidden: set[str] = set()
+    for kind in order:
+        free = [place for place in kind.places if hidden.isdisjoint({place.site, *place.covers})]
+        if len(choices) < wanted and free:
+            place = free[rng.integers(len(free))]
+            hidden.update({place.site, *place.covers})
+            choices.append(_choose(kind, place, rng))
+    # What is listed first in the view is drawn first: fluid lies behind a pacemaker, an enlarged heart behind a nodule.
+    return Scene(view, tuple(sorted(choices, key=lambda choice: view.kinds.index(choice.kind))))
+
+
+def _shuffled(kinds: Collection[FindingKind], rng: Generator) -> list[FindingKind]:
+    """All kinds, those of a larger weight more often in front."""
+    arrivals = [(rng.exponential(1.0 / kind.weight), kind) for kind in kinds]
+    return [kind for _, kind in sorted(arrivals, key=lambda arrival: arrival[0])]
+
+
+def _choose(kind: FindingKind, place: Place, rng: Generator) -> Choice:
+    extent = float(rng.random())
+    size = kind.sizes[int(extent * len(kind.sizes))] if kind.sizes else ""
+    return Choice(kind, place, size, extent)
+
+
+def draw(scene: Scene, size: int, streams: Streams) -> tuple[bytes, Truth]:
+    """The picture of a scene as a JPEG file, and what it shows."""
+    canvas, masks = paint(scene, size, streams)
+    findings = tuple(_placed(choice, mask) for choice, mask in zip(scene.choices, masks, strict=True))
+    return canvas.jpeg(), Truth(scene.view.modality, findings)
+
+
+def paint(scene: Scene, size: int, streams: Streams) -> tuple[Canvas, list[Mask]]:
+    """The canvas of a scene, and the mask of each of its findings."""
+    anatomy = streams("anatomy")
+    canvas = Canvas(size, Pose.draw(anatomy))
+    scene.view.draw_anatomy(canvas, anatomy)
+    masks = [choice.kind.draw(canvas, choice.place, choice.extent, streams(choice.kind.name)) for choice in scene.choices]
+    scene.view.finish(canvas, streams("device"))
+    return canvas, masks
+
+
+def _placed(choice: Choice, mask: Mask) -> PlacedFinding:
+    concept = lexicon().concept(choice.kind.name)
+    return PlacedFinding(choice.kind.name, concept, choice.place.side, choice.place.site, choice.size, _box(mask))
+
+
+def _box(mask: Mask) -> Box:
+    rows, columns = np.flatnonzero(mask.max(axis=1) > 0.5), np.flatnonzero(mask.max(axis=0) > 0.5)
+    left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    side = len(mask)
+    return round(left / side, 4), round(top / side, 4), round(right / side, 4), round(bottom / side, 4)

@@ -1,0 +1,42 @@
+"""What a phantom shows, exactly: kept with each sample so that labels and questions can be derived from it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom, as fractions of the image's side."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedFinding:
+    """One drawn finding."""
+
+    name: str
+    concept: str
+    """Identifier in the phantom ontology."""
+    side: str
+    """Of the patient: "left", "right", or "" where the finding has none."""
+    site: str
+    """Name of the anatomical structure, as exact as it is known."""
+    size: str
+    """"small", "moderate", "large"; or "mild", "moderate", "severe"; "" for what has no size."""
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """Modality and findings of one phantom image."""
+
+    modality: str
+    findings: tuple[PlacedFinding, ...]
+
+    def to_attributes(self) -> dict[str, Any]:
+        """JSON values for ``Sample.attributes``."""
+        return {"modality": self.modality, "findings": [{**asdict(finding), "box": list(finding.box)} for finding in self.findings]}
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> "Truth":
+        """What ``to_attributes`` wrote; other attributes are left alone."""
+        findings = (PlacedFinding(**{**finding, "box": tuple(finding["box"])}) for finding in attributes["findings"])
+        return cls(attributes["modality"], tuple(findings))

@@ -1,0 +1,76 @@
+"""A view: one modality looking at one region, with the findings that may occur in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from numpy.random import Generator
+
+from medvlp.corpora.phantom.canvas import Canvas, Mask
+
+SIZES = ("small", "moderate", "large")
+SEVERITIES = ("mild", "moderate", "severe")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a finding may be. ``side`` is the patient's, so "right" is on the left of the image."""
+
+    site: str
+    x: float = 0.5
+    y: float = 0.5
+    side: Literal["left", "right", ""] = ""
+    covers: tuple[str, ...] = ()
+    """Other sites that a finding here would hide."""
+
+    @property
+    def outward(self) -> float:
+        """Direction of x that leads away from the midline."""
+        return -1.0 if self.side == "right" else 1.0
+
+
+DrawFinding = Callable[[Canvas, Place, float, Generator], Mask]
+"""Paints a finding of an extent between 0 and 1 at a place, and returns where it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingKind:
+    """A finding as it looks in one view. All names are names of the phantom ontology."""
+
+    name: str
+    organ: str
+    """The structure that the ontology gives as its site; every place lies in it."""
+    draw: DrawFinding
+    places: tuple[Place, ...]
+    weight: float = 1.0
+    """How often it occurs, relative to the others of the view."""
+    sizes: tuple[str, ...] = SIZES
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A kind of image."""
+
+    modality: str
+    technique: str
+    """The modality without the region: "radiograph" of the "thorax"."""
+    region: str
+    kinds: tuple[FindingKind, ...]
+    draw_anatomy: Callable[[Canvas, Generator], None]
+    finish: Callable[[Canvas, Generator], None]
+    """What the device does to the picture when everything is drawn: noise, speckle, the shape of the beam."""
+
+    def kind(self, name: str) -> FindingKind:
+        """The finding of this name."""
+        return next(kind for kind in self.kinds if kind.name == name)
+
+
+def grow(extent: float, smallest: float, largest: float) -> float:
+    """A length for an extent between 0 and 1."""
+    return smallest + extent * (largest - smallest)
+
+
+def both_sides(site: str, x: float, y: float, *covers: str) -> tuple[Place, Place]:
+    """The place "right <site>" and its mirror image; ``x`` and ``covers`` are given for the right side."""
+    right = Place(f"right {site}", x, y, "right", tuple(f"right {name}" for name in covers))
+    return right, Place(f"left {site}", 1.0 - x, y, "left", tuple(f"left {name}" for name in covers))
