@@ -1,0 +1,250 @@
+"""One machine as a cluster: ``python -m scaleout.local submit -- python jobs/pretrain.py …``.
+
+Submits a job the way it is submitted to a cluster (``ray job submit`` with a snapshot of the working directory). Where
+``RAY_ADDRESS`` or ``RAY_API_SERVER_ADDRESS`` names a cluster the job goes there; else a Ray head is started on loopback for the
+time of the job, with ports, folder and token of its own, so that it neither joins nor disturbs another Ray on the machine.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from jsonargparse import ArgumentParser
+
+from medvlp.errors import MedvlpError
+
+ADDRESS_VARIABLES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+
+HEAD_LOG = "head.log"
+
+_LOOPBACK = "127.0.0.1"
+_READY_POLL_SECONDS = 0.1
+_STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running Ray head."""
+
+    address: str
+    """Of the cluster, as ``ray.init(address=…)`` takes it."""
+    dashboard: str
+    """URL of the dashboard and the job server."""
+    folder: Path
+    """Sessions and logs."""
+    environment: Mapping[str, str]
+    """What a process needs to reach this head, and to find this Python: addresses, token, PATH."""
+
+    def get(self, path: str) -> Any:
+        """The JSON answer of the dashboard."""
+        headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        request = urllib.request.Request(self.dashboard + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return json.load(response)
+
+
+@contextmanager
+def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]:
+    """Starts a Ray head and stops it at the end; its folder is kept if the block raises.
+
+    Args:
+        cpus: the logical CPUs it offers; those of the machine, but at least 2, where None: training and its data need one each.
+        start_seconds: how long to wait for it.
+    """
+    # A socket's path has at most 107 bytes, which a TMPDIR of a batch system alone can fill.
+    folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
+    started = _configure(folder)
+    log = (folder / HEAD_LOG).open("wb")
+    process = subprocess.Popen(
+        _start_command(started, cpus or max(2, os.cpu_count() or 2)),
+        env=started.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C is for us; the head is stopped when the job is
+    )
+    try:
+        _wait_until_ready(started, process, start_seconds)
+        yield started
+    finally:
+        _stop(process)
+        log.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class JobError(MedvlpError):
+    """A submitted job did not succeed."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+
+
+def submit(
+    command: Sequence[str],
+    name: str | None = None,
+    working_dir: Path = Path(),
+    runtime_env: Path = Path("runtime_env.yaml"),
+    cpus: int | None = None,
+) -> None:
+    """Submits a command as a Ray job and shows its output until it ends.
+
+    The job runs in a snapshot of the working directory: what it shall keep needs an absolute path or an URI.
+
+    Args:
+        command: what to run, found on the cluster's PATH; of a head that is started here, ``python`` is this Python.
+        name: a readable start of the job's id, which is made unique.
+        working_dir: what the snapshot is made of; the root of the repository.
+        runtime_env: what else the job gets, see Ray's documentation of runtime environments.
+        cpus: logical CPUs of a head that is started here; those of the machine, but at least 2, by default.
+
+    Raises:
+        JobError: the job failed or was stopped.
+    """
+    job = f"{name or 'job'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    arguments = [f"--submission-id={job}", f"--working-dir={working_dir}", f"--runtime-env={runtime_env}", "--", *command]
+    if any(os.environ.get(variable) for variable in ADDRESS_VARIABLES):
+        if status := _run_to_its_end(arguments, os.environ):
+            raise JobError(f"job {job} did not succeed; while the cluster lives, see: ray job logs {job}", status)
+        return
+    with head(cpus) as started:
+        if _run_to_its_end(arguments, started.environment):
+            status = started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
+            raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", status)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status of the job."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    settings = _parser().parse_args(list(arguments[:end]))
+    if not (command := arguments[end + 1 :]):
+        _parser().error("the command to submit is missing: … submit -- python jobs/pretrain.py …")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        submit(command, **settings.submit.as_dict())
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _parser() -> ArgumentParser:
+    submit_parser = ArgumentParser(usage="%(prog)s [options] -- COMMAND …")
+    submit_parser.add_function_arguments(submit, skip={"command"})
+    parser = ArgumentParser(prog="python -m scaleout.local", description="One machine as a cluster.")
+    parser.add_subcommands().add_subcommand("submit", submit_parser, help="run a command as a Ray job")
+    return parser
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    """A SIGTERM unwinds like Ctrl-C, so that the head is stopped."""
+    raise KeyboardInterrupt
+
+
+def _run_to_its_end(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Exit status of ``ray job submit``, which follows the job's output."""
+    return subprocess.call(_ray("job", "submit", *arguments), env=dict(environment))
+
+
+def _wait_until_ready(started: Head, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            started.get("/api/version")
+            return
+        except (OSError, ValueError):  # not listening yet, or not answering sense yet
+            time.sleep(_READY_POLL_SECONDS)
+    raise MedvlpError(f"Ray's head did not start; see {started.folder / HEAD_LOG} and the session's logs beside it")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the head and its process group, first politely."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    process.terminate()
+    while time.monotonic() < deadline:
+        process.poll()  # reaps it: a zombie would still count as a member of the group
+        if not _group_lives(process.pid):
+            return
+        time.sleep(_READY_POLL_SECONDS)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _configure(folder: Path) -> Head:
+    gcs, dashboard = _free_ports(2)
+    token = secrets.token_hex(32)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_ADDRESS", "RAY_AUTH", "RAY_JOB"))}
+    environment |= {
+        "RAY_ADDRESS": f"{_LOOPBACK}:{gcs}",
+        "RAY_API_SERVER_ADDRESS": f"http://{_LOOPBACK}:{dashboard}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": token,
+        # Ray replaces 127.0.0.1 by the machine's public address, except where clusters are said to be off.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        # There is no other node to move work to: stop at once.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }
+    return Head(environment["RAY_ADDRESS"], environment["RAY_API_SERVER_ADDRESS"], folder, environment)
+
+
+def _start_command(started: Head, cpus: int) -> list[str]:
+    client, listen, grpc, runtime, metrics = _free_ports(5)
+    return [
+        *_ray("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
+        f"--node-ip-address={_LOOPBACK}",
+        f"--port={started.address.rpartition(':')[2]}",
+        f"--dashboard-host={_LOOPBACK}",
+        f"--dashboard-port={started.dashboard.rpartition(':')[2]}",
+        # The ports that Ray would otherwise take from a fixed place, where a second head finds them taken.
+        f"--ray-client-server-port={client}",
+        f"--dashboard-agent-listen-port={listen}",
+        f"--dashboard-agent-grpc-port={grpc}",
+        f"--runtime-env-agent-port={runtime}",
+        f"--metrics-export-port={metrics}",
+        f"--temp-dir={started.folder}",
+        f"--num-cpus={cpus}",
+    ]
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on; held all at once, so that no two are the same."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((_LOOPBACK, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def _ray(*arguments: str) -> list[str]:
+    """Ray's command line of this Python, whatever is on the PATH."""
+    return [sys.executable, "-m", "ray.scripts.scripts", *arguments]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

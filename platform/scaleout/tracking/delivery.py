@@ -1,0 +1,137 @@
+"""Brings records to one MLflow run, in order and without doubling what is already there."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from scaleout.tracking.records import Record, decode_metrics, unseen
+from scaleout.tracking.runs import open_client
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+# MLflow's limits for one request.
+_METRICS_PER_REQUEST = 1000
+_PARAMS_PER_REQUEST = 100
+_PARAM_LENGTH = 6000
+
+_BAD_REQUEST = 400
+
+
+class Delivery:
+    """Knows what an MLflow run already holds, and adds the rest. Any error of the network or the server is raised."""
+
+    def __init__(self, uri: str, run_id: str) -> None:
+        self._uri = uri
+        self._run_id = run_id
+        self._connected: MlflowClient | None = None
+        self._last_steps: dict[str, int] = {}
+        self._params: dict[str, str] = {}
+
+    def send(self, records: Sequence[Record]) -> int:
+        """Sends some of ``records`` from the front (at least one) and says how many.
+
+        What the server refuses as malformed is dropped with a warning: it would be refused for ever, and hold up all that follows.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = self._client()
+        try:
+            return self._send_front(client, records)
+        except MlflowException as error:
+            if error.get_http_status_code() != _BAD_REQUEST:
+                raise
+            if len(records) > 1:
+                return self.send(records[:1])
+            logger.warning("MLflow refuses a record of kind %r, which is left out: %s", records[0]["kind"], error)
+            return 1
+
+    def _client(self) -> "MlflowClient":
+        """The client, once it has told what the run holds: after a resume the curve must go on where it ends."""
+        if self._connected is None:
+            client = open_client(self._uri)
+            run = client.get_run(self._run_id)
+            # The public accessors of a run give the last values without their steps; its message has both.
+            self._last_steps = {metric.key: metric.step for metric in run.data.to_proto().metrics}
+            self._params = dict(run.data.params)
+            self._connected = client
+        return self._connected
+
+    def _send_front(self, client: "MlflowClient", records: Sequence[Record]) -> int:
+        record = records[0]
+        match record["kind"]:
+            case "metrics":
+                return self._send_metrics(client, list(takewhile(lambda other: other["kind"] == "metrics", records)))
+            case "params":
+                self._send_params(client, record["values"])
+            case "tags":
+                self._send_tags(client, record["values"])
+            case "picture":
+                self._send_picture(client, record)
+            case "artifact":
+                self._send_artifact(client, record)
+            case "status":
+                self._send_status(client, record["status"])
+        return 1
+
+    def _send_metrics(self, client: "MlflowClient", records: Sequence[Record]) -> int:
+        from mlflow.entities import Metric
+
+        last_steps = dict(self._last_steps)
+        batch: list[Metric] = []
+        count = 0
+        for record in records:
+            if count and len(batch) + len(record["metrics"]) > _METRICS_PER_REQUEST:
+                break
+            new = unseen(decode_metrics(record["metrics"]), record["step"], last_steps)
+            # The time of the call, also in a replay: the store ignores a point that it has with the same time and value.
+            batch += [Metric(name, value, record["time"], record["step"]) for name, value in new.items()]
+            last_steps.update(dict.fromkeys(new, record["step"]))
+            count += 1
+        if batch:
+            client.log_batch(self._run_id, metrics=batch, synchronous=True)
+        self._last_steps = last_steps
+        return count
+
+    def _send_params(self, client: "MlflowClient", values: Mapping[str, str]) -> None:
+        """MLflow's parameters cannot change. What another attempt sets otherwise, as the number of workers, becomes a tag."""
+        from mlflow.entities import Param
+
+        values = {name: value[:_PARAM_LENGTH] for name, value in values.items()}
+        new = [Param(name, value) for name, value in values.items() if name not in self._params]
+        for start in range(0, len(new), _PARAMS_PER_REQUEST):
+            client.log_batch(self._run_id, params=new[start : start + _PARAMS_PER_REQUEST], synchronous=True)
+        changed = {f"resumed.{name}": value for name, value in values.items() if self._params.get(name, value) != value}
+        self._send_tags(client, changed)
+        self._params.update({param.key: param.value for param in new})
+
+    def _send_tags(self, client: "MlflowClient", values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            client.set_tag(self._run_id, name, value, synchronous=True)
+
+    def _send_picture(self, client: "MlflowClient", record: Record) -> None:
+        """As MLflow's image series: its page shows those with a slider over the steps, which plain artifacts do not get."""
+        try:
+            image = Image.open(record["path"])
+        except FileNotFoundError:
+            return  # sent before a crash
+        with image:
+            client.log_image(self._run_id, image, key=record["name"], step=record["step"], timestamp=record["time"], synchronous=True)
+
+    def _send_artifact(self, client: "MlflowClient", record: Record) -> None:
+        if not Path(record["path"]).exists():
+            logger.warning("an artifact for MLflow's folder %r was removed before it could be sent", record["folder"])
+            return
+        client.log_artifact(self._run_id, record["path"], record["folder"] or None)
+
+    def _send_status(self, client: "MlflowClient", status: str) -> None:
+        if status == "RUNNING":
+            client.update_run(self._run_id, status=status)
+        else:
+            client.set_terminated(self._run_id, status=status)

@@ -1,0 +1,158 @@
+"""MLflow runs as the driver handles them: where the store is, and runs that are made once, continued, and closed."""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from medvlp.errors import ConfigurationError
+from scaleout.tracking.tracker import RunStatus
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+logger = logging.getLogger(__name__)
+
+TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
+PARENT_RUN_TAG = "mlflow.parentRunId"
+
+_SQLITE = "sqlite:///"
+
+# MLflow's own retries keep a caller waiting for four minutes when a server is down; ours happen in the background.
+# The usage reports that MLflow sends home are not for a machine that holds patients' data.
+_CLIENT_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+def resolve_tracking_uri(storage: str, configured: str | None = None) -> str:
+    """The tracking store of runs under ``storage``: what is configured, else ``MLFLOW_TRACKING_URI``, else SQLite in ``storage``.
+
+    Raises:
+        ConfigurationError: there is no place for a default store, or the URI means another file on every machine.
+    """
+    uri = configured or os.environ.get(TRACKING_URI_VARIABLE)
+    if uri:
+        if uri.startswith(_SQLITE) and not uri.startswith(_SQLITE + "/"):
+            raise ConfigurationError(
+                f"the tracking store {uri} is relative, and a job runs in a folder that vanishes: use sqlite:////absolute/path"
+            )
+        return uri
+    path = storage.removeprefix("file://")
+    if "://" in path:
+        raise ConfigurationError(
+            f"storage {storage} cannot hold the tracking store, which is an SQLite file: set {TRACKING_URI_VARIABLE} to an MLflow server, "
+            f"for example {TRACKING_URI_VARIABLE}=http://127.0.0.1:5000"
+        )
+    return f"{_SQLITE}{Path(path).absolute()}/mlflow.db"
+
+
+def open_client(uri: str) -> "MlflowClient":
+    """A client of the store, with no global state of MLflow touched. Takes a second: MLflow is imported here."""
+    for name, value in _CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    if uri.startswith(_SQLITE):
+        Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def start_run(
+    uri: str,
+    experiment: str,
+    name: str,
+    run_id: str | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Makes an MLflow run, or makes sure that ``run_id`` can be continued, and returns its id.
+
+    Called once, on the driver; the id then travels with the run. A server that is down stops a new run, which could not be
+    tracked at all, but not one that is continued.
+
+    Raises:
+        ConfigurationError: a new run cannot be made.
+    """
+    try:
+        client = open_client(uri)
+        if run_id is not None:
+            return _continued(client, run_id)
+        run_tags = dict(tags or {}) | ({PARENT_RUN_TAG: parent_run_id} if parent_run_id else {})
+        return client.create_run(_experiment_id(client, uri, experiment), tags=run_tags, run_name=name).info.run_id
+    except ConfigurationError:
+        raise
+    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+        if run_id is None:
+            raise ConfigurationError(
+                f"cannot start a run in MLflow at {redacted(uri)}: {error}\nIs the server up, and is {TRACKING_URI_VARIABLE} right?"
+            ) from error
+        logger.warning("MLflow at %s does not answer (%s); the run goes on and reports later", redacted(uri), type(error).__name__)
+        return run_id
+
+
+def end_run(uri: str, run_id: str, status: RunStatus) -> None:
+    """Sets the final status, for a run whose own tracker no longer lives."""
+    open_client(uri).set_terminated(run_id, status=status.value)
+
+
+def close_children(uri: str, parent_run_id: str, status: RunStatus = RunStatus.KILLED) -> list[str]:
+    """Ends every run under ``parent_run_id`` that is still open, as trials are that a scheduler has stopped, and returns their ids."""
+    client = open_client(uri)
+    experiment = client.get_run(parent_run_id).info.experiment_id
+    condition = f"tags.`{PARENT_RUN_TAG}` = '{parent_run_id}' and attributes.status = '{RunStatus.RUNNING}'"
+    closed: list[str] = []
+    # Always the first page: what is closed no longer matches.
+    while children := client.search_runs([experiment], condition, max_results=100):
+        for child in children:
+            client.set_terminated(child.info.run_id, status=status.value)
+            closed.append(child.info.run_id)
+    return closed
+
+
+def redacted(uri: str) -> str:
+    """``uri`` without the password it may hold."""
+    parts = urlsplit(uri)
+    if parts.username is None and parts.password is None:
+        return uri
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _continued(client: "MlflowClient", run_id: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise ConfigurationError(
+            f"MLflow at {redacted(client.tracking_uri)} knows no run {run_id}: point {TRACKING_URI_VARIABLE} to the store "
+            "it was started in, or start under another name"
+        ) from error
+    return run_id
+
+
+def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if (experiment := client.get_experiment_by_name(name)) is not None:
+        return str(experiment.experiment_id)
+    try:
+        return client.create_experiment(name, artifact_location=_artifact_location(uri))
+    except MlflowException as error:
+        # Somebody else made it between the two calls.
+        if error.error_code == "RESOURCE_ALREADY_EXISTS" and (experiment := client.get_experiment_by_name(name)) is not None:
+            return str(experiment.experiment_id)
+        raise
+
+
+def _artifact_location(uri: str) -> str | None:
+    """Beside the database for SQLite, where MLflow would take the working directory; a server knows its own place."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return (Path(uri.removeprefix(_SQLITE)).parent / "mlartifacts").as_uri()

@@ -1,0 +1,74 @@
+"""A queue on disk: what is on its way to the tracking server survives an outage of the server and the death of the process."""
+
+import logging
+import threading
+import time
+from collections import deque
+from itertools import islice
+from pathlib import Path
+
+from scaleout.tracking.pictures import Picture, save_picture
+from scaleout.tracking.records import Record, encode_line, read_records
+
+logger = logging.getLogger(__name__)
+
+SPOOL_FILE = "spool.jsonl"
+
+
+class Spool:
+    """Records in the order they were put, kept until they are acknowledged. One thread puts, another takes.
+
+    A record is written before anybody tries to send it, so that ``kill -9`` loses nothing. After a crash, records that had been
+    sent already may come again: the receiver must bear that.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / SPOOL_FILE
+        self._waiting: deque[Record] = deque(read_records(path))
+        self._file = path.open("ab", buffering=0)
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, record: Record) -> None:
+        """Appends a record; on a full disk it is kept in memory only."""
+        with self._changed:
+            self._waiting.append(record)
+            try:
+                self._file.write(encode_line(record))
+            except OSError as error:
+                logger.warning("the tracking spool %s cannot be written (%s): a crash would now lose points", self._folder, error)
+
+    def first(self, count: int) -> list[Record]:
+        """Up to ``count`` records from the front, without taking them away."""
+        with self._changed:
+            return list(islice(self._waiting, count))
+
+    def acknowledge(self, count: int) -> None:
+        """Takes away ``count`` records from the front, with the pictures they own."""
+        with self._changed:
+            for _ in range(count):
+                record = self._waiting.popleft()
+                if record["kind"] == "picture":
+                    Path(record["path"]).unlink(missing_ok=True)
+            if not self._waiting:
+                self._file.truncate(0)
+                self._changed.notify_all()
+
+    def wait_until_empty(self, timeout: float) -> bool:
+        """Waits until everything put is acknowledged, and says whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting, timeout)
+
+    def keep_picture(self, picture: Picture) -> Path:
+        """Writes a picture into the spool's folder: a figure may change as soon as its maker goes on."""
+        path = self._folder / f"{time.time_ns()}.png"
+        save_picture(picture, path)
+        return path
+
+    def close(self) -> None:
+        """Closes the file; what waits stays in it."""
+        self._file.close()
