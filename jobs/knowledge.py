@@ -1,0 +1,75 @@
+"""Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors."""
+
+import tempfile
+from pathlib import Path
+
+from medvlp.errors import KnowledgeError
+from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from medvlp.knowledge.transe import TransEConfig
+from medvlp.knowledge.vocabulary import build_bundle
+from scaleout import storage
+from scaleout.cli import run_job
+from scaleout.links.manifest import LinksManifest
+from scaleout.links.ontologies import check_links, read_ontology_uris
+from scaleout.shards.manifest import ShardManifest
+
+
+def knowledge(
+    *,
+    shards: str,
+    links: str,
+    ontology: list[str],
+    output: str,
+    minimum_count: int = 21,
+    transe: TransEConfig = TransEConfig(),
+    overwrite: bool = False,
+) -> None:
+    """Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.
+
+    Args:
+        shards: Where the shards lie.
+        links: Where the links of these shards lie.
+        ontology: The ontology that the links were made with; repeat it as there.
+        output: Where the bundle goes: a folder, or s3://bucket/folder.
+        minimum_count: Fewest mentions of an entity in the training split; the paper's "more than 20" is 21.
+        transe: How the vectors of the entities are trained.
+        overwrite: Replace another bundle.
+    """
+    output = storage.absolute(output)
+    storage.check_writable(output)
+    merged = read_ontology_uris(ontology)
+    manifest = LinksManifest.load(storage.absolute(links))
+    check_links(manifest, ShardManifest.load(storage.absolute(shards)), merged)
+    bundle, coverage = build_bundle(
+        merged,
+        manifest.counts,
+        minimum_count=minimum_count,
+        links_fingerprint=manifest.fingerprint,
+        linker=manifest.linker_version,
+        transe=transe,
+    )
+    save_bundle(bundle, output, overwrite=overwrite)
+    print(f"knowledge {bundle.fingerprint}: {len(bundle.entities)} entities, {len(bundle.relations)} relations")
+    print(f"  {coverage}")
+    for entity in sorted(bundle.entities, key=lambda entity: -entity.count)[:10]:
+        print(f"    {entity.count:8d}  {entity.concept}  {entity.name}")
+    print(f"knowledge: {output}")
+
+
+def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> None:
+    """Write the bundle, unless the folder holds another one."""
+    if storage.exists(storage.join(output, METADATA_FILE)) and not overwrite:
+        with storage.local_copy(output) as folder:
+            found = KnowledgeBundle.load(folder).fingerprint
+        if found != bundle.fingerprint:
+            raise KnowledgeError(
+                f"{output} holds another bundle ({found}, this one is {bundle.fingerprint}); choose another --output, or --overwrite"
+            )
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        bundle.save(Path(folder))
+        storage.upload_folder(Path(folder), output)
+
+
+if __name__ == "__main__":
+    run_job(knowledge)

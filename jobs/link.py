@@ -1,0 +1,50 @@
+"""Find the concepts of an ontology in every text of the shards, and write them as sidecar files."""
+
+from collections import Counter
+
+from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.ontology import Ontology
+from scaleout import storage
+from scaleout.cli import run_job
+from scaleout.cluster import connect
+from scaleout.links.link import link_shards
+from scaleout.links.manifest import LinksManifest
+from scaleout.links.ontologies import read_ontology_uris
+
+
+def link(*, shards: str, ontology: list[str], output: str, commonest: int = 10, overwrite: bool = False) -> None:
+    """Find the concepts of an ontology in every text of the shards, and write them as sidecar files.
+
+    The shards are only read, so another ontology or linker never rewrites images. After a kill, the same command makes
+    only what is missing.
+
+    Args:
+        shards: Where the shards lie: a folder, or s3://bucket/folder.
+        ontology: An OBO or OWL file, or a folder with triples.tsv and entities.tsv; repeat it to merge several.
+        output: Where the links go.
+        commonest: How many of the commonest concepts to print.
+        overwrite: Replace links of other shards, or by another ontology or linker.
+    """
+    output = storage.absolute(output)
+    merged = read_ontology_uris(ontology)
+    with connect():
+        manifest = link_shards(storage.absolute(shards), merged, DictionaryLinker.build(merged), output, overwrite=overwrite)
+    print(links_card(manifest, merged, commonest))
+    print(f"links: {output}")
+
+
+def links_card(manifest: LinksManifest, ontology: Ontology, commonest: int) -> str:
+    """What was found, as a few lines."""
+    names = {concept.id: concept.name for concept in ontology.concepts}
+    texts = max(manifest.texts, 1)
+    lines = [
+        f"ontology {manifest.ontology} ({manifest.ontology_fingerprint}), {len(names)} concepts; linker {manifest.linker_version}",
+        f"  {manifest.texts} texts, {manifest.linked_texts} with a concept ({manifest.linked_texts / texts:.1%})",
+        f"  {manifest.spans} spans, {manifest.spans / texts:.1f} per text; {len(manifest.counts)} concepts in the training split",
+    ]
+    lines += [f"    {count:8d}  {concept}  {names[concept]}" for concept, count in Counter(manifest.counts).most_common(commonest)]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_job(link)

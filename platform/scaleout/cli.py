@@ -1,0 +1,160 @@
+"""The command line of every job: options from typed parameters and docstrings, YAML recipes, clear errors."""
+
+import difflib
+import inspect
+import json
+import logging
+import os
+import re
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TypeVar, get_type_hints
+
+import docstring_parser
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
+
+from medvlp.errors import ConfigurationError, MedvlpError
+
+T = TypeVar("T")
+DEBUG_VARIABLE = "MEDVLP_DEBUG"
+_UNKNOWN = (  # how jsonargparse and argparse word it, for a command line, a group of a YAML file, and its top level
+    re.compile(r"[Uu]nrecognized arguments: (?:--)?(?P<key>[^\s=]+)"),
+    re.compile(r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'"),
+    re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
+)
+_NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
+
+
+def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
+    """Call ``function`` with its parameters from the command line and from ``--config FILE.yaml``.
+
+    A function with one parameter that is a dataclass gets the dataclass's fields as its options. What a user can mend
+    is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
+    """
+    logging.basicConfig(format="%(message)s")
+    for package in ("medvlp", "scaleout"):
+        logging.getLogger(package).setLevel(logging.INFO)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or bool(os.environ.get(DEBUG_VARIABLE))
+    try:
+        return function(**_parameters(function, arguments))
+    except MedvlpError as error:
+        if debug:
+            traceback.print_exc()
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        raise SystemExit(2) from (error if debug else None)
+
+
+def parse(configuration: type[T], argv: Sequence[str]) -> T:
+    """An instance of the dataclass ``configuration`` from a command line.
+
+    Raises:
+        ConfigurationError: an option is unknown, missing, or of the wrong type.
+    """
+    parser = _parser(inspect.getdoc(configuration))
+    parser.add_class_arguments(configuration)
+    return configuration(**_parse(parser, list(argv)))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as plain values: what JSON and YAML can hold."""
+    return {key: _plain(value) for key, value in asdict(config).items()}
+
+
+def to_yaml(config: Any) -> str:
+    """A configuration as YAML that ``--config`` reads back."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]:
+    hints = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
+    parser = _parser(inspect.getdoc(function))
+    match list(hints.items()):
+        case [(name, type() as hint)] if is_dataclass(hint):
+            parser.add_class_arguments(hint)
+            return {name: hint(**_parse(parser, argv))}
+    parser.add_function_arguments(function)
+    return _parse(parser, argv)
+
+
+def _parser(docstring: str | None) -> ArgumentParser:
+    set_parsing_settings(docstring_parse_attribute_docstrings=True, instantiate_subclass_spec_in_any=False)
+    description = docstring_parser.parse(docstring or "").description
+    parser = ArgumentParser(description=description, exit_on_error=False, default_meta=False, allow_abbrev=False)
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below; those on the command line win.")
+    parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
+    return parser
+
+
+def _parse(parser: ArgumentParser, argv: list[str]) -> dict[str, Any]:
+    try:
+        namespace = parser.parse_args(_arrange(parser, argv))
+        # Dataclasses check their own values in __post_init__.
+        instance: Namespace = parser.instantiate(namespace)
+    except (ArgumentError, ValueError) as error:
+        raise ConfigurationError(_explain(parser, error)) from error
+    return {key: value for key, value in vars(instance).items() if key not in _NOT_CONFIGURATION}
+
+
+def _arrange(parser: ArgumentParser, argv: list[str]) -> list[str]:
+    """The same command line as jsonargparse wants it.
+
+    Recipes come first, so that every other option wins over them. ``--file A --file B`` of a list option becomes one
+    JSON list, which also replaces, not extends, what a recipe says. ``--flag`` of a boolean option becomes ``--flag=true``.
+    """
+    known = parser._option_string_actions
+    lists = {name for name in known if f"{name}+" in known}
+    flags = {name for name, action in known.items() if getattr(action, "_typehint", None) is bool}
+    recipes: list[str] = []
+    values: dict[str, list[str]] = {}
+    others: list[str] = []
+    rest = deque(argv)
+    while rest:
+        argument = rest.popleft()
+        name, equals, value = argument.partition("=")
+        if name == "--config" or name in lists:
+            value = value if equals or not rest else rest.popleft()
+            if name == "--config":
+                recipes += [name, value]
+            else:
+                values.setdefault(name, []).append(value)
+        elif argument in flags and (not rest or rest[0] not in ("true", "false")):
+            others.append(f"{name}=true")
+        else:
+            others.append(argument)
+    for name, given in values.items():
+        is_list = len(given) == 1 and given[0].startswith("[")
+        others += [name, given[0] if is_list else json.dumps(given)]
+    return recipes + others
+
+
+def _explain(parser: ArgumentParser, error: Exception) -> str:
+    """What jsonargparse says, on one line, and the nearest known key where one is unknown."""
+    message = " ".join(str(error).split())
+    for pattern in _UNKNOWN:
+        if found := pattern.search(message):
+            key = ".".join(part for part in found.groupdict().values() if part)
+            return f"unknown option {key!r}{_nearest(parser, key)}"
+    return message
+
+
+def _nearest(parser: ArgumentParser, key: str) -> str:
+    known = sorted({action.dest for action in parser._actions if action.dest not in _NOT_CONFIGURATION})
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    return str(value) if isinstance(value, PurePath) else value

@@ -1,0 +1,58 @@
+"""Joining Ray: the cluster a job was submitted to, or a small one of its own on loopback."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import scaleout
+
+_OBJECT_STORE_BYTES = 1_000_000_000
+"""For a Ray of our own: Ray would take 30 % of the memory, which a laptop wants for training."""
+
+
+@contextmanager
+def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | None = None) -> Iterator[None]:
+    """Be connected to Ray; on leaving, stop only what was started here.
+
+    Joins the Ray this process is connected to already, else the cluster that ``RAY_ADDRESS`` names (Ray sets it for a
+    submitted job), else starts one for this process.
+
+    Args:
+        object_store_bytes: Size of the object store of a Ray that is started here.
+        num_cpus: Logical CPUs of a Ray that is started here; those of the machine if None.
+    """
+    import ray
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    if ray.is_initialized():
+        yield
+        return
+    environment = {"env_vars": {"PYTHONPATH": worker_path()}}
+    if os.environ.get("RAY_ADDRESS"):
+        # A submitted job has a runtime environment already (its snapshot and PYTHONPATH); workers inherit it.
+        ray.init(logging_level=logging.WARNING, runtime_env=None if os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") else environment)
+    else:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            logging_level=logging.WARNING,
+            log_to_driver=False,
+            num_cpus=num_cpus,
+            object_store_memory=object_store_bytes,
+            runtime_env=environment,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def worker_path() -> str:
+    """PYTHONPATH with which a worker imports ``scaleout`` and ``medvlp`` from where this process has them."""
+    import medvlp
+
+    roots = [str(Path(package.__file__).parents[1]) for package in (scaleout, medvlp) if package.__file__]
+    return os.pathsep.join(dict.fromkeys([*roots, *filter(None, [os.environ.get("PYTHONPATH")])]))

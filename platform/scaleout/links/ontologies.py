@@ -1,0 +1,36 @@
+"""The ontology that links are made with: read from wherever it lies, and compared with what the links say."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from medvlp.errors import ConfigurationError, KnowledgeError
+from medvlp.knowledge.ontology import Ontology
+from medvlp.knowledge.readers import read_ontologies
+from scaleout import storage
+from scaleout.links.manifest import LinksManifest
+from scaleout.shards.manifest import ShardManifest
+
+
+def read_ontology_uris(uris: Sequence[str]) -> Ontology:
+    """One ontology of all files or folders named, local or in an object store."""
+    if not uris:
+        raise ConfigurationError("no ontology is named; add --ontology FILE")
+    with ExitStack() as stack:
+        return read_ontologies([stack.enter_context(storage.local_copy(storage.absolute(uri))) for uri in uris])
+
+
+def check_links(links: LinksManifest, shards: ShardManifest, ontology: Ontology) -> None:
+    """Make sure that links, shards and ontology belong together.
+
+    Raises:
+        KnowledgeError: they do not.
+    """
+    if links.ontology_fingerprint != ontology.fingerprint:
+        raise KnowledgeError(
+            f"the links were made with ontology {links.ontology!r} ({links.ontology_fingerprint}), not with {ontology.name!r} "
+            f"({ontology.fingerprint}); name the same --ontology files, or make the links again with jobs/link.py"
+        )
+    if links.shards_fingerprint != shards.fingerprint:
+        raise KnowledgeError(
+            f"the links are of other shards ({links.shards_fingerprint}, these are {shards.fingerprint}); make them again with jobs/link.py"
+        )

@@ -1,0 +1,107 @@
+"""What tests share: one Ray, one S3 server, and tiny artefacts of the main job, made once per session."""
+
+import os
+
+# Before torch is imported: many small processes share few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real datasets."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"real data are not on this machine ({folder} is absent)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server on loopback, which the environment of this process and its children names."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", address)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield address
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(s3_server: str) -> str:
+    """The URI of an empty bucket."""
+    import boto3
+
+    boto3.client("s3", endpoint_url=s3_server).create_bucket(Bucket="medvlp-tests")
+    return "s3://medvlp-tests"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(s3_server: str) -> Iterator[None]:
+    """One small Ray for all tests; its workers know the S3 server."""
+    from scaleout.cluster import connect
+
+    with connect(num_cpus=4, object_store_bytes=500_000_000):
+        yield
+
+
+@pytest.fixture(scope="session")
+def phantom_shards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Shards of 240 training and 60 validation phantoms."""
+    from medvlp.corpora.phantom import PhantomCorpus
+    from scaleout.shards.prepare import prepare_shards
+
+    output = str(tmp_path_factory.mktemp("phantom") / "shards")
+    prepare_shards(PhantomCorpus(train=240, validation=60, test=0), output, samples_per_shard=60, vocabulary_size=800, run=map)
+    return output
+
+
+@pytest.fixture(scope="session")
+def phantom_links(phantom_shards: str) -> str:
+    """The links of ``phantom_shards`` to the phantom ontology."""
+    from medvlp.corpora.phantom import phantom_ontology_path
+    from medvlp.knowledge.linker import DictionaryLinker
+    from medvlp.knowledge.readers import read_ontologies
+    from scaleout.links.link import link_shards
+
+    output = str(Path(phantom_shards).parent / "links")
+    ontology = read_ontologies([phantom_ontology_path()])
+    link_shards(phantom_shards, ontology, DictionaryLinker.build(ontology), output, run=map)
+    return output
+
+
+@pytest.fixture(scope="session")
+def phantom_knowledge(phantom_shards: str, phantom_links: str) -> Path:
+    """The knowledge bundle of ``phantom_links``; its vectors are 32 wide."""
+    from medvlp.corpora.phantom import phantom_ontology_path
+    from medvlp.knowledge.readers import read_ontologies
+    from medvlp.knowledge.transe import TransEConfig
+    from medvlp.knowledge.vocabulary import build_bundle
+    from scaleout.links.manifest import LinksManifest
+
+    links = LinksManifest.load(phantom_links)
+    bundle, _ = build_bundle(
+        read_ontologies([phantom_ontology_path()]),
+        links.counts,
+        minimum_count=3,
+        links_fingerprint=links.fingerprint,
+        linker=links.linker_version,
+        transe=TransEConfig(width=32, epochs=20),
+    )
+    folder = Path(phantom_shards).parent / "knowledge"
+    bundle.save(folder)
+    return folder
