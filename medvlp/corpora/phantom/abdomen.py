@@ -95,8 +95,8 @@ def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Gener
     mask = canvas.ellipse(place.x, place.y, 0.085, 0.11, angle=-place.outward * 0.3)
     canvas.paint(mask, KIDNEY)
     for y in (-0.055, 0.0, 0.055):
-        stroke = canvas.line((place.x + place.outward * 0.035, place.y + y), (place.x - place.outward * 0.05, place.y + y * 0.2), 0.05 * width)
-        canvas.paint(stroke, 0.08)
+        calyx = (place.x + place.outward * 0.035, place.y + y)
+        canvas.paint(canvas.line(calyx, (place.x - place.outward * 0.05, place.y + y * 0.2), 0.05 * width), 0.08)
     canvas.paint(canvas.ellipse(place.x - place.outward * 0.055, place.y, 0.04 * width + 0.01, 0.06 * width), 0.08)
     return mask
 
@@ -109,7 +109,8 @@ def _draw_splenomegaly(canvas: Canvas, place: Place, extent: float, rng: Generat
 
 def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """Water between the abdominal wall and the organs that float in it."""
-    mask = _cavity(canvas) * (1.0 - _cavity(canvas, grow(extent, 0.05, 0.09))) * (1.0 - canvas.below(0.68, edge=0.05))
+    rim = _cavity(canvas) * (1.0 - _cavity(canvas, grow(extent, 0.05, 0.09)))
+    mask: Mask = rim * (1.0 - canvas.below(0.68, edge=0.05))
     canvas.paint(mask, WATER - 0.02)
     return mask
 
@@ -125,8 +126,8 @@ def _draw_aneurysm(canvas: Canvas, place: Place, extent: float, rng: Generator) 
 
 
 _LIVER_LOBES = (
-    Place("right lobe of liver", 0.25, 0.42, "right"),
-    Place("left lobe of liver", 0.43, 0.34, "left"),
+    Place("right lobe of liver", 0.25, 0.42),
+    Place("left lobe of liver", 0.43, 0.34),
 )
 _KIDNEYS = both_sides("kidney", KIDNEY_X, KIDNEY_Y)
 
@@ -139,8 +140,8 @@ ABDOMEN = View(
     kinds=(
         FindingKind("ascites", "peritoneal cavity", _draw_ascites, (Place("peritoneal cavity"),), 1.2, SEVERITIES),
         FindingKind("splenomegaly", "spleen", _draw_splenomegaly, (Place("spleen", 0.79, 0.5),), 1.1, SEVERITIES),
-        FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.3),
-        FindingKind("liver metastases", "liver", _draw_metastases, _LIVER_LOBES, 0.9),
+        FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.3, wander=0.02),
+        FindingKind("liver metastases", "liver", _draw_metastases, _LIVER_LOBES, 0.9, wander=0.01),
         FindingKind("kidney stone", "kidney", _draw_kidney_stone, _KIDNEYS, 1.5),
         FindingKind("renal cyst", "kidney", _draw_renal_cyst, _KIDNEYS, 1.2),
         FindingKind("hydronephrosis", "kidney", _draw_hydronephrosis, _KIDNEYS, 1.0, SEVERITIES),

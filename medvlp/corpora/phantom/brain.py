@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.canvas import Canvas, Mask
+from medvlp.corpora.phantom.canvas import Canvas, Mask, ramp
 from medvlp.corpora.phantom.view import SEVERITIES, FindingKind, Place, View, both_sides, grow
 
 CEREBROSPINAL_FLUID = 0.05
@@ -31,7 +31,7 @@ def _draw_anatomy(canvas: Canvas, rng: Generator) -> None:
     canvas.paint(canvas.ellipse(0.5, 0.5, 0.38, 0.45), 0.08)
     canvas.paint(_brain(canvas), GREY_MATTER + 0.03 * canvas.clouds(rng, 16))
     _, angle = canvas.polar(0.5, 0.5)
-    folds = np.clip(np.cos(angle * np.float32(rng.integers(22, 28)) + np.float32(rng.uniform(0, 6))), 0, 1)
+    folds = ramp(np.cos(angle * np.float32(rng.integers(22, 28)) + np.float32(rng.uniform(0, 6))))
     canvas.add(_brain(canvas) * (1.0 - _brain(canvas, 0.05)) * folds, -0.22)
     canvas.paint(canvas.ellipse(0.5, 0.5, 0.25, 0.32, edge=0.05), WHITE_MATTER + 0.02 * canvas.clouds(rng, 12))
     for start, end in ((0.1, 0.3), (0.7, 0.9)):
@@ -50,7 +50,7 @@ def _finish(canvas: Canvas, rng: Generator) -> None:
 def _draw_glioblastoma(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """An irregular bright ring around dead tissue, in a halo of oedema."""
     radius = grow(extent, 0.085, 0.115)
-    halo = canvas.blob(place.x, place.y, radius * 1.35, rng, roughness=0.08, edge=0.03) * _brain(canvas)
+    halo: Mask = canvas.blob(place.x, place.y, radius * 1.35, rng, roughness=0.08, edge=0.03) * _brain(canvas)
     canvas.paint(halo, 0.66)
     canvas.paint(canvas.blob(place.x, place.y, radius, rng, roughness=0.07), 1.0)
     canvas.paint(canvas.blob(place.x, place.y, radius * 0.5, rng), 0.25)
@@ -61,9 +61,9 @@ def _draw_infarct(canvas: Canvas, place: Place, extent: float, rng: Generator) -
     """A bright wedge with its base on the cortex."""
     distance, angle = canvas.polar(0.5, 0.5)
     middle = np.arctan2(place.y - 0.5, place.x - 0.5)
-    offset = np.abs(np.angle(np.exp(1j * (angle - middle)))).astype(np.float32)
-    wedge = np.clip((np.float32(grow(extent, 0.3, 0.48)) - offset) * 14, 0, 1) * np.clip((distance - np.float32(0.15)) * 50, 0, 1)
-    mask = wedge * _brain(canvas)
+    offset = np.abs((angle - np.float32(middle) + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi))
+    wedge = ramp((np.float32(grow(extent, 0.3, 0.48)) - offset) * 14)
+    mask = wedge * ramp((distance - np.float32(0.15)) * 50) * _brain(canvas)
     canvas.paint(mask, 0.9)
     return mask
 
@@ -99,7 +99,7 @@ def _draw_subdural_haematoma(canvas: Canvas, place: Place, extent: float, rng: G
     """A white crescent between skull and brain."""
     thickness = grow(extent, 0.05, 0.085)
     mask = _brain(canvas, -0.02) * (1.0 - _brain(canvas, thickness * 0.35, -place.outward * thickness))
-    mask = mask * np.clip((canvas.x - np.float32(0.5)) * np.float32(place.outward) * 20, 0, 1)
+    mask = mask * ramp((canvas.x - np.float32(0.5)) * np.float32(place.outward) * 20)
     canvas.paint(mask, 1.0)
     return mask
 
@@ -123,6 +123,9 @@ def _draw_meningioma(canvas: Canvas, place: Place, extent: float, rng: Generator
 _FRONTAL = both_sides("frontal lobe", 0.37, 0.29)
 _PARIETAL = both_sides("parietal lobe", 0.34, 0.68, "occipital lobe", "temporal lobe")
 _TEMPORAL = both_sides("temporal lobe", 0.25, 0.53, "basal ganglia", "subdural space", "parietal lobe")
+_DEEP = both_sides("basal ganglia", 0.37, 0.5, "temporal lobe")
+_SUBDURAL = both_sides("subdural space", 0.2, 0.5, "temporal lobe")
+_MIDDLE_FOSSA = both_sides("middle cranial fossa", 0.28, 0.36, "frontal lobe")
 _OCCIPITAL = both_sides("occipital lobe", 0.36, 0.8, "parietal lobe")
 
 BRAIN = View(
@@ -134,11 +137,11 @@ BRAIN = View(
     kinds=(
         FindingKind("hydrocephalus", "ventricular system", _draw_hydrocephalus, (Place("ventricular system"),), 1.1, SEVERITIES),
         FindingKind("multiple sclerosis plaques", "white matter", _draw_plaques, (Place("white matter"),), 1.0),
-        FindingKind("arachnoid cyst", "middle cranial fossa", _draw_arachnoid_cyst, both_sides("middle cranial fossa", 0.28, 0.36, "frontal lobe"), 0.9),
+        FindingKind("arachnoid cyst", "middle cranial fossa", _draw_arachnoid_cyst, _MIDDLE_FOSSA, 0.9),
         FindingKind("cerebral infarction", "brain", _draw_infarct, (*_TEMPORAL, *_OCCIPITAL), 1.5),
-        FindingKind("intracerebral haemorrhage", "brain", _draw_haemorrhage, both_sides("basal ganglia", 0.37, 0.5, "temporal lobe"), 1.2),
-        FindingKind("subdural haematoma", "subdural space", _draw_subdural_haematoma, both_sides("subdural space", 0.2, 0.5, "temporal lobe"), 1.1),
-        FindingKind("glioblastoma", "brain", _draw_glioblastoma, (*_FRONTAL, *_PARIETAL), 1.1),
+        FindingKind("intracerebral haemorrhage", "brain", _draw_haemorrhage, _DEEP, 1.2, wander=0.015),
+        FindingKind("subdural haematoma", "subdural space", _draw_subdural_haematoma, _SUBDURAL, 1.1),
+        FindingKind("glioblastoma", "brain", _draw_glioblastoma, (*_FRONTAL, *_PARIETAL), 1.1, wander=0.02),
         FindingKind("meningioma", "falx cerebri", _draw_meningioma, (Place("falx cerebri"),), 0.8),
     ),
 )

@@ -5,6 +5,7 @@ Anatomy is laid out once, in the unit square (x to the right, y down); a ``Pose`
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -13,6 +14,12 @@ from PIL import Image
 
 Mask = NDArray[np.float32]
 """[size, size], 0 outside and 1 inside of a shape, between the two along its edge."""
+
+
+def ramp(values: NDArray[Any]) -> Mask:
+    """A mask from values of which those below 0 are outside and those above 1 inside."""
+    mask: Mask = np.clip(values, 0.0, 1.0).astype(np.float32, copy=False)
+    return mask
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class Canvas:
         cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         return u * cosine + v * sine, v * cosine - u * sine
 
-    def _soft(self, inside: Mask, edge: float) -> Mask:
+    def _soft(self, inside: NDArray[Any], edge: float) -> Mask:
         """A mask from a signed distance; never sharper than a pixel, so that shapes look alike at every size."""
         width = np.float32(max(edge, 1.0 / self.size))
-        return np.clip(inside / width + np.float32(0.5), 0.0, 1.0).astype(np.float32, copy=False)
+        return ramp(inside / width + np.float32(0.5))

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.canvas import Canvas, Mask
+from medvlp.corpora.phantom.canvas import Canvas, Mask, ramp
 from medvlp.corpora.phantom.view import SEVERITIES, FindingKind, Place, View, both_sides, grow
 
 LUNG = 0.24
@@ -39,7 +39,7 @@ def _draw_ribs(canvas: Canvas, lungs: Mask, rng: Generator) -> None:
     distance = np.abs(canvas.x - np.float32(0.5))
     phase = rng.uniform(0, 2 * np.pi)
     bands = np.cos((canvas.y - np.float32(0.35) * distance) * np.float32(2 * np.pi / 0.105) + np.float32(phase))
-    canvas.add(lungs * np.clip(bands, 0, 1), 0.08)
+    canvas.add(lungs * ramp(bands), 0.08)
 
 
 def _finish(canvas: Canvas, rng: Generator) -> None:
@@ -50,7 +50,7 @@ def _draw_effusion(canvas: Canvas, place: Place, extent: float, rng: Generator) 
     """Fluid at the base of the lung, whose level climbs at the chest wall."""
     lung_x = 0.5 + place.outward * (0.5 - RIGHT_LUNG_X)
     lateral = (canvas.x - np.float32(lung_x)) * np.float32(place.outward)
-    level = np.float32(grow(extent, 0.66, 0.46)) - np.float32(0.9) * np.maximum(lateral, 0.0)
+    level = np.float32(grow(extent, 0.67, 0.48)) - np.float32(3.0) * np.maximum(lateral + np.float32(0.05), 0.0) ** 2
     half = canvas.ellipse(lung_x, LUNG_Y + 0.02, LUNG_WIDTH + 0.02, LUNG_HEIGHT + 0.04)
     mask = half * canvas.below(level) * (1.0 - canvas.below(0.88))
     canvas.paint(mask, FLUID)
@@ -83,8 +83,8 @@ def _draw_nodule(canvas: Canvas, place: Place, extent: float, rng: Generator) ->
 
 def _draw_mass(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """Large, solid and lobulated."""
-    mask = canvas.blob(place.x, place.y, grow(extent, 0.1, 0.14), rng, roughness=0.1)
-    canvas.paint(mask, 0.78)
+    mask = canvas.blob(place.x, place.y, grow(extent, 0.1, 0.14), rng, roughness=0.07)
+    canvas.paint(mask, 0.9)
     return mask
 
 
@@ -95,7 +95,7 @@ def _draw_consolidation(canvas: Canvas, place: Place, extent: float, rng: Genera
     canvas.paint(shape, np.clip(0.66 + 0.12 * canvas.clouds(rng, 22), 0.4, 0.9))
     for slope in (-0.07, 0.0, 0.07):
         start = (place.x - place.outward * 0.07, place.y + slope * 0.3)
-        canvas.paint(canvas.line(start, (place.x + place.outward * 0.08, place.y + slope), 0.018) * shape, 0.12)
+        canvas.paint(canvas.line(start, (place.x + place.outward * 0.08, place.y + slope), 0.014) * shape, 0.25)
     return shape
 
 
@@ -120,6 +120,8 @@ def _draw_pacemaker(canvas: Canvas, place: Place, extent: float, rng: Generator)
 
 _UPPER = both_sides("upper lobe", 0.3, 0.33)
 _LOWER = both_sides("lower lobe", 0.26, 0.63)
+_EFFUSION = both_sides("pleural cavity", 0.29, 0.7, "lower lobe", "middle lobe")
+_PNEUMOTHORAX = both_sides("pleural cavity", 0.2, 0.4, "upper lobe")
 _MIDDLE = Place("right middle lobe", 0.26, 0.49, "right")
 
 CHEST = View(
@@ -129,13 +131,13 @@ CHEST = View(
     draw_anatomy=_draw_anatomy,
     finish=_finish,
     kinds=(
-        FindingKind("pleural effusion", "pleural cavity", _draw_effusion, both_sides("pleural cavity", 0.29, 0.7, "lower lobe", "middle lobe"), 1.5),
-        FindingKind("pneumothorax", "pleural cavity", _draw_pneumothorax, both_sides("pleural cavity", 0.2, 0.4, "upper lobe"), 1.1),
+        FindingKind("pleural effusion", "pleural cavity", _draw_effusion, _EFFUSION, 1.5),
+        FindingKind("pneumothorax", "pleural cavity", _draw_pneumothorax, _PNEUMOTHORAX, 1.1),
         FindingKind("cardiomegaly", "heart", _draw_cardiomegaly, (Place("heart"),), 1.5, SEVERITIES),
-        FindingKind("pulmonary nodule", "lung", _draw_nodule, (*_UPPER, _MIDDLE, *_LOWER), 1.1),
-        FindingKind("lung mass", "lung", _draw_mass, (*_UPPER, *_LOWER), 0.9),
-        FindingKind("consolidation", "lung", _draw_consolidation, (_MIDDLE, *_LOWER), 1.2),
-        FindingKind("pulmonary cavity", "lung", _draw_cavity, _UPPER, 0.8),
-        FindingKind("cardiac pacemaker", "chest wall", _draw_pacemaker, both_sides("chest wall", 0.2, 0.2), 0.8, ()),
+        FindingKind("pulmonary nodule", "lung", _draw_nodule, (*_UPPER, _MIDDLE, *_LOWER), 1.1, wander=0.03),
+        FindingKind("lung mass", "lung", _draw_mass, (*_UPPER, *_LOWER), 0.9, wander=0.02),
+        FindingKind("consolidation", "lung", _draw_consolidation, (_MIDDLE, *_LOWER), 1.2, wander=0.015),
+        FindingKind("pulmonary cavity", "lung", _draw_cavity, _UPPER, 0.8, wander=0.03),
+        FindingKind("cardiac pacemaker", "chest wall", _draw_pacemaker, both_sides("chest wall", 0.2, 0.2), 0.8, (), wander=0.02),
     ),
 )

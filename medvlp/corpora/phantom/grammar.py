@@ -4,21 +4,24 @@ from collections.abc import Callable
 
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.lexicon import Lexicon, lexicon
+from medvlp.corpora.phantom.lexicon import lexicon
 from medvlp.corpora.phantom.truth import PlacedFinding, Truth
 from medvlp.corpora.phantom.view import View
 
-MINIMUM_WORDS = 8
+WORDS = range(8, 23)
+"""How long a text may be."""
+
+_ATTEMPTS = 50
 
 
 class Reporter:
-    """Writes texts about one image; its words are drawn from one stream of random numbers."""
+    """Writes texts about one image; the words are drawn from one stream of random numbers."""
 
     def __init__(self, view: View, truth: Truth, rng: Generator) -> None:
         self._view = view
         self._truth = truth
         self._rng = rng
-        self._lexicon: Lexicon = lexicon()
+        self._lexicon = lexicon()
 
     def texts(self) -> tuple[str, ...]:
         """Two or three texts of different construction."""
@@ -48,7 +51,7 @@ class Reporter:
 
     @property
     def findings(self) -> str:
-        """All findings, in any order; the fewer, the more exactly."""
+        """All findings in any order; if there are many, without their sites."""
         findings = self._truth.findings
         phrases = [self._phrase(findings[index], brief=len(findings) > 2) for index in self._rng.permutation(len(findings))]
         if len(phrases) == 1:
@@ -59,23 +62,29 @@ class Reporter:
         name, organ = self.say(finding.name), self._view.kind(finding.name).organ
         size = self.say(finding.size) if finding.size else ""
         side = self.say(finding.side) if finding.side else ""
-        if brief or self._rng.random() < 0.3:
+        organ_is_said = any(part in name for part in self._lexicon.names(organ))
+        if brief or self._rng.random() < 0.3 or (organ_is_said and finding.site == organ):
             return _join(size, side, name)
         if self._rng.random() < 0.55:
             return _join(size, name, self.pick("in the", "of the"), self.say(finding.site))
-        if finding.side and self._rng.random() < 0.4:
-            return _join(size, name, "on the", finding.side)
+        if organ_is_said or (finding.side and self._rng.random() < 0.4):
+            return _join(size, name, f"on the {finding.side}" if finding.side else "")
         return _join(size, side, name, self.pick("involving the", "in the"), self.say(organ))
 
     def _write(self, form: Callable[["Reporter"], str]) -> str:
-        text = form(self)
-        if self._truth.findings and len(text.split()) < MINIMUM_WORDS:
-            text = f"{text.rstrip('.')} {self.pick('seen within', 'at the level of')} {self.region}."
-        return text[0].upper() + text[1:]
+        """A text of this form, tried again until its length is right: most tries are."""
+        drafts = (form(self) for _ in range(_ATTEMPTS))
+        text = next((draft for draft in drafts if len(draft.split()) in WORDS), "") or form(self)
+        return _capitalised(text)
 
 
 def _join(*words: str) -> str:
     return " ".join(word for word in words if word)
+
+
+def _capitalised(text: str) -> str:
+    sentences = text.split(". ")
+    return ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
 
 
 def _shows(reporter: Reporter) -> str:
@@ -91,7 +100,7 @@ def _sections(reporter: Reporter) -> str:
 
 
 def _impression(reporter: Reporter) -> str:
-    return f"{reporter.pick('Impression', 'Findings', 'Conclusion')}: {reporter.findings}. {reporter.header}."
+    return f"{reporter.header}{reporter.pick('', ' of this patient')}. {_conclusion(reporter)}: {reporter.findings}."
 
 
 def _normal_shows(reporter: Reporter) -> str:
@@ -103,7 +112,11 @@ def _normal_seen_on(reporter: Reporter) -> str:
 
 
 def _normal_impression(reporter: Reporter) -> str:
-    return f"{reporter.header} of this patient. {reporter.pick('Impression', 'Conclusion')}: {reporter.say('normal appearance')} of {reporter.region}."
+    return f"{reporter.header} of this patient. {_conclusion(reporter)}: {reporter.say('normal appearance')} of {reporter.region}."
+
+
+def _conclusion(reporter: Reporter) -> str:
+    return reporter.pick("impression", "findings", "conclusion")
 
 
 _ABNORMAL_FORMS = (_shows, _seen_on, _sections, _impression)

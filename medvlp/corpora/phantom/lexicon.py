@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pronto
 from numpy.random import Generator
 
 from medvlp.errors import KnowledgeError
+from medvlp.knowledge.ontology import Concept
+from medvlp.knowledge.readers import read_ontology
 
 MAIN_NAME_RATE = 0.6
 """How often a concept goes by its main name rather than by a synonym."""
@@ -20,13 +21,12 @@ def phantom_ontology_path() -> Path:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Concept identifiers and exact synonyms by main name."""
+    """Concepts by their main names."""
 
-    concepts: dict[str, str]
-    synonyms: dict[str, tuple[str, ...]]
+    concepts: dict[str, Concept]
 
-    def concept(self, name: str) -> str:
-        """The identifier of the concept whose main name is ``name``.
+    def concept(self, name: str) -> Concept:
+        """The concept whose main name is ``name``.
 
         Raises:
             KnowledgeError: the ontology has no such concept.
@@ -34,16 +34,15 @@ class Lexicon:
         try:
             return self.concepts[name]
         except KeyError:
-            raise KnowledgeError(f"{phantom_ontology_path().name} has no concept named {name!r}") from None
+            raise KnowledgeError(f"{phantom_ontology_path()} has no concept named {name!r}") from None
 
     def names(self, name: str) -> tuple[str, ...]:
-        """All names that mean the same, the main one first."""
-        self.concept(name)
-        return name, *self.synonyms[name]
+        """The main name and its exact synonyms."""
+        return name, *self.concept(name).synonyms
 
     def say(self, name: str, rng: Generator) -> str:
         """One of the names of a concept."""
-        synonyms = self.names(name)[1:]
+        synonyms = self.concept(name).synonyms
         if not synonyms or rng.random() < MAIN_NAME_RATE:
             return name
         return synonyms[rng.integers(len(synonyms))]
@@ -53,13 +52,6 @@ class Lexicon:
 def lexicon() -> Lexicon:
     """The lexicon of the phantom ontology, read once per process.
 
-    Only synonyms of scope EXACT are spoken; the others are there for a linker to find.
+    Only EXACT synonyms are spoken; the others ("lesion", "CT") are there for a linker to find.
     """
-    ontology = pronto.Ontology(phantom_ontology_path())
-    concepts: dict[str, str] = {}
-    synonyms: dict[str, tuple[str, ...]] = {}
-    for term in ontology.terms():
-        name = str(term.name)
-        concepts[name] = term.id
-        synonyms[name] = tuple(sorted(synonym.description for synonym in term.synonyms if synonym.scope == "EXACT"))
-    return Lexicon(concepts, synonyms)
+    return Lexicon({concept.name: concept for concept in read_ontology(phantom_ontology_path()).concepts})

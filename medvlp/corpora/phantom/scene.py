@@ -1,7 +1,7 @@
 """Scenes: which findings are where in which view, and the picture of them."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -74,7 +74,8 @@ def _shuffled(kinds: Collection[FindingKind], rng: Generator) -> list[FindingKin
 def _choose(kind: FindingKind, place: Place, rng: Generator) -> Choice:
     extent = float(rng.random())
     size = kind.sizes[int(extent * len(kind.sizes))] if kind.sizes else ""
-    return Choice(kind, place, size, extent)
+    x, y = rng.uniform(-kind.wander, kind.wander, 2)
+    return Choice(kind, replace(place, x=place.x + float(x), y=place.y + float(y)), size, extent)
 
 
 def draw(scene: Scene, size: int, streams: Streams) -> tuple[bytes, Truth]:
@@ -96,7 +97,7 @@ def paint(scene: Scene, size: int, streams: Streams) -> tuple[Canvas, list[Mask]
 
 def _placed(choice: Choice, mask: Mask) -> PlacedFinding:
     concept = lexicon().concept(choice.kind.name)
-    return PlacedFinding(choice.kind.name, concept, choice.place.side, choice.place.site, choice.size, _box(mask))
+    return PlacedFinding(concept.name, concept.id, choice.place.side, choice.place.site, choice.size, _box(mask))
 
 
 def _box(mask: Mask) -> Box:

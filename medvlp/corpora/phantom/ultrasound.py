@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.canvas import Canvas, Mask
+from medvlp.corpora.phantom.canvas import Canvas, Mask, ramp
 from medvlp.corpora.phantom.view import SEVERITIES, FindingKind, Place, View, grow
 
 LIVER = 0.4
@@ -19,15 +19,16 @@ def _sector(canvas: Canvas) -> Mask:
     distance, angle = canvas.polar(*PROBE)
     opening = np.abs(angle - np.float32(np.pi / 2))
     rim = np.minimum(distance - np.float32(0.17), np.float32(1.08) - distance)
-    return np.clip(rim * 80, 0, 1) * np.clip((np.float32(0.68) - opening) * 60, 0, 1)
+    sector: Mask = ramp(rim * 80) * ramp((np.float32(0.68) - opening) * 60)
+    return sector
 
 
 def _beam(canvas: Canvas, x: float, y: float, width: float) -> Mask:
     """What lies behind (x, y), seen from the probe: where a stone throws its shadow and fluid lets more sound through."""
     distance, angle = canvas.polar(*PROBE)
     depth, direction = np.hypot(x - PROBE[0], y - PROBE[1]), np.arctan2(y - PROBE[1], x - PROBE[0])
-    inside = np.clip((np.float32(width / depth) - np.abs(angle - np.float32(direction))) * 40, 0, 1)
-    return inside * np.clip((distance - np.float32(depth)) * 60, 0, 1)
+    beam: Mask = ramp((np.float32(width / depth) - np.abs(angle - np.float32(direction))) * 40) * ramp((distance - np.float32(depth)) * 60)
+    return beam
 
 
 def _gallbladder(canvas: Canvas, grown: float = 0.0) -> Mask:
@@ -41,7 +42,7 @@ def _kidney(canvas: Canvas) -> Mask:
 def _draw_anatomy(canvas: Canvas, rng: Generator) -> None:
     canvas.paint(np.ones_like(canvas.pixels), LIVER + rng.uniform(-0.03, 0.03) + 0.03 * canvas.clouds(rng, 8))
     distance, _ = canvas.polar(0.3, 0.1)
-    canvas.paint(np.clip(1.0 - np.abs(distance - np.float32(0.62)) * 70, 0, 1) * canvas.below(0.45), 0.85)
+    canvas.paint(ramp(1.0 - np.abs(distance - np.float32(0.62)) * 70) * canvas.below(0.45), 0.85)
     for x, y, length in ((0.4, 0.5, 0.09), (0.55, 0.25, 0.06)):
         canvas.paint(canvas.ellipse(x, y, length, 0.014, angle=float(rng.uniform(0.2, 0.7))), 0.12)
     canvas.paint(_kidney(canvas), CORTEX)
@@ -65,7 +66,8 @@ def _draw_gallstone(canvas: Canvas, place: Place, extent: float, rng: Generator)
     canvas.paint(shadow, 0.0)
     stone = canvas.ellipse(x, y, radius, radius * 0.75)
     canvas.paint(stone, 1.0)
-    return np.maximum(stone, shadow * _sector(canvas))
+    mask: Mask = np.maximum(stone, shadow * _sector(canvas))
+    return mask
 
 
 def _draw_cholecystitis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
@@ -79,7 +81,7 @@ def _draw_steatosis(canvas: Canvas, place: Place, extent: float, rng: Generator)
     """A liver far brighter than the kidney."""
     spared = np.maximum(_gallbladder(canvas, 0.012), _kidney(canvas))
     mask = _sector(canvas) * (1.0 - spared) * (1.0 - canvas.below(0.7, edge=0.1))
-    canvas.paint(mask, np.clip(canvas.pixels * np.float32(0.7) + np.float32(grow(extent, 0.32, 0.46)), 0, 1))
+    canvas.paint(mask, ramp(canvas.pixels * np.float32(0.7) + np.float32(grow(extent, 0.32, 0.46))))
     return mask
 
 
@@ -120,21 +122,22 @@ def _draw_kidney_stone(canvas: Canvas, place: Place, extent: float, rng: Generat
     canvas.paint(shadow, 0.0)
     stone = canvas.ellipse(x, y, radius, radius * 0.8)
     canvas.paint(stone, 1.0)
-    return np.maximum(stone, shadow * _sector(canvas))
+    mask: Mask = np.maximum(stone, shadow * _sector(canvas))
+    return mask
 
 
 def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """A black rim of fluid between the probe and the liver."""
     distance, _ = canvas.polar(*PROBE)
-    surface = np.float32(grow(extent, 0.27, 0.31)) + np.float32(0.02) * np.cos(canvas.x * 25)
-    mask = np.clip((surface - distance) * 60, 0, 1) * np.clip((distance - np.float32(0.2)) * 60, 0, 1) * _sector(canvas)
+    surface = np.float32(grow(extent, 0.32, 0.38)) + np.float32(0.015) * np.cos(canvas.x * 25)
+    mask = ramp((surface - distance) * 60) * ramp((distance - np.float32(0.2)) * 60) * _sector(canvas)
     canvas.paint(mask, 0.0)
     return mask
 
 
 _LIVER_LOBES = (
-    Place("right lobe of liver", 0.33, 0.48, "right"),
-    Place("left lobe of liver", 0.47, 0.3, "left"),
+    Place("right lobe of liver", 0.33, 0.5),
+    Place("left lobe of liver", 0.46, 0.34),
 )
 _KIDNEY = (Place("right kidney", *KIDNEY, "right"),)
 _GALLBLADDER = (Place("gallbladder", *GALLBLADDER),)
@@ -150,8 +153,8 @@ ULTRASOUND = View(
         FindingKind("ascites", "peritoneal cavity", _draw_ascites, (Place("peritoneal cavity"),), 1.1, SEVERITIES),
         FindingKind("cholecystitis", "gallbladder", _draw_cholecystitis, (Place("gallbladder wall"),), 1.0, SEVERITIES),
         FindingKind("gallstone", "gallbladder", _draw_gallstone, _GALLBLADDER, 1.5),
-        FindingKind("liver haemangioma", "liver", _draw_haemangioma, _LIVER_LOBES, 1.1),
-        FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.2),
+        FindingKind("liver haemangioma", "liver", _draw_haemangioma, _LIVER_LOBES, 1.1, wander=0.015),
+        FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.2, wander=0.015),
         FindingKind("hydronephrosis", "kidney", _draw_hydronephrosis, _KIDNEY, 0.9, SEVERITIES),
         FindingKind("kidney stone", "kidney", _draw_kidney_stone, _KIDNEY, 1.0),
     ),

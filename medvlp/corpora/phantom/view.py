@@ -45,6 +45,13 @@ class FindingKind:
     weight: float = 1.0
     """How often it occurs, relative to the others of the view."""
     sizes: tuple[str, ...] = SIZES
+    wander: float = 0.0
+    """How far it may be from its place, in x and y."""
+
+    @property
+    def sided(self) -> bool:
+        """Whether it occurs on the left and on the right."""
+        return {"left", "right"} <= {place.side for place in self.places}
 
 
 @dataclass(frozen=True, slots=True)

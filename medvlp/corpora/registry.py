@@ -1,0 +1,56 @@
+"""Corpora by name, for recipes and command lines. A further corpus is one more line in ``CORPORA``."""
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from medvlp.corpora.corpus import Corpus
+from medvlp.corpora.jsonl import JsonlCorpus
+from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
+from medvlp.errors import ConfigurationError
+
+Opener = Callable[..., Corpus]
+"""Takes the folder of the official files as ``root``, if the corpus has any, and options by keyword."""
+
+CORPORA: Mapping[str, Opener] = MappingProxyType(
+    {
+        "phantom": PhantomCorpus,
+        "phantom-questions": PhantomQuestions,
+        "jsonl": JsonlCorpus.open,
+    }
+)
+
+
+def open_corpus(name: str, root: Path | None = None, **options: Any) -> Corpus:
+    """Open a corpus.
+
+    Args:
+        name: one of ``CORPORA``.
+        root: the folder of its files; None for a corpus that makes its samples itself.
+        options: what else the corpus takes.
+
+    Raises:
+        ConfigurationError: the name or an option is unknown, or ``root`` is missing or makes no sense.
+        DataError: the files are not what the corpus expects.
+    """
+    opener = CORPORA.get(name)
+    if opener is None:
+        raise ConfigurationError(f"unknown corpus {name!r}{_nearest(name)}; known are {', '.join(CORPORA)}")
+    parameters = inspect.signature(opener).parameters
+    if "root" in parameters and root is None:
+        raise ConfigurationError(f"corpus {name!r} is read from files: give the folder that holds them as its root")
+    if "root" not in parameters and root is not None:
+        raise ConfigurationError(f"corpus {name!r} makes its samples itself and reads no files: leave out the root {root}")
+    accepted = [parameter for parameter in parameters if parameter != "root"]
+    for option in options:
+        if option not in accepted:
+            raise ConfigurationError(f"corpus {name!r} has no option {option!r}; it takes {', '.join(accepted)}")
+    return opener(**options) if root is None else opener(root=root, **options)
+
+
+def _nearest(name: str) -> str:
+    nearest = difflib.get_close_matches(name, CORPORA, n=1)
+    return f", did you mean {nearest[0]!r}?" if nearest else ""
