@@ -13,6 +13,8 @@ from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import check_links, read_ontology_uris
 from scaleout.shards.manifest import ShardManifest
 
+DEFAULT_TRANSE = TransEConfig()
+
 
 def knowledge(
     *,
@@ -21,7 +23,7 @@ def knowledge(
     ontology: list[str],
     output: str,
     minimum_count: int = 21,
-    transe: TransEConfig = TransEConfig(),
+    transe: TransEConfig = DEFAULT_TRANSE,
     overwrite: bool = False,
 ) -> None:
     """Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.data.tokenizer import train_tokenizer
 from medvlp.errors import DataError
 from scaleout import resumable, storage
 from scaleout.resumable import RunTasks, ray_tasks
@@ -85,6 +84,8 @@ class _PackShard:
 
 
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:
+    from medvlp.data.tokenizer import train_tokenizer  # late: tasks import this module and would wait seconds for transformers
+
     tokenizer = train_tokenizer(read_texts(output, manifest, "train"), vocabulary_size)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)

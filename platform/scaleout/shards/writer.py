@@ -11,7 +11,7 @@ from webdataset import TarWriter
 from medvlp.corpora.corpus import Corpus
 from medvlp.data.sample import Dropped, Sample
 
-MAXIMUM_PIXELS = 100_000_000
+MAXIMUM_PIXELS = 80_000_000
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
 
 

@@ -1,0 +1,234 @@
+"""Shards: what is written is read back, the same bytes every time, and whatever is wrong is named."""
+
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from medvlp.data.sample import SAMPLE_SCHEMA, Sample
+from medvlp.errors import DataError
+from scaleout.shards.manifest import ShardManifest
+from scaleout.shards.prepare import plan_shards, prepare_shards
+from scaleout.shards.reader import read_shard, read_shard_checked, read_texts
+from scaleout.shards.writer import ShardRange, pack_shard
+from tests.scaleout.shards.toy import ToyCorpus, encode
+
+
+@dataclass(frozen=True)
+class ListedCorpus:
+    """A corpus of given samples."""
+
+    samples: tuple[Sample, ...]
+    name: str = "listed"
+    public: bool = False
+
+    def splits(self) -> dict[str, int]:
+        return {"train": len(self.samples)}
+
+    def sample(self, split: str, index: int) -> Sample:
+        return self.samples[index]
+
+
+TEXT = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable() or "\n" in text)
+SAMPLES = st.builds(
+    Sample,
+    image=st.builds(encode, st.integers(0, 255), st.sampled_from(["PNG", "JPEG"])),
+    texts=st.lists(TEXT, min_size=1, max_size=3).map(tuple),
+    source_id=TEXT,
+    modality=st.sampled_from(["", "CT", "超音波"]),
+    answer=st.one_of(st.just(""), TEXT),
+    answer_type=st.sampled_from(["", "OPEN"]),
+    attributes=st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=5), st.none()), max_size=2),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(samples=st.lists(SAMPLES, max_size=5), first_key=st.integers(0, 900_000_000))
+def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, samples: list[Sample], first_key: int) -> None:
+    corpus = ListedCorpus(tuple(samples))
+    content, counts = pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))
+    path = tmp_path_factory.mktemp("shard") / "train-00000.tar"
+    path.write_bytes(content)
+    table = read_shard(str(path))
+    assert table.schema.equals(SAMPLE_SCHEMA)
+    assert counts["rows"] == len(samples)
+    expected = [
+        {
+            "key": f"{first_key + index:09d}",
+            "image": sample.image,
+            "texts": list(sample.texts),
+            "modality": sample.modality,
+            "answer": sample.answer,
+            "answer_type": sample.answer_type,
+        }
+        for index, sample in enumerate(samples)
+    ]
+    assert table.to_pylist() == expected
+    assert pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))[0] == content
+
+
+def make(output: Path, corpus: ToyCorpus | None = None, **options: object) -> ShardManifest:
+    settings = {"samples_per_shard": 10, "vocabulary_size": 0, **options}
+    return prepare_shards(corpus or ToyCorpus(), str(output), run=map, **settings)
+
+
+def test_keys_run_over_all_splits_and_members_come_image_first(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "shards")
+    assert [shard.name for shard in manifest.shards] == [
+        "train-00000.tar",
+        "train-00001.tar",
+        "train-00002.tar",
+        "validation-00000.tar",
+    ]
+    keys = [key for shard in manifest.shards for key in read_shard_checked(str(tmp_path / "shards"), shard)["key"].to_pylist()]
+    assert keys == [f"{number:09d}" for number in range(35)]
+    with tarfile.open(tmp_path / "shards" / "train-00001.tar") as tar:
+        assert tar.getnames()[:4] == ["000000010.jpg", "000000010.json", "000000011.png", "000000011.json"]
+
+
+def test_the_manifest_reads_back_and_sums_up(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "shards", ToyCorpus(broken=frozenset({3, 4}), short=frozenset({5})))
+    assert ShardManifest.load(str(tmp_path / "shards")) == manifest
+    assert manifest.splits == {"train": 22, "validation": 7}
+    assert manifest.texts == {"train": 44, "validation": 14}
+    assert manifest.dropped["train"] == {"image does not decode": 2, "no text of at least 3 words": 1}
+    assert manifest.modalities["validation"] == {"CT": 4, "MR": 3}
+    for split, items in ToyCorpus().splits().items():
+        assert manifest.splits[split] + sum(manifest.dropped[split].values()) == items
+    assert len(list(read_texts(str(tmp_path / "shards"), manifest, "train"))) == 44
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
+    corpus = ToyCorpus(broken=frozenset({7}))
+    first, second = make(tmp_path / "a", corpus, vocabulary_size=300), make(tmp_path / "b", corpus, vocabulary_size=300)
+    assert first == second
+    assert first.fingerprint == second.fingerprint
+    assert content_of(tmp_path / "a") == content_of(tmp_path / "b")
+
+
+def test_a_dropped_item_changes_no_other_shard(tmp_path: Path) -> None:
+    whole, less = make(tmp_path / "a"), make(tmp_path / "b", ToyCorpus(short=frozenset({0})))
+    assert [shard.sha256 for shard in whole.shards[1:3]] == [shard.sha256 for shard in less.shards[1:3]]
+    assert whole.fingerprint != less.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (b"", "image does not decode"),
+        (b"<html>not found</html>", "image does not decode"),
+        (encode(5, "GIF"), "image is GIF, neither JPEG nor PNG"),
+        (encode(5, "JPEG")[:300], "image does not decode"),
+    ],
+)
+def test_a_bad_image_is_counted_by_reason(image: bytes, reason: str) -> None:
+    sample = Sample(image=image, texts=("left effusion seen",), source_id="1")
+    content, counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
+    assert counts["dropped"] == {reason: 1}
+    assert counts["rows"] == 0
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        assert tar.getnames() == []
+
+
+def test_an_enormous_image_is_refused_before_it_is_decoded() -> None:
+    buffer = io.BytesIO()
+    Image.new("1", (9_000, 9_000)).save(buffer, "PNG")
+    sample = Sample(image=buffer.getvalue(), texts=("left effusion seen",), source_id="1")
+    _, counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
+    assert counts["dropped"] == {"image has more than 80 million pixels": 1}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), r"train-00001\.tar: no such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:3000]), r"train-00001\.tar is truncated: 3000 bytes, its manifest says \d+"),
+        (lambda path: path.write_bytes(path.read_bytes() + b"x"), r"train-00001\.tar was altered: \d+ bytes"),
+        (lambda path: flip(path, 600), r"train-00001\.tar was altered: its sha256"),
+    ],
+)
+def test_a_bad_shard_is_named(tmp_path: Path, damage: object, message: str) -> None:
+    manifest = make(tmp_path / "shards")
+    damage(tmp_path / "shards" / "train-00001.tar")  # type: ignore[operator]
+    with pytest.raises(DataError, match=message):
+        read_shard_checked(str(tmp_path / "shards"), manifest.shards[1], verify_hash=True)
+    read_shard_checked(str(tmp_path / "shards"), manifest.shards[0], verify_hash=True)
+
+
+def test_a_damaged_header_is_found_without_the_hash(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "shards")
+    flip(tmp_path / "shards" / "train-00000.tar", 3)
+    with pytest.raises(DataError, match=r"train-00000\.tar (is damaged|was altered)"):
+        read_shard_checked(str(tmp_path / "shards"), manifest.shards[0])
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("000000001.jpg", b"i"), ("000000001.json", b"{}")], "texts"),
+        ([("000000001.json", b"{}")], "000000001 lacks its image"),
+        ([("000000001.jpg", b"i")], "000000001 lacks its json"),
+        ([("000000001.jpg", b"i"), ("000000001.json", b"{")], "Expecting property name"),
+        ([("000000001.jpg", b"i"), ("000000001.jpg", b"i")], "duplicate"),
+        ([("000000002.jpg", b"i"), ("000000002.json", None), ("000000001.jpg", b"i"), ("000000001.json", None)], "comes after"),
+    ],
+)
+def test_foreign_tars_are_refused(tmp_path: Path, members: list[tuple[str, bytes | None]], message: str) -> None:
+    good = json.dumps({"texts": ["a b c"], "modality": "", "answer": "", "answer_type": ""}).encode()
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(good if content is None else content)
+            tar.addfile(info, io.BytesIO(good if content is None else content))
+    with pytest.raises(DataError, match=rf"x\.tar is damaged: .*{message}"):
+        read_shard(str(tmp_path / "x.tar"))
+
+
+def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"manifest\.json is missing.*jobs/prepare\.py"):
+        ShardManifest.load(str(tmp_path))
+    make(tmp_path / "shards")
+    path = tmp_path / "shards" / "manifest.json"
+    whole = path.read_text()
+    for text, message in (
+        (whole.replace('"rows": 10', '"rows": 11', 1), "altered"),
+        (whole.replace('"version": 1', '"version": 99'), "version 99"),
+        (whole[:100], "damaged"),
+        (whole.replace('"first_key"', '"key"'), "damaged"),
+    ):
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            ShardManifest.load(str(tmp_path / "shards"))
+
+
+def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "shards")
+    with pytest.raises(DataError, match="no split 'test', only train, validation"):
+        manifest.shards_of("test")
+
+
+@given(splits=st.dictionaries(st.sampled_from(["train", "validation", "test"]), st.integers(0, 50)), size=st.integers(1, 20))
+def test_the_plan_covers_every_item_once(splits: dict[str, int], size: int) -> None:
+    ranges = plan_shards(splits, size).values()
+    items = [(shard.split, index) for shard in ranges for index in range(shard.start, shard.stop)]
+    keys = [shard.first_key + offset for shard in ranges for offset in range(shard.stop - shard.start)]
+    assert items == [(split, index) for split, count in splits.items() for index in range(count)]
+    assert keys == list(range(sum(splits.values())))
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def flip(path: Path, position: int) -> None:
+    """Change one byte of a file."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
