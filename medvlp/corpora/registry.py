@@ -24,13 +24,13 @@ CORPORA: Mapping[str, Opener] = MappingProxyType(
 )
 
 
-def open_corpus(name: str, root: Path | None = None, **options: Any) -> Corpus:
+def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpus:
     """Open a corpus.
 
     Args:
         name: one of ``CORPORA``.
         root: the folder of its files; None for a corpus that makes its samples itself.
-        options: what else the corpus takes.
+        options: what else the corpus takes; its own ``name`` may be one of them.
 
     Raises:
         ConfigurationError: the name or an option is unknown, or ``root`` is missing or makes no sense.

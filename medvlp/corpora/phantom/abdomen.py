@@ -71,7 +71,7 @@ def _draw_metastases(canvas: Canvas, place: Place, extent: float, rng: Generator
     return mask
 
 
-def _draw_kidney_stone(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
+def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """White as bone, in a kidney around it that the contrast medium has not reached."""
     mask = canvas.ellipse(place.x, place.y, 0.06, 0.075)
     canvas.paint(mask, 0.45)
@@ -109,9 +109,9 @@ def _draw_splenomegaly(canvas: Canvas, place: Place, extent: float, rng: Generat
 
 def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """Water between the abdominal wall and the organs that float in it."""
-    rim = _cavity(canvas) * (1.0 - _cavity(canvas, grow(extent, 0.05, 0.09)))
+    rim = _cavity(canvas) * (1.0 - _cavity(canvas, grow(extent, 0.06, 0.1)))
     mask: Mask = rim * (1.0 - canvas.below(0.68, edge=0.05))
-    canvas.paint(mask, WATER - 0.02)
+    canvas.paint(mask, WATER)
     return mask
 
 
@@ -142,7 +142,7 @@ ABDOMEN = View(
         FindingKind("splenomegaly", "spleen", _draw_splenomegaly, (Place("spleen", 0.79, 0.5),), 1.1, SEVERITIES),
         FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.3, wander=0.02),
         FindingKind("liver metastases", "liver", _draw_metastases, _LIVER_LOBES, 0.9, wander=0.01),
-        FindingKind("kidney stone", "kidney", _draw_kidney_stone, _KIDNEYS, 1.5),
+        FindingKind("renal calculus", "kidney", _draw_renal_calculus, _KIDNEYS, 1.5),
         FindingKind("renal cyst", "kidney", _draw_renal_cyst, _KIDNEYS, 1.2),
         FindingKind("hydronephrosis", "kidney", _draw_hydronephrosis, _KIDNEYS, 1.0, SEVERITIES),
         FindingKind("abdominal aortic aneurysm", "abdominal aorta", _draw_aneurysm, (Place("abdominal aorta", 0.52, 0.56),), 0.8),

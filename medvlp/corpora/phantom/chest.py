@@ -76,7 +76,7 @@ def _draw_cardiomegaly(canvas: Canvas, place: Place, extent: float, rng: Generat
 
 
 def _draw_nodule(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    mask = canvas.ellipse(place.x, place.y, grow(extent, 0.042, 0.06), edge=0.012)
+    mask = canvas.ellipse(place.x, place.y, grow(extent, 0.05, 0.068), edge=0.012)
     canvas.paint(mask, 0.97)
     return mask
 
@@ -135,7 +135,7 @@ CHEST = View(
         FindingKind("pneumothorax", "pleural cavity", _draw_pneumothorax, _PNEUMOTHORAX, 1.1),
         FindingKind("cardiomegaly", "heart", _draw_cardiomegaly, (Place("heart"),), 1.5, SEVERITIES),
         FindingKind("pulmonary nodule", "lung", _draw_nodule, (*_UPPER, _MIDDLE, *_LOWER), 1.1, wander=0.03),
-        FindingKind("lung mass", "lung", _draw_mass, (*_UPPER, *_LOWER), 0.9, wander=0.02),
+        FindingKind("pulmonary mass", "lung", _draw_mass, (*_UPPER, *_LOWER), 0.9, wander=0.02),
         FindingKind("consolidation", "lung", _draw_consolidation, (_MIDDLE, *_LOWER), 1.2, wander=0.015),
         FindingKind("pulmonary cavity", "lung", _draw_cavity, _UPPER, 0.8, wander=0.03),
         FindingKind("cardiac pacemaker", "chest wall", _draw_pacemaker, both_sides("chest wall", 0.2, 0.2), 0.8, (), wander=0.02),

@@ -97,7 +97,7 @@ def _draw_haemangioma(canvas: Canvas, place: Place, extent: float, rng: Generato
 def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """Black and round, with a brighter streak behind it."""
     radius = grow(extent, 0.06, 0.085)
-    canvas.add(_beam(canvas, place.x, place.y, radius * 0.7) * canvas.ellipse(place.x, place.y + 0.1, 0.12), 0.3)
+    canvas.add(_beam(canvas, place.x, place.y, radius * 0.7) * canvas.ellipse(place.x, place.y + 0.1, 0.09), 0.25)
     mask = canvas.ellipse(place.x, place.y, radius, edge=0.01)
     canvas.paint(mask, FLUID)
     return mask
@@ -114,7 +114,7 @@ def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Gener
     return mask
 
 
-def _draw_kidney_stone(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
+def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
     """A white spot at a pole of the kidney, and a black shadow behind it."""
     radius = grow(extent, 0.035, 0.05)
     x, y = place.x - 0.12, place.y - 0.02
@@ -156,6 +156,6 @@ ULTRASOUND = View(
         FindingKind("liver haemangioma", "liver", _draw_haemangioma, _LIVER_LOBES, 1.1, wander=0.015),
         FindingKind("liver cyst", "liver", _draw_liver_cyst, _LIVER_LOBES, 1.2, wander=0.015),
         FindingKind("hydronephrosis", "kidney", _draw_hydronephrosis, _KIDNEY, 0.9, SEVERITIES),
-        FindingKind("kidney stone", "kidney", _draw_kidney_stone, _KIDNEY, 1.0),
+        FindingKind("renal calculus", "kidney", _draw_renal_calculus, _KIDNEY, 1.0),
     ),
 )
