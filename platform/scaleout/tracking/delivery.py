@@ -89,10 +89,11 @@ class Delivery:
         for record in records:
             if count and len(batch) + len(record["metrics"]) > _METRICS_PER_REQUEST:
                 break
-            new = unseen(decode_metrics(record["metrics"]), record["step"], last_steps)
+            step: int = record["step"]
+            new = unseen(decode_metrics(record["metrics"]), step, last_steps)
             # The time of the call, also in a replay: the store ignores a point that it has with the same time and value.
-            batch += [Metric(name, value, record["time"], record["step"]) for name, value in new.items()]
-            last_steps.update(dict.fromkeys(new, record["step"]))
+            batch += [Metric(name, value, record["time"], step) for name, value in new.items()]
+            last_steps.update(dict.fromkeys(new, step))
             count += 1
         if batch:
             client.log_batch(self._run_id, metrics=batch, synchronous=True)

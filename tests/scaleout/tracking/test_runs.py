@@ -1,0 +1,84 @@
+"""Runs as the driver handles them, against a real SQLite store."""
+
+from pathlib import Path
+
+import pytest
+
+from medvlp.errors import ConfigurationError
+from scaleout.tracking import RunStatus, close_children, resolve_tracking_uri, start_run
+from scaleout.tracking.runs import open_client, redacted
+
+
+@pytest.fixture(autouse=True)
+def no_configured_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own setting must not decide."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_the_default_store_is_a_file_in_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolve_tracking_uri(str(tmp_path)) == f"sqlite:///{tmp_path}/mlflow.db"
+    assert resolve_tracking_uri(f"file://{tmp_path}") == f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.chdir(tmp_path)
+    assert resolve_tracking_uri("results") == f"sqlite:///{tmp_path}/results/mlflow.db"
+
+
+def test_what_is_configured_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert resolve_tracking_uri("s3://bucket/runs") == "http://127.0.0.1:5000"
+    assert resolve_tracking_uri("s3://bucket/runs", "http://127.0.0.1:6000") == "http://127.0.0.1:6000"
+
+
+def test_a_bucket_needs_a_server() -> None:
+    with pytest.raises(ConfigurationError, match="set MLFLOW_TRACKING_URI"):
+        resolve_tracking_uri("s3://bucket/runs")
+
+
+def test_a_relative_store_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="absolute"):
+        resolve_tracking_uri("results", "sqlite:///mlflow.db")
+
+
+def test_a_run_is_made_once_and_continued(empty_store: str) -> None:
+    run_id = start_run(empty_store, "continued", "run", tags={"corpus": "phantom"})
+    assert start_run(empty_store, "continued", "run", run_id=run_id) == run_id
+    run = open_client(empty_store).get_run(run_id)
+    assert run.info.run_name == "run"
+    assert run.data.tags["corpus"] == "phantom"
+    assert run.info.artifact_uri.startswith(Path(empty_store.removeprefix("sqlite:///")).with_name("mlartifacts").as_uri())
+
+
+def test_a_run_of_another_store_is_refused(empty_store: str) -> None:
+    with pytest.raises(ConfigurationError, match="knows no run"):
+        start_run(empty_store, "continued", "run", run_id="0" * 32)
+
+
+def test_a_server_that_is_away_stops_a_new_run_but_not_a_continued_one() -> None:
+    nobody = "http://user:secret@127.0.0.1:9"
+    with pytest.raises(ConfigurationError, match=r"cannot start a run in MLflow at http://127\.0\.0\.1:9"):
+        start_run(nobody, "away", "run")
+    assert start_run(nobody, "away", "run", run_id="0" * 32) == "0" * 32
+
+
+def test_open_children_are_closed_and_others_left_alone(empty_store: str) -> None:
+    parent = start_run(empty_store, "sweep", "parent")
+    open_children = {start_run(empty_store, "sweep", f"trial-{number}", parent_run_id=parent) for number in range(2)}
+    done = start_run(empty_store, "sweep", "trial-2", parent_run_id=parent)
+    client = open_client(empty_store)
+    client.set_terminated(done)
+    stranger = start_run(empty_store, "sweep", "stranger")
+    assert set(close_children(empty_store, parent)) == open_children
+    statuses = [client.get_run(run_id).info.status for run_id in (*open_children, done, parent, stranger)]
+    assert statuses == ["KILLED", "KILLED", "FINISHED", "RUNNING", "RUNNING"]
+    assert close_children(empty_store, parent, RunStatus.FAILED) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("http://user:secret@host:5000/x", "http://host:5000/x"),
+        ("http://host:5000", "http://host:5000"),
+        ("sqlite:////a/b", "sqlite:////a/b"),
+    ],
+)
+def test_passwords_do_not_reach_logs(uri: str, expected: str) -> None:
+    assert redacted(uri) == expected
