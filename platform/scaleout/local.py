@@ -47,7 +47,7 @@ class Head:
     folder: Path
     """Sessions and logs."""
     environment: Mapping[str, str]
-    """What a process needs to reach this head, and to find this Python: addresses, token, PATH."""
+    """All that a process needs to reach this head, and to find this Python: addresses, token, loopback only, PATH."""
 
     def get(self, path: str) -> Any:
         """The JSON answer of the dashboard."""
@@ -59,31 +59,27 @@ class Head:
 
 @contextmanager
 def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]:
-    """Starts a Ray head and stops it at the end; its folder is kept if the block raises.
+    """Starts a Ray head and stops it at the end; its folder, with Ray's logs, is kept if an error leaves the block.
 
     Args:
         cpus: the logical CPUs it offers; those of the machine, but at least 2, where None: training and its data need one each.
         start_seconds: how long to wait for it.
     """
-    # A socket's path has at most 107 bytes, which a TMPDIR of a batch system alone can fill.
-    folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
-    started = _configure(folder)
-    log = (folder / HEAD_LOG).open("wb")
-    process = subprocess.Popen(
-        _start_command(started, cpus or max(2, os.cpu_count() or 2)),
-        env=started.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C is for us; the head is stopped when the job is
-    )
-    try:
-        _wait_until_ready(started, process, start_seconds)
-        yield started
-    finally:
-        _stop(process)
-        log.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    with _folder() as folder, (folder / HEAD_LOG).open("wb") as log:
+        started = _configure(folder)
+        process = subprocess.Popen(
+            _start_command(started, cpus or max(2, os.cpu_count() or 2)),
+            env=started.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us; the head is stopped when the job is
+        )
+        try:
+            _wait_until_ready(started, process, start_seconds)
+            yield started
+        finally:
+            _stop(process)
 
 
 class JobError(MedvlpError):
@@ -118,13 +114,19 @@ def submit(
     job = f"{name or 'job'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     arguments = [f"--submission-id={job}", f"--working-dir={working_dir}", f"--runtime-env={runtime_env}", "--", *command]
     if any(os.environ.get(variable) for variable in ADDRESS_VARIABLES):
-        if status := _run_to_its_end(arguments, os.environ):
-            raise JobError(f"job {job} did not succeed; while the cluster lives, see: ray job logs {job}", status)
-        return
-    with head(cpus) as started:
-        if _run_to_its_end(arguments, started.environment):
-            status = started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
-            raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", status)
+        _submit_to_cluster(job, arguments)
+    else:
+        with head(cpus) as started:
+            _submit_to_head(job, arguments, started)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on; held all at once, so that no two are the same."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((_LOOPBACK, 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,6 +142,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except JobError as error:
         print(error, file=sys.stderr)
         return error.exit_status
+    except MedvlpError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
@@ -158,7 +163,23 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _run_to_its_end(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+def _submit_to_cluster(job: str, arguments: Sequence[str]) -> None:
+    try:
+        status = _follow(arguments, os.environ)
+    except KeyboardInterrupt:
+        print(f"\njob {job} goes on in the cluster; to stop it: ray job stop {job}", file=sys.stderr)
+        raise
+    if status:
+        raise JobError(f"job {job} did not succeed; to see more: ray job logs {job}", status)
+
+
+def _submit_to_head(job: str, arguments: Sequence[str], started: Head) -> None:
+    if _follow(arguments, started.environment):
+        status = started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
+        raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", status)
+
+
+def _follow(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Exit status of ``ray job submit``, which follows the job's output."""
     return subprocess.call(_ray("job", "submit", *arguments), env=dict(environment))
 
@@ -195,8 +216,23 @@ def _group_lives(group: int) -> bool:
     return True
 
 
+@contextmanager
+def _folder() -> Iterator[Path]:
+    # A socket's path has at most 107 bytes, which a TMPDIR of a batch system alone can fill.
+    folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
+    failed = False
+    try:
+        yield folder
+    except Exception:
+        failed = True
+        raise
+    finally:
+        if not failed:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _configure(folder: Path) -> Head:
-    gcs, dashboard = _free_ports(2)
+    gcs, dashboard = free_ports(2)
     token = secrets.token_hex(32)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_ADDRESS", "RAY_AUTH", "RAY_JOB"))}
     environment |= {
@@ -214,7 +250,7 @@ def _configure(folder: Path) -> Head:
 
 
 def _start_command(started: Head, cpus: int) -> list[str]:
-    client, listen, grpc, runtime, metrics = _free_ports(5)
+    client, listen, grpc, runtime, metrics = free_ports(5)
     return [
         *_ray("start", "--head", "--block", "--disable-usage-stats", "--include-dashboard=true"),
         f"--node-ip-address={_LOOPBACK}",
@@ -230,15 +266,6 @@ def _start_command(started: Head, cpus: int) -> list[str]:
         f"--temp-dir={started.folder}",
         f"--num-cpus={cpus}",
     ]
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on; held all at once, so that no two are the same."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((_LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _ray(*arguments: str) -> list[str]:
