@@ -8,9 +8,15 @@ from medvlp.data.sample import Sample
 class Corpus(Protocol):
     """Items in named splits. Picklable; ``sample`` is a pure function of the split and the index."""
 
-    name: str
-    public: bool
-    """Whether pictures of its images may be logged without being asked for."""
+    @property
+    def name(self) -> str:
+        """What manifests call it."""
+        ...
+
+    @property
+    def public(self) -> bool:
+        """Whether pictures of its images may be logged without being asked for."""
+        ...
 
     def splits(self) -> dict[str, int]:
         """Number of items of every split, dropped ones included; "train" and "validation" are what training reads."""

@@ -30,8 +30,7 @@ class Batch:
     """bool [B, E, L], the tokens that name each entity (ARL's position matrix)."""
     weight: Tensor
     """float32 [B], 0 for a sample whose image does not decode: it keeps its slot and counts in no loss."""
-    modality: Tensor
-    """int64 [B], samples of one modality have one number within the batch."""
+    modalities: tuple[str, ...]
     keys: tuple[str, ...]
     """Sample keys, for naming a sample in a report."""
     skipped: tuple[tuple[str, str], ...]

@@ -42,7 +42,6 @@ class CommonCollate:
         ids = padded([text.token_ids for text in texts], width, self.tokenizer.pad_token_id)
         lengths = torch.tensor([len(text.token_ids) for text in texts])
         entities = [[entity.entity for entity in text.entities] for text in texts]
-        numbers = {modality: number for number, modality in enumerate(dict.fromkeys(row.modality for row in rows))}
         return {
             "images": torch.from_numpy(images),
             "token_ids": ids,
@@ -51,7 +50,7 @@ class CommonCollate:
             "entity_mask": padded_bool([[True] * len(ids) for ids in entities], self.text.maximum_entities),
             "entity_tokens": self._entity_tokens(texts, width),
             "weight": torch.tensor([float(isinstance(image, np.ndarray)) for image in decoded]),
-            "modality": torch.tensor([numbers[row.modality] for row in rows]),
+            "modalities": tuple(row.modality for row in rows),
             "keys": tuple(row.key for row in rows),
             "skipped": tuple((row.shard, image) for row, image in zip(rows, decoded, strict=True) if isinstance(image, str)),
         }

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -38,7 +39,7 @@ class Sample:
     modality: str = ""
     answer: str = ""
     answer_type: str = ""
-    attributes: dict = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     """Anything else worth keeping (exact truth of a phantom, licence, view): JSON values only."""
 
     def metadata(self) -> bytes:

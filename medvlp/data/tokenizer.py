@@ -37,8 +37,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    ends = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
-    tokenizer.post_processor = processors.RobertaProcessing(*ends, trim_offsets=True, add_prefix_space=True)
+    start, end = (("<s>", _SPECIAL_TOKENS.index("<s>")), ("</s>", _SPECIAL_TOKENS.index("</s>")))
+    tokenizer.post_processor = processors.RobertaProcessing(end, start, trim_offsets=True, add_prefix_space=True)
     names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", **names)
 
@@ -62,6 +62,6 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; name a Hugging Face folder or model") from error
-    if not tokenizer.is_fast or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
+    if not isinstance(tokenizer, PreTrainedTokenizerFast) or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
         raise ConfigurationError(f"the tokenizer of {folder_or_name} cannot be used: it needs offsets, a mask token and a padding token")
     return tokenizer

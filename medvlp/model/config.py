@@ -1,0 +1,97 @@
+"""Sizes of the model. The defaults are the paper's configuration."""
+
+from dataclasses import dataclass, field
+
+from medvlp.errors import ConfigurationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class VisionConfig:
+    """CLIP's vision transformer."""
+
+    pretrained: str | None = None
+    """Hugging Face folder or name whose weights start the encoder; its sizes must be the ones given here."""
+    width: int = 768
+    layers: int = 11
+    """Blocks; of pretrained weights the first ones are taken (ARL leaves out CLIP's last block)."""
+    heads: int = 12
+    patch: int = 16
+    """Side of a patch, pixels."""
+    image_size: int = 288
+    """Side of the image, pixels; pretrained position embeddings are interpolated to it."""
+
+    def __post_init__(self) -> None:
+        if self.image_size % self.patch:
+            raise ConfigurationError(f"model.vision.image_size {self.image_size} is not a multiple of model.vision.patch {self.patch}")
+        check_heads("model.vision", self.width, self.heads)
+
+    @property
+    def patches(self) -> int:
+        """Patches of an image."""
+        return (self.image_size // self.patch) ** 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageConfig:
+    """RoBERTa's (or BERT's) encoder."""
+
+    pretrained: str | None = None
+    """Hugging Face folder or name whose weights start the encoder; its sizes must be the ones given here."""
+    architecture: str = "roberta"
+    """"roberta" or "bert"."""
+    width: int = 768
+    layers: int = 12
+    heads: int = 12
+    feed_forward: int = 3072
+    dropout: float = 0.1
+    positions: int = 514
+    """Rows of the position table; RoBERTa uses two fewer."""
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ("roberta", "bert"):
+            raise ConfigurationError(f"model.language.architecture is {self.architecture!r}: take 'roberta' or 'bert'")
+        check_heads("model.language", self.width, self.heads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnowledgeConfig:
+    """The graph attention network over the knowledge graph. Its outer width is that of the bundle's vectors."""
+
+    hidden_heads: int = 8
+    hidden_width: int = 64
+    """Per head."""
+    dropout: float = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusionConfig:
+    """The three-stream fusion model."""
+
+    width: int = 768
+    layers: int = 6
+    heads: int = 12
+    feed_forward: int = 3072
+    dropout: float = 0.1
+    knowledge_heads: int = 4
+    knowledge_feed_forward: int = 1024
+    last_layer_knowledge: bool = False
+    """Build the knowledge path of the last layer. No objective learns from it (only the tokens of entities see it, and no loss reads those), but the authors' model has it."""
+
+    def __post_init__(self) -> None:
+        check_heads("model.fusion", self.width, self.heads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ARLConfig:
+    """The whole model."""
+
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+
+
+def check_heads(where: str, width: int, heads: int) -> None:
+    """Refuse a width that its heads do not divide."""
+    if width % heads:
+        raise ConfigurationError(f"{where}.width {width} is not a multiple of {where}.heads {heads}")

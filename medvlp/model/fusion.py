@@ -1,0 +1,152 @@
+"""The fusion model: text, image and knowledge streams that attend to each other (ARL §3.3 "reason with knowledge").
+
+Shapes: B samples, L tokens, I image tokens, E entities, H fusion width, K knowledge width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medvlp.model.attention import NORM_EPSILON, AttentionBlock, FeedForwardBlock, attention_bias
+from medvlp.model.config import FusionConfig
+
+
+@dataclass(frozen=True)
+class TextContext:
+    """What the text and knowledge streams carry unchanged through the layers."""
+
+    text_bias: Tensor
+    """[B, 1, 1, L]."""
+    entity_bias: Tensor
+    """[B, 1, 1, E]."""
+    entity_tokens: Tensor
+    """[B, E, L], in the dtype of the streams: 1 where a token names an entity."""
+
+    @classmethod
+    def build(cls, token_mask_BL: Tensor, entity_mask_BE: Tensor, entity_tokens_BEL: Tensor, like: Tensor) -> "TextContext":
+        """Masks as what attention adds to its logits; tokens of masked entities name nothing."""
+        tokens = entity_tokens_BEL & entity_mask_BE[..., None]
+        return cls(attention_bias(token_mask_BL, like.dtype), attention_bias(entity_mask_BE, like.dtype), tokens.to(like.dtype))
+
+
+class KnowledgePath(nn.Module):
+    """The knowledge stream of one layer: entities attend to each other, then to the image, and speak to their tokens.
+
+    The last path of a stack speaks but has no one to pass its stream on to: it is built without feed-forward block.
+    """
+
+    def __init__(self, config: FusionConfig, width: int, *, last: bool):
+        super().__init__()
+        self.self_attention = AttentionBlock(width, config.knowledge_heads, config.dropout)
+        self.image_to_knowledge = nn.Linear(config.width, width)
+        self.cross_attention = AttentionBlock(width, config.knowledge_heads, config.dropout)
+        self.knowledge_to_text = nn.Linear(width, config.width)
+        self.feed_forward = None if last else FeedForwardBlock(width, config.knowledge_feed_forward, config.dropout)
+
+    def forward(self, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor]:
+        """What each token hears of its entities [B, L, H], and the new knowledge stream [B, E, K]."""
+        entities = self.self_attention(entities_BEK, context.entity_bias)
+        entities = self.cross_attention(entities, context_BCV=self.image_to_knowledge(image_BIH))
+        heard = context.entity_tokens.transpose(1, 2) @ self.knowledge_to_text(entities)
+        return heard, entities if self.feed_forward is None else self.feed_forward(entities)
+
+    def image_attention(self, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> Tensor:
+        """[B, heads, E, I]: where each entity looks in the image."""
+        entities = self.self_attention(entities_BEK, context.entity_bias)
+        return self.cross_attention.attention_map(entities, context_BCV=self.image_to_knowledge(image_BIH))
+
+
+class FusionLayer(nn.Module):
+    """One layer. The two methods read the streams as they entered the layer and return them as they leave it."""
+
+    def __init__(self, config: FusionConfig, knowledge: KnowledgePath | None):
+        super().__init__()
+        width, heads, dropout = config.width, config.heads, config.dropout
+        self.dropout = dropout
+        self.text_self_attention = AttentionBlock(width, heads, dropout)
+        self.text_cross_attention = AttentionBlock(width, heads, dropout)
+        self.knowledge = knowledge
+        self.knowledge_output = nn.Linear(width, width)
+        self.knowledge_norm = nn.LayerNorm(width, eps=NORM_EPSILON)
+        self.text_feed_forward = FeedForwardBlock(width, config.feed_forward, dropout)
+        self.image_self_attention = AttentionBlock(width, heads, dropout)
+        self.image_cross_attention = AttentionBlock(width, heads, dropout)
+        self.image_feed_forward = FeedForwardBlock(width, config.feed_forward, dropout)
+
+    def text(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor]:
+        """The text [B, L, H] and knowledge [B, E, K] streams."""
+        text = self.text_self_attention(text_BLH, context.text_bias)
+        text = self.text_cross_attention(text, context_BCV=image_BIH)
+        heard, entities = text, entities_BEK
+        if self.knowledge is not None:
+            update, entities = self.knowledge(image_BIH, entities_BEK, context)
+            heard = text + update
+        text = self.knowledge_norm(text + F.dropout(self.knowledge_output(heard), self.dropout, self.training))
+        return self.text_feed_forward(text), entities
+
+    def image(self, text_BLH: Tensor, image_BIH: Tensor, context: TextContext) -> Tensor:
+        """The image stream [B, I, H]."""
+        image = self.image_self_attention(image_BIH)
+        image = self.image_cross_attention(image, context.text_bias, text_BLH)
+        return self.image_feed_forward(image)
+
+
+class FusionEncoder(nn.Module):
+    """The stack of fusion layers."""
+
+    def __init__(self, config: FusionConfig, knowledge_width: int):
+        super().__init__()
+        paths = config.layers if config.last_layer_knowledge else config.layers - 1
+        knowledge = [KnowledgePath(config, knowledge_width, last=index == config.layers - 2) for index in range(paths)]
+        self.layers = nn.ModuleList(FusionLayer(config, path) for path in [*knowledge, *[None] * (config.layers - paths)])
+
+    def forward(
+        self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext, pooled_rows: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All three streams through all layers.
+
+        Args:
+            pooled_rows: only the last so many rows need their image stream in the end (the others read text tokens
+                only): the last layer computes no other. None for all rows.
+
+        Returns:
+            text [B, L, H], image [B or ``pooled_rows``, I, H], entities [B, E, K].
+        """
+        text, image, entities = text_BLH, image_BIH, entities_BEK
+        *layers, last = self.layers
+        for layer in layers:
+            text, image, entities = _whole_layer(layer, text, image, entities, context)
+        skipped = 0 if pooled_rows is None else len(text) - pooled_rows
+        tail = TextContext(context.text_bias[skipped:], context.entity_bias[skipped:], context.entity_tokens[skipped:])
+        pooled = last.image(text[skipped:], image[skipped:], tail)
+        text, entities = last.text(text, image, entities, context)
+        return text, pooled, entities
+
+    def image_features(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext, layers: int) -> Tensor:
+        """[B, I, H]: the image stream after the first ``layers`` layers, with nothing computed that it does not need."""
+        text, image, entities = text_BLH, image_BIH, entities_BEK
+        if layers == 0:
+            return image
+        for layer in self.layers[: layers - 1]:
+            text, image, entities = _whole_layer(layer, text, image, entities, context)
+        return self.layers[layers - 1].image(text, image, context)
+
+    def entity_attention(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> Tensor:
+        """[layers, B, E, I]: where each entity looks in the image, mean over heads, for every layer with a knowledge path."""
+        text, image, entities = text_BLH, image_BIH, entities_BEK
+        maps = []
+        for layer in self.layers:
+            if layer.knowledge is not None:
+                maps.append(layer.knowledge.image_attention(image, entities, context).mean(1))
+            text, image, entities = _whole_layer(layer, text, image, entities, context)
+        return torch.stack(maps)
+
+
+def _whole_layer(
+    layer: FusionLayer, text: Tensor, image: Tensor, entities: Tensor, context: TextContext
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All streams through one layer; each reads the others as they entered it."""
+    new_text, new_entities = layer.text(text, image, entities, context)
+    return new_text, layer.image(text, image, context), new_entities

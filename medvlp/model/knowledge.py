@@ -1,0 +1,40 @@
+"""The knowledge encoder: graph attention over the entities (ARL §3.2). Shapes: N entities, K width, M edges."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.nn import GATConv
+from torch_geometric.utils import add_self_loops, remove_self_loops
+
+from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.model.config import KnowledgeConfig
+
+
+class KnowledgeEncoder(nn.Module):
+    """Two graph attention layers over TransE vectors; one pass gives every entity its representation."""
+
+    def __init__(self, config: KnowledgeConfig, bundle: KnowledgeBundle):
+        super().__init__()
+        width = bundle.vectors.shape[1]
+        hidden = config.hidden_heads * config.hidden_width
+        self.embedding = nn.Embedding.from_pretrained(bundle.vectors.clone(), freeze=False)
+        self.norm = nn.LayerNorm(width)
+        # The self loops stand in the graph below, once, rather than being added anew in every pass.
+        self.hidden = GATConv(width, config.hidden_width, config.hidden_heads, dropout=config.dropout, add_self_loops=False)
+        self.output = GATConv(hidden, width, 1, concat=False, dropout=config.dropout, add_self_loops=False)
+        self.dropout = nn.Dropout(config.dropout)
+        edges, _ = remove_self_loops(bundle.edge_index)
+        edges, _ = add_self_loops(edges, num_nodes=len(bundle.entities))
+        self.register_buffer("edges_2M", edges, persistent=False)
+        self.register_buffer("entity_ids_N", torch.arange(len(bundle.entities)), persistent=False)
+
+    @property
+    def width(self) -> int:
+        """K."""
+        return self.embedding.embedding_dim
+
+    def forward(self) -> Tensor:
+        """[N, K]: all entities."""
+        vectors = self.dropout(self.norm(self.embedding(self.entity_ids_N)))
+        hidden = self.dropout(F.elu(self.hidden(vectors, self.edges_2M)))
+        return self.output(hidden, self.edges_2M)

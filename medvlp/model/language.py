@@ -1,0 +1,51 @@
+"""The language encoder: RoBERTa or BERT without its pooler. Shapes: B texts, L tokens, W width."""
+
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel, RobertaConfig, RobertaModel
+
+from medvlp.errors import ConfigurationError
+from medvlp.model.config import LanguageConfig
+
+
+class LanguageEncoder(nn.Module):
+    """The last hidden states of a RoBERTa or BERT encoder."""
+
+    def __init__(self, config: LanguageConfig, *, vocabulary: int, padding_id: int):
+        super().__init__()
+        self.encoder = _pretrained(config, vocabulary) if config.pretrained else _from_scratch(config, vocabulary, padding_id)
+
+    def forward(self, token_ids_BL: Tensor, token_mask_BL: Tensor) -> Tensor:
+        """[B, L, W]."""
+        return self.encoder(input_ids=token_ids_BL, attention_mask=token_mask_BL).last_hidden_state
+
+
+def _from_scratch(config: LanguageConfig, vocabulary: int, padding_id: int) -> PreTrainedModel:
+    config_class, model_class = {"roberta": (RobertaConfig, RobertaModel), "bert": (BertConfig, BertModel)}[config.architecture]
+    sizes = config_class(
+        vocab_size=vocabulary,
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=config.feed_forward,
+        hidden_dropout_prob=config.dropout,
+        attention_probs_dropout_prob=config.dropout,
+        max_position_embeddings=config.positions,
+        type_vocab_size=1 if config.architecture == "roberta" else 2,
+        layer_norm_eps=1e-5 if config.architecture == "roberta" else 1e-12,
+        pad_token_id=padding_id,
+        attn_implementation="sdpa",
+    )
+    return model_class(sizes, add_pooling_layer=False)
+
+
+def _pretrained(config: LanguageConfig, vocabulary: int) -> PreTrainedModel:
+    published = AutoConfig.from_pretrained(config.pretrained)
+    wanted = (config.architecture, config.width, config.layers, config.heads)
+    found = (published.model_type, published.hidden_size, published.num_hidden_layers, published.num_attention_heads)
+    if wanted != found or published.vocab_size < vocabulary:
+        raise ConfigurationError(
+            f"{config.pretrained} has (architecture, width, layers, heads) {found} and {published.vocab_size} tokens; "
+            f"model.language asks for {wanted} and the tokenizer for {vocabulary}: set model.language to the sizes of the weights "
+            "and data.tokenizer to the tokenizer they were trained with"
+        )
+    return AutoModel.from_pretrained(config.pretrained, add_pooling_layer=False, attn_implementation="sdpa")

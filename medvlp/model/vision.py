@@ -1,0 +1,106 @@
+"""The vision encoder: CLIP's ViT, all tokens after the last LayerNorm.
+
+Shapes: B images, S side, P patches, K kept patches, W width.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPVisionConfig, CLIPVisionModel
+
+from medvlp.data.image import CLIP_MEAN, CLIP_STD
+from medvlp.errors import ConfigurationError
+from medvlp.model.config import VisionConfig
+
+
+class VisionEncoder(nn.Module):
+    """CLIP vision transformer whose input can be a subset of the patches (for masked image modelling)."""
+
+    def __init__(self, config: VisionConfig):
+        super().__init__()
+        self.patch = config.patch
+        clip = _pretrained(config) if config.pretrained else CLIPVisionModel(_clip_config(config))
+        self.embeddings = clip.embeddings
+        self.input_norm = clip.pre_layrnorm
+        self.encoder = clip.encoder
+        self.output_norm = clip.post_layernorm
+        self.register_buffer("mean", torch.tensor(CLIP_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(CLIP_STD).view(3, 1, 1), persistent=False)
+
+    def normalise(self, images_B3SS: Tensor) -> Tensor:
+        """uint8 pixels to the encoder's floating-point input."""
+        return (images_B3SS.to(self.mean.dtype) / 255 - self.mean) / self.std
+
+    def forward(self, pixels_B3SS: Tensor, kept_BK: Tensor | None = None) -> Tensor:
+        """Encode normalised images.
+
+        Args:
+            kept_BK: indices of the patches that the encoder sees; None for all. The class token always stays.
+
+        Returns:
+            [B, 1 + P, W] or [B, 1 + K, W].
+        """
+        tokens = self.embeddings(pixels_B3SS)
+        if kept_BK is not None:
+            index = kept_BK[..., None].expand(-1, -1, tokens.shape[-1])
+            tokens = torch.cat([tokens[:, :1], tokens[:, 1:].gather(1, index)], dim=1)
+        return self.output_norm(self.encoder(inputs_embeds=self.input_norm(tokens)).last_hidden_state)
+
+
+def patchify(pixels_B3SS: Tensor, patch: int) -> Tensor:
+    """[B, P, patch * patch * 3]: patches in row order, pixels of a patch in the order (row, column, channel)."""
+    batch, channels, side, _ = pixels_B3SS.shape
+    grid = side // patch
+    blocks = pixels_B3SS.reshape(batch, channels, grid, patch, grid, patch)
+    return blocks.permute(0, 2, 4, 3, 5, 1).reshape(batch, grid * grid, patch * patch * channels)
+
+
+def unpatchify(patches_BPD: Tensor, patch: int) -> Tensor:
+    """The inverse of ``patchify``."""
+    batch, count, _ = patches_BPD.shape
+    grid = round(count**0.5)
+    blocks = patches_BPD.reshape(batch, grid, grid, patch, patch, -1)
+    return blocks.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, grid * patch, grid * patch)
+
+
+def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
+    return CLIPVisionConfig(
+        hidden_size=config.width,
+        intermediate_size=4 * config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        image_size=config.image_size,
+        patch_size=config.patch,
+        attn_implementation="sdpa",
+    )
+
+
+def _pretrained(config: VisionConfig) -> CLIPVisionModel:
+    """Published weights: the first ``layers`` blocks, positions interpolated to the image size."""
+    clip = CLIPVisionModel.from_pretrained(config.pretrained, attn_implementation="sdpa")
+    published = clip.config
+    wanted = (config.width, config.heads, config.patch)
+    found = (published.hidden_size, published.num_attention_heads, published.patch_size)
+    if wanted != found or published.num_hidden_layers < config.layers:
+        raise ConfigurationError(
+            f"{config.pretrained} has (width, heads, patch) {found} and {published.num_hidden_layers} blocks; "
+            f"model.vision asks for {wanted} and {config.layers}: set model.vision to the sizes of the weights"
+        )
+    clip.encoder.layers = clip.encoder.layers[: config.layers]
+    _resize_positions(clip, config.image_size)
+    return clip
+
+
+def _resize_positions(clip: CLIPVisionModel, image_size: int) -> None:
+    """Interpolate the position embeddings (bicubic) to another image size; the class token's stays."""
+    embeddings = clip.embeddings
+    if embeddings.image_size == image_size:
+        return
+    table = embeddings.position_embedding.weight.detach()
+    grid, wanted = embeddings.image_size // embeddings.patch_size, image_size // embeddings.patch_size
+    image = table[1:].T.reshape(1, -1, grid, grid)
+    resized = F.interpolate(image, size=(wanted, wanted), mode="bicubic", align_corners=False)
+    weight = torch.cat([table[:1], resized.flatten(2)[0].T])
+    embeddings.position_embedding = nn.Embedding.from_pretrained(weight, freeze=False)
+    embeddings.position_ids = torch.arange(len(weight)).expand(1, -1)
+    embeddings.image_size, embeddings.num_patches, embeddings.num_positions = image_size, wanted**2, len(weight)

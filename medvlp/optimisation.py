@@ -1,0 +1,86 @@
+"""The paper's optimiser: three learning rates, decay for matrices only, linear warm-up and decay."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from medvlp.errors import ConfigurationError
+from medvlp.model.arl import ARL
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserConfig:
+    """AdamW with the learning rates of the paper (ARL §4.2)."""
+
+    learning_rate: float = 1e-5
+    """Peak, of the pre-trained encoders."""
+    fusion_multiplier: float = 5.0
+    """Of the fusion model, its projections and its poolers."""
+    head_multiplier: float = 5.0
+    """Of the heads of the task; in pre-training, of the knowledge encoder too."""
+    weight_decay: float = 0.01
+    """Of matrices; biases, norms and embeddings of one row have none."""
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    warmup: float = 0.1
+    """Share of the steps over which the learning rate rises linearly; it then falls linearly to 0."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 does not clip, as the authors."""
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0 or not 0 <= self.warmup < 1:
+            raise ConfigurationError(f"optimiser: learning_rate {self.learning_rate} must be above 0, warmup {self.warmup} in [0, 1)")
+
+
+def parameter_groups(task: nn.Module, arl: ARL, config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:
+    """Groups by role (encoders, knowledge, fusion, heads), each with and without weight decay; frozen parameters are left out."""
+    encoders = [arl.vision, arl.language, arl.stream_type]
+    fusion = [arl.fusion, arl.image_projection, arl.text_projection, arl.image_pooler, arl.text_pooler]
+    role_of = {id(parameter): "fusion" for module in fusion for parameter in module.parameters()}
+    role_of |= {id(parameter): "encoders" for module in encoders for parameter in module.parameters()}
+    role_of |= {id(parameter): "knowledge" for parameter in arl.knowledge.parameters()}
+    multipliers = {
+        "encoders": 1.0,
+        "knowledge": knowledge_multiplier,
+        "fusion": config.fusion_multiplier,
+        "heads": config.head_multiplier,
+    }
+    groups: list[dict[str, Any]] = []
+    for role, multiplier in multipliers.items():
+        trained = [p for p in task.parameters() if p.requires_grad and role_of.get(id(p), "heads") == role]
+        for decayed in (True, False):
+            chosen = [parameter for parameter in trained if (parameter.ndim > 1) == decayed]
+            if chosen:
+                decay = config.weight_decay if decayed else 0.0
+                groups.append({"name": role, "params": chosen, "lr": config.learning_rate * multiplier, "weight_decay": decay})
+    return groups
+
+
+def build_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.AdamW:
+    """Torch's own AdamW: fused kernels compile for minutes on first use and gain nothing at this size."""
+    return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
+
+
+def learning_rate_factor(step: int, *, total: int, warmup: float) -> float:
+    """Factor of the peak learning rate at optimiser step ``step`` of ``total``."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return max(0.0, (total - step) / max(1, total - rising))
+
+
+def freeze_unreached(task: nn.Module, loss: torch.Tensor) -> list[str]:
+    """Freeze every parameter that ``loss`` does not depend on, and name them.
+
+    An objective that is not built leaves parts of the model without a gradient. ZeRO would still shard, reduce and
+    decay them, and its stage 3 leaves stale gradients in them.
+    """
+    loss.backward()
+    unreached = [name for name, parameter in task.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    for parameter in task.parameters():
+        parameter.requires_grad_(parameter.grad is not None)
+        parameter.grad = None
+    return unreached

@@ -1,0 +1,66 @@
+"""What pre-training asks of the model, and how much each objective counts."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from medvlp.errors import ConfigurationError
+from medvlp.model.config import check_heads
+
+
+class Objective(StrEnum):
+    """The four pretext objectives, in the order in which every step runs them."""
+
+    MLM = "mlm"
+    """Masked language modelling."""
+    MIM = "mim"
+    """Masked image modelling."""
+    ITM = "itm"
+    """Image-text matching."""
+    ALIGN = "align"
+    """Alignment of both encoders with the knowledge graph."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveWeights:
+    """Weight of each loss in the total; an objective of weight 0 is not built."""
+
+    mlm: float = 1.0
+    mim: float = 1.0
+    itm: float = 0.1
+    align: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.by_objective().values()) < 0 or not self.built():
+            raise ConfigurationError(f"pretext.weights are {self}: take weights of at least 0, and one above 0")
+
+    def by_objective(self) -> dict[Objective, float]:
+        """All weights by objective."""
+        return {objective: getattr(self, objective.value) for objective in Objective}
+
+    def built(self) -> tuple[Objective, ...]:
+        """Objectives with a weight above 0."""
+        return tuple(objective for objective, weight in self.by_objective().items() if weight > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedImageConfig:
+    """Masked image modelling."""
+
+    share: float = 0.75
+    """Share of the patches that the encoder does not see."""
+    layer: int = 3
+    """The decoder reads the image stream as it enters this fusion layer."""
+    width: int = 384
+    layers: int = 4
+    heads: int = 6
+
+    def __post_init__(self) -> None:
+        check_heads("pretext.masked_image", self.width, self.heads)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretextConfig:
+    """All objectives."""
+
+    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
+    masked_image: MaskedImageConfig = field(default_factory=MaskedImageConfig)

@@ -1,0 +1,40 @@
+"""The same stream without Ray: for one machine, for validation, for tests."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pyarrow as pa
+
+from medvlp.data.batch import PretrainBatch
+from scaleout.stream.rows import RowReader, stream_rows
+
+
+def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, rank: int, workers: int) -> Iterator[pa.Table]:
+    """The micro-batches of one of ``workers`` workers, read in this process; ``stop - start`` is a multiple of ``micro_batch``."""
+    waiting: list[pa.Table] = []
+    ready, number = 0, start // micro_batch
+    for window in reader.plan.slices(start, stop):
+        for table in reader.read(window):
+            waiting.append(table)
+            ready += table.num_rows
+            while ready >= micro_batch:
+                joined = pa.concat_tables(waiting)
+                if number % workers == rank:
+                    yield joined.slice(0, micro_batch)
+                waiting, ready, number = [joined.slice(micro_batch)], ready - micro_batch, number + 1
+
+
+def validation_batches(
+    reader: RowReader, collate: Callable[..., PretrainBatch], micro_batch: int, samples: int, *, rank: int, workers: int
+) -> Iterator[PretrainBatch]:
+    """One worker's share of the first ``samples`` samples, the same ones at every validation.
+
+    Every worker gets the same number of batches, or collectives would hang: the last ones are filled up with rows of weight zero.
+    """
+    counted = min(samples, reader.plan.rows)
+    turn = micro_batch * workers
+    stop = -(-counted // turn) * turn
+    for table in local_tables(reader, 0, stop, micro_batch, rank=rank, workers=workers):
+        rows = stream_rows(table)
+        # Without an image a row weighs nothing and is nobody's partner.
+        yield collate([row if row.position < counted else replace(row, image=b"") for row in rows])

@@ -1,0 +1,108 @@
+"""Rows of the stream: a slice of a window read, shuffled, joined with its links and the bundle's entity ids.
+
+Only bytes, strings and integer lists: Arrow knows their size, and images stay encoded until a worker needs them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.data.sample import StreamRow
+from scaleout.links.manifest import LinksManifest
+from scaleout.links.reader import check_alignment, read_links_checked
+from scaleout.shards.manifest import ShardRecord
+from scaleout.shards.reader import read_shard_checked
+from scaleout.stream.plan import StreamPlan, WindowSlice
+
+_INTEGERS = pa.list_(pa.int32())
+ROW_SCHEMA = pa.schema(
+    [
+        ("position", pa.int64()),
+        ("epoch", pa.int32()),
+        ("key", pa.string()),
+        ("shard", pa.string()),
+        ("image", pa.binary()),
+        ("text", pa.string()),
+        ("span_start", _INTEGERS),
+        ("span_end", _INTEGERS),
+        ("span_entity", _INTEGERS),
+        ("image_entities", _INTEGERS),
+        ("modality", pa.string()),
+        ("answer", pa.string()),
+        ("answer_type", pa.string()),
+    ]
+)
+"""One row per planned slot; ``StreamRow`` in Arrow's terms."""
+
+_PASSED_ON = ("key", "shard", "image", "modality", "answer", "answer_type")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowReader:
+    """Reads slices of a plan. Picklable: it is what travels to Ray's tasks."""
+
+    plan: StreamPlan
+    shards: str
+    """URI of the shards."""
+    links: str
+    """URI of the links."""
+    links_manifest: LinksManifest
+    entity_ids: Mapping[str, int]
+    """Concept to entity id; concepts outside the vocabulary are left out."""
+    rows_per_table: int = 256
+
+    def read(self, window: WindowSlice) -> Iterator[pa.Table]:
+        """The rows of a slice, in order, a few at a time, with the columns of ``ROW_SCHEMA``.
+
+        Raises:
+            DataError: a shard or its links are missing, truncated or altered, or do not belong together.
+        """
+        read = [self._read_shard(shard) for shard in window.shards]
+        samples = pa.concat_tables([table for table, _ in read])
+        links = [row for _, rows in read for row in rows]
+        chosen = self.plan.order(window)[window.skip : window.skip + window.rows]
+        for first in range(0, len(chosen), self.rows_per_table):
+            part = chosen[first : first + self.rows_per_table]
+            yield self._join(samples.take(part), [links[index] for index in part], window.epoch, window.start + first)
+
+    def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, list[list[dict]]]:
+        """Samples of a shard with the shard's name, and the links of all texts of each sample."""
+        samples = read_shard_checked(self.shards, shard)
+        links = read_links_checked(self.links, self.links_manifest.of_shard(shard.name))
+        check_alignment(samples, links, shard.name)
+        by_key: dict[str, list[dict]] = defaultdict(list)
+        for row in links.to_pylist():
+            by_key[row["key"]].append(row)
+        names = pa.array([shard.name] * samples.num_rows, pa.string())
+        return samples.append_column("shard", names), [by_key[key] for key in samples.column("key").to_pylist()]
+
+    def _join(self, samples: pa.Table, links: list[list[dict]], epoch: int, start: int) -> pa.Table:
+        columns: dict[str, list] = {name: [] for name in ROW_SCHEMA.names if name not in _PASSED_ON}
+        texts = samples.column("texts").to_pylist()
+        for offset, (key, candidates, rows) in enumerate(zip(samples.column("key").to_pylist(), texts, links, strict=True)):
+            index = int(keyed_generator(self.plan.seed, Purpose.CAPTION, epoch, key).integers(len(candidates)))
+            spans = self._spans(rows[index])
+            columns["position"].append(start + offset)
+            columns["epoch"].append(epoch)
+            columns["text"].append(candidates[index])
+            for place, name in enumerate(("span_start", "span_end", "span_entity")):
+                columns[name].append([span[place] for span in spans])
+            columns["image_entities"].append(sorted({entity for row in rows for _, _, entity in self._spans(row)}))
+        passed_on = {name: samples.column(name) for name in _PASSED_ON}
+        return pa.table({name: passed_on.get(name, columns.get(name)) for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
+
+    def _spans(self, row: dict) -> list[tuple[int, int, int]]:
+        spans = zip(row["start"], row["end"], row["concept"], strict=True)
+        return [(start, end, self.entity_ids[concept]) for start, end, concept in spans if concept in self.entity_ids]
+
+
+def stream_rows(table: pa.Table) -> list[StreamRow]:
+    """Arrow rows as the typed rows that a collate takes."""
+    rows = []
+    for row in table.to_pylist():
+        spans = tuple(zip(row.pop("span_start"), row.pop("span_end"), row.pop("span_entity"), strict=True))
+        rows.append(StreamRow(spans=spans, image_entities=tuple(row.pop("image_entities")), **row))
+    return rows

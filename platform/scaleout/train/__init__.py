@@ -1,0 +1,1 @@
+"""A training run: engine, loop, checkpoints, validation, and the group of workers that Ray Train keeps alive."""

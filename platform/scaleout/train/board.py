@@ -1,0 +1,94 @@
+"""What the workers tell the driver: lines for the user, the result, and errors that a restart cannot mend."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from medvlp import errors
+from medvlp.errors import MedvlpError
+
+
+@ray.remote(num_cpus=0)
+class Board:
+    """An actor that outlives the worker groups of a run."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._error: tuple[str, str] | None = None
+        self._result: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self._lines.append(text)
+
+    def take(self) -> list[str]:
+        """The lines since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def fail(self, kind: str, message: str) -> None:
+        """Remember the first error that a restart cannot mend."""
+        self._error = self._error or (kind, message)
+
+    def error(self) -> tuple[str, str] | None:
+        """Name of its class, and its message."""
+        return self._error
+
+    def finish(self, result: dict[str, float]) -> None:
+        """Remember the metrics of the last validation."""
+        self._result = result
+
+    def result(self) -> dict[str, float]:
+        """See ``finish``."""
+        return self._result
+
+
+def raise_if_failed(board: Any) -> None:
+    """Raise, as it was, the error that a worker left on the board."""
+    error = ray.get(board.error.remote())
+    if error is not None:
+        kind, message = error
+        raise getattr(errors, kind, MedvlpError)(message)
+
+
+def find_user_error(error: BaseException) -> MedvlpError | None:
+    """The project's own error inside what Ray or a thread pool made of it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, MedvlpError):
+            return current
+        waiting += [getattr(current, "cause", None), current.__cause__, current.__context__]
+    return None
+
+
+class Listener:
+    """Prints the board's lines from a thread of the driver while the run goes on."""
+
+    def __init__(self, board: Any, show: Callable[[str], None], seconds: float = 0.5):
+        self._board, self._show, self._seconds = board, show, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
+
+    def __enter__(self) -> "Listener":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show_new()
+
+    def _listen(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._show_new()
+
+    def _show_new(self) -> None:
+        for line in ray.get(self._board.take.remote()):
+            self._show(line)

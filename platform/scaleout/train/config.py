@@ -1,0 +1,152 @@
+"""The configuration of a training run: what a recipe holds."""
+
+from dataclasses import dataclass, field
+
+from medvlp.data.collate import Negatives
+from medvlp.data.masking import MaskingConfig
+from medvlp.errors import ConfigurationError
+from medvlp.model.config import ARLConfig
+from medvlp.optimisation import OptimiserConfig
+from medvlp.pretext.config import PretextConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where samples come from and how they become batches."""
+
+    shards: str
+    """URI of the shards that jobs/prepare.py made."""
+    links: str
+    """URI of the links that jobs/link.py made."""
+    tokenizer: str | None = None
+    """Hugging Face folder or name; the one kept beside the shards if none is given."""
+    maximum_tokens: int = 64
+    """Longer texts are truncated."""
+    maximum_entities: int = 24
+    """Entities of a text that the knowledge stream reads."""
+    width_multiple: int = 16
+    """Texts are padded to a multiple of this."""
+    minimum_crop: float = 0.9
+    """Smallest share of the image that a random training crop keeps; 1 turns it off."""
+    masking: MaskingConfig = field(default_factory=MaskingConfig)
+    negatives: Negatives = "same_modality"
+    """Whose image is a training negative for matching: one of the same modality, or any of the micro-batch (as the paper's)."""
+    window_shards: int = 4
+    """Shards that are read and shuffled together."""
+    ahead: int = 3
+    """Micro-batches that each worker keeps ready."""
+    bad_samples: float = 0.01
+    """The run stops when a larger share of its samples did not decode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """The loop."""
+
+    max_steps: int
+    """Optimiser steps."""
+    global_batch: int = 256
+    """Samples of an optimiser step, over all workers."""
+    micro_batch: int = 16
+    """Samples of one forward."""
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    seed: int = 0
+    log_every: int = 10
+    """Optimiser steps between two points of the training curves."""
+    validate_every: int = 1000
+    """Optimiser steps between two validations; the last step is always validated."""
+    validation_samples: int = 2000
+    """Samples of the validation split that are used."""
+    findings: list[str] = field(default_factory=list)
+    """Semantic types of the entities that count as findings in validation; all if empty."""
+    checkpoint_every: int = 1000
+    """Optimiser steps between two checkpoints; the last step always makes one."""
+    keep_checkpoints: int = 2
+    """Newest complete checkpoints that are kept."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_steps", "global_batch", "micro_batch", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 1")
+        if self.global_batch % self.micro_batch:
+            raise ConfigurationError(f"train.global_batch {self.global_batch} is not a multiple of train.micro_batch {self.micro_batch}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleConfig:
+    """Workers and how they share the model."""
+
+    workers: int = 1
+    zero_stage: int = 2
+    """DeepSpeed ZeRO stage, 0 to 3."""
+    cpus_per_worker: float = 0.5
+    """Logical CPUs that Ray reserves for a worker; the rest of the cluster's read data."""
+    use_gpu: bool | None = None
+    """A GPU for each worker; by default if the cluster has GPUs."""
+    threads: int = 0
+    """Torch threads of a worker on CPU; 0 shares the cores between the workers of a machine."""
+    max_failures: int = 3
+    """Restarts of the workers from the last checkpoint before the run gives up."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.zero_stage not in (0, 1, 2, 3):
+            raise ConfigurationError(f"scale: workers {self.workers} must be at least 1, zero_stage {self.zero_stage} one of 0, 1, 2, 3")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """MLflow."""
+
+    uri: str | None = None
+    """Tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder."""
+    experiment: str = "medvlp"
+    pictures: bool | None = None
+    """Log pictures of images; by default only for a corpus whose manifest says that it is public."""
+    parent_run: str | None = None
+    """MLflow id of the run that this one belongs to, as in a sweep."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What every training run is told, whatever it trains."""
+
+    name: str
+    """Name of the run: the same name with the same configuration resumes it."""
+    storage: str
+    """URI of the folder with all runs."""
+    data: DataConfig
+    train: TrainConfig
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        if not self.name or set(self.name) & set("/\\ :"):
+            raise ConfigurationError(f"name {self.name!r} names a folder: take one without slashes, colons and spaces")
+        micro_batches = self.train.global_batch // self.train.micro_batch
+        if micro_batches % self.scale.workers:
+            raise ConfigurationError(
+                f"{self.scale.workers} workers cannot share the {micro_batches} micro-batches of a step evenly: "
+                f"make train.global_batch a multiple of {self.scale.workers * self.train.micro_batch}, or change scale.workers"
+            )
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches of a worker in one step."""
+        return self.train.global_batch // self.train.micro_batch // self.scale.workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(RunConfig):
+    """Pre-train ARL on shards, links and a knowledge bundle."""
+
+    knowledge: str
+    """URI of the knowledge bundle that jobs/knowledge.py made."""
+    model: ARLConfig = field(default_factory=ARLConfig)
+    pretext: PretextConfig = field(default_factory=PretextConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pretext.masked_image.layer > self.model.fusion.layers:
+            raise ConfigurationError(
+                f"pretext.masked_image.layer {self.pretext.masked_image.layer} is behind the last of {self.model.fusion.layers} fusion layers"
+            )

@@ -1,0 +1,206 @@
+"""What turns a loss into an optimiser step: DeepSpeed ZeRO, or plain torch in one process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from medvlp.data.batch import Batch
+from medvlp.errors import CheckpointError
+from medvlp.pretext.task import TaskOutput
+
+_TAG = "engine"
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """What both engines are told."""
+
+    micro_batch: int
+    accumulation: int
+    clip_norm: float
+    zero_stage: int
+    bf16: bool
+    learning_rate_factor: Callable[[int], float]
+    """Factor of every group's learning rate at an optimiser step."""
+
+
+class Engine(Protocol):
+    """One worker's handle on training. Every method is called by all workers, in the same order."""
+
+    task: nn.Module
+    device: torch.device
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        """The task on one micro-batch."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of one micro-batch; the mean over the micro-batches of a step counts."""
+        ...
+
+    def step(self) -> float | None:
+        """Called after every backward. At the last micro-batch of a step it updates the weights and returns the norm of
+        the gradient before clipping; else None."""
+        ...
+
+    def learning_rates(self) -> dict[str, float]:
+        """Current learning rate of every group, by its role."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write this worker's part of the training state."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read what ``save`` wrote with the same number of workers and the same ZeRO stage.
+
+        Raises:
+            CheckpointError: it does not fit.
+        """
+        ...
+
+    def weights(self) -> dict[str, Tensor]:
+        """All trained weights of the task in float32 on the CPU, gathered from the workers."""
+        ...
+
+
+class DeepSpeedEngine:
+    """DeepSpeed ZeRO of any stage, on GPUs with bf16 and NCCL, or on CPUs with fp32 and gloo. See ``Engine``."""
+
+    def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig):
+        import deepspeed
+
+        self.task = task
+        self._engine, self._optimiser, _, _ = deepspeed.initialize(
+            model=task,
+            optimizer=optimiser,
+            lr_scheduler=lambda optimiser: LambdaLR(optimiser, config.learning_rate_factor),
+            config=_deepspeed_config(task, config),
+            dist_init_required=False,
+        )
+        self.device: torch.device = self._engine.device
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        return self._engine(batch)
+
+    def backward(self, loss: Tensor) -> None:
+        self._engine.backward(loss)
+
+    def step(self) -> float | None:
+        boundary = self._engine.is_gradient_accumulation_boundary()
+        # DeepSpeed leaves the norm out without ZeRO in float32; the gradients are reduced at this point.
+        norm = _gradient_norm(self.task) if boundary and not self._engine.zero_optimization() else None
+        self._engine.step()
+        if not boundary:
+            return None
+        return float(self._engine.get_global_grad_norm() if norm is None else norm)
+
+    def learning_rates(self) -> dict[str, float]:
+        return _learning_rates(self._optimiser)
+
+    def save(self, folder: Path) -> None:
+        self._engine.save_checkpoint(str(folder), tag=_TAG, save_latest=False)
+
+    def load(self, folder: Path) -> None:
+        path, _ = self._engine.load_checkpoint(str(folder), tag=_TAG)
+        if path is None:
+            raise CheckpointError(f"DeepSpeed finds no training state in {folder}")
+
+    def weights(self) -> dict[str, Tensor]:
+        from deepspeed.utils import safe_get_full_fp32_param
+
+        weights = {}
+        for name, parameter in self.task.named_parameters():
+            full = safe_get_full_fp32_param(parameter) if parameter.requires_grad else None
+            weights[name] = (_whole(parameter) if full is None else full).detach().float().cpu().clone()
+        return weights
+
+
+class TorchEngine:
+    """Plain torch in one process: for profiles, notebooks, and as the reference of tests. See ``Engine``."""
+
+    def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig, device: torch.device | None = None):
+        self.device = device or torch.device("cpu")
+        self.task = task.to(self.device)
+        self._optimiser = optimiser
+        self._scheduler = LambdaLR(optimiser, config.learning_rate_factor)
+        self._config = config
+        self._waiting = 0
+
+    def forward(self, batch: Batch) -> TaskOutput:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.bf16):
+            return self.task(batch)
+
+    def backward(self, loss: Tensor) -> None:
+        (loss / self._config.accumulation).backward()
+
+    def step(self) -> float | None:
+        self._waiting += 1
+        if self._waiting < self._config.accumulation:
+            return None
+        norm = _gradient_norm(self.task)
+        if self._config.clip_norm:
+            torch.nn.utils.clip_grads_with_norm_(self.task.parameters(), self._config.clip_norm, norm)
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        self._scheduler.step()
+        self._waiting = 0
+        return float(norm)
+
+    def learning_rates(self) -> dict[str, float]:
+        return _learning_rates(self._optimiser)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {"optimiser": self._optimiser.state_dict(), "scheduler": {"last_epoch": self._scheduler.last_epoch}}
+        torch.save({"task": self.task.state_dict(), **state}, folder / f"{_TAG}.pt")
+
+    def load(self, folder: Path) -> None:
+        try:
+            state = torch.load(folder / f"{_TAG}.pt", map_location=self.device, weights_only=True)
+        except OSError as error:
+            raise CheckpointError(f"no training state of a single process in {folder}") from error
+        self.task.load_state_dict(state["task"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._scheduler.last_epoch = state["scheduler"]["last_epoch"]
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: parameter.detach().float().cpu().clone() for name, parameter in self.task.named_parameters()}
+
+
+def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
+    parameters = sum(parameter.numel() for parameter in task.parameters())
+    return {
+        "train_micro_batch_size_per_gpu": config.micro_batch,
+        "gradient_accumulation_steps": config.accumulation,
+        "gradient_clipping": config.clip_norm,
+        "zero_allow_untested_optimizer": True,
+        "bf16": {"enabled": config.bf16},
+        # A bucket is a buffer that is allocated whole: no larger than the model.
+        "zero_optimization": {"stage": config.zero_stage, "reduce_bucket_size": min(500_000_000, max(parameters, 1))},
+        "steps_per_print": None,
+        "wall_clock_breakdown": False,
+    }
+
+
+def _gradient_norm(task: nn.Module) -> Tensor:
+    return torch.nn.utils.get_total_norm([parameter.grad for parameter in task.parameters() if parameter.grad is not None])
+
+
+def _learning_rates(optimiser: torch.optim.Optimizer) -> dict[str, float]:
+    return {group["name"]: group["lr"] for group in optimiser.param_groups}
+
+
+def _whole(parameter: nn.Parameter) -> Tensor:
+    """A parameter that no optimiser owns; ZeRO-3 shards it all the same."""
+    import deepspeed
+
+    if not hasattr(parameter, "ds_id"):
+        return parameter
+    with deepspeed.zero.GatheredParameters([parameter]):
+        return parameter.detach().clone()

@@ -1,0 +1,104 @@
+"""The group of workers under Ray Train: started together, restarted together, each fed by Ray Data."""
+
+import logging
+from functools import partial
+from typing import Any
+
+import ray.train
+from ray.train import FailureConfig, ScalingConfig
+from ray.train import RunConfig as RayRunConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from medvlp.errors import TrainingError
+from scaleout import storage
+from scaleout.stream.source import dealt_in_turn, micro_batch_dataset, worker_tables
+from scaleout.train.board import Board, Listener, find_user_error, raise_if_failed
+from scaleout.train.config import RunConfig
+from scaleout.train.inputs import Inputs, row_reader
+from scaleout.train.ranks import Ranks
+from scaleout.train.run_record import checkpoint_store, run_folder
+from scaleout.train.session import SessionSetup, run_session
+
+TRAIN = "train"
+
+
+def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_tune: bool = False) -> dict[str, float]:
+    """Train with ``scale.workers`` workers until the last step; returns the metrics of the last validation.
+
+    Raises:
+        MedvlpError: what a worker found that a restart cannot mend.
+        TrainingError: the workers failed more often than ``scale.max_failures``.
+    """
+    config = setup.config
+    board = Board.remote()
+    trainer = TorchTrainer(
+        partial(_worker, setup, board, report_to_tune),
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=config.scale.workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": config.scale.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=_ray_run_config(config),
+        # Called anew for every group of workers: this is where the position of a resumed run enters.
+        datasets={TRAIN: partial(_remaining, config, inputs)},
+        dataset_config=dealt_in_turn(),
+    )
+    with Listener(board, logging.getLogger("scaleout.run").info):
+        try:
+            trainer.fit()
+        except Exception as error:
+            raise_if_failed(board)
+            raise TrainingError(f"the workers failed more often than scale.max_failures {config.scale.max_failures} allows: {error}") from error
+    raise_if_failed(board)
+    return ray.get(board.result.remote())
+
+
+def _ray_run_config(config: RunConfig) -> RayRunConfig:
+    """Ray Train keeps only its own small state here; checkpoints are the store's."""
+    filesystem, path = storage.arrow_filesystem(run_folder(config))
+    return RayRunConfig(
+        name="ray",
+        storage_path=path,
+        storage_filesystem=filesystem,
+        failure_config=FailureConfig(max_failures=config.scale.max_failures),
+    )
+
+
+def _remaining(config: RunConfig, inputs: Inputs) -> Any:
+    """The dataset from the position of the newest checkpoint to the last step."""
+    newest = checkpoint_store(config).newest()
+    start = newest[1].position if newest else 0
+    stop = config.train.max_steps * config.train.global_batch
+    return micro_batch_dataset(row_reader(config, inputs, TRAIN), start, stop, config.train.micro_batch)
+
+
+def _worker(setup: SessionSetup, board: Any, report_to_tune: bool, _: dict[str, Any] | None = None) -> None:
+    """What Ray Train runs on every worker."""
+    if ray.get(board.error.remote()) is not None:
+        return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
+    context = ray.train.get_context()
+    shard = ray.train.get_dataset_shard(TRAIN)
+    micro_batch, ahead = setup.config.train.micro_batch, setup.config.data.ahead
+    try:
+        result = run_session(
+            setup,
+            lambda start: worker_tables(shard, micro_batch, ahead),
+            Ranks.current(),
+            workers_on_node=context.get_local_world_size(),
+            announce=lambda text: ray.get(board.say.remote(text)),
+            on_validation=_report if report_to_tune else lambda metrics, step: None,
+        )
+    except Exception as error:
+        user_error = find_user_error(error)
+        if user_error is not None:
+            ray.get(board.fail.remote(type(user_error).__name__, str(user_error)))
+        raise
+    if context.get_world_rank() == 0:
+        ray.get(board.finish.remote(result))
+
+
+def _report(metrics: dict[str, float], step: int) -> None:
+    ray.train.report({**metrics, "step": step})
+
+

@@ -1,0 +1,102 @@
+"""The driver of a training run: open the inputs, check, find or make the run, train, and tell the outcome."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from scaleout import storage
+from scaleout.cli import to_dict, to_yaml
+from scaleout.cluster import connect
+from scaleout.preflight import check_run, cluster_resources
+from scaleout.tracking import RunStatus, end_run, resolve_tracking_uri, start_run
+from scaleout.train.assembly import Assemble
+from scaleout.train.config import RunConfig
+from scaleout.train.group import run_group
+from scaleout.train.inputs import Inputs
+from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, load_run, run_folder
+from scaleout.train.session import SessionSetup
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    checkpoint: str
+    """URI of the newest checkpoint."""
+    metrics: dict[str, float]
+    """Of the last validation; empty if the run had finished before."""
+    tracking_uri: str
+    mlflow_run: str
+
+
+def launch(
+    kind: str, config: RunConfig, knowledge: str, assemble: Assemble, *, initial_weights: str | None = None, report_to_tune: bool = False
+) -> Outcome:
+    """Run ``config`` under its name: start it, resume it, or say that it has finished.
+
+    Raises:
+        MedvlpError: something that the user can mend; nothing that was written before is lost.
+    """
+    config = _with_absolute_uris(config)
+    knowledge = storage.absolute(knowledge)
+    inputs = Inputs.open(config.data, knowledge)
+    tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
+    with connect():
+        use_gpu = check_run(config, inputs, cluster_resources())
+        record = _find_or_create(kind, config, inputs, tracking_uri)
+        finished = _finished_checkpoint(config)
+        if finished:
+            logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
+            return Outcome(finished, {}, tracking_uri, record.mlflow_run)
+        logger.info("resolved configuration:\n%s", to_yaml(config))
+        setup = SessionSetup(
+            config=config,
+            knowledge=knowledge,
+            assemble=assemble,
+            tracking_uri=tracking_uri,
+            mlflow_run=record.mlflow_run,
+            initial_weights=initial_weights,
+        )
+        try:
+            metrics = run_group(setup, inputs, use_gpu=use_gpu, report_to_tune=report_to_tune)
+        except BaseException:
+            _close(tracking_uri, record.mlflow_run, RunStatus.FAILED)
+            raise
+        _close(tracking_uri, record.mlflow_run, RunStatus.FINISHED)
+    newest = checkpoint_store(config).newest()
+    assert newest is not None, "the last step makes a checkpoint"
+    return Outcome(newest[0], metrics, tracking_uri, record.mlflow_run)
+
+
+def _with_absolute_uris(config: RunConfig) -> RunConfig:
+    """Workers run in other folders than the driver."""
+    data = replace(config.data, shards=storage.absolute(config.data.shards), links=storage.absolute(config.data.links))
+    return replace(config, storage=storage.absolute(config.storage), data=data)
+
+
+def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str) -> RunRecord:
+    folder = run_folder(config)
+    record = load_run(folder)
+    tracking = config.tracking
+    if record is not None:
+        record.check_same(kind, config, inputs.fingerprints, folder)
+        start_run(tracking_uri, tracking.experiment, config.name, run_id=record.mlflow_run)
+        return record
+    tags = {"kind": kind, "corpus": inputs.shards.corpus}
+    run_id = start_run(tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
+    record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id)
+    create_run(folder, record)
+    return record
+
+
+def _finished_checkpoint(config: RunConfig) -> str | None:
+    newest = checkpoint_store(config).newest()
+    return newest[0] if newest and newest[1].step >= config.train.max_steps else None
+
+
+def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:
+    try:
+        end_run(tracking_uri, run_id, status)
+    except Exception as error:  # MLflow lets through whatever its driver or server raises; the run itself is safe
+        logger.warning("MLflow did not take the status %s of the run (%s)", status, type(error).__name__)

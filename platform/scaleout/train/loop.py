@@ -1,0 +1,184 @@
+"""The training loop. It knows an engine, a stream, a store and a tracker, and neither Ray nor DeepSpeed."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import torch
+
+from medvlp.data.randomness import Purpose, keyed_seed
+from medvlp.errors import TrainingError
+from scaleout.stream.batches import BatchStream, MicroBatch
+from scaleout.tracking.tracker import Tracker
+from scaleout.train.checkpoint import CheckpointStore
+from scaleout.train.config import RunConfig
+from scaleout.train.engine import Engine
+from scaleout.train.ranks import Ranks
+from scaleout.train.validation import Validation
+
+
+@dataclass
+class Progress:
+    """How far the run is."""
+
+    step: int = 0
+    """Optimiser steps done."""
+    skipped: int = 0
+    """Samples of the whole run that did not decode, over all workers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Everything that one worker needs to train."""
+
+    config: RunConfig
+    engine: Engine
+    stream: BatchStream
+    validation: Validation
+    store: CheckpointStore
+    tracker: Tracker
+    ranks: Ranks
+    fingerprints: dict[str, str]
+    announce: Callable[[str], None]
+    """Tells the user; called by the first worker only."""
+    on_validation: Callable[[dict[str, float], int], None] = lambda metrics, step: None
+    """Told of every validation, on every worker."""
+
+    def run(self, progress: Progress) -> dict[str, float]:
+        """Train to the last step; returns the metrics of the last validation."""
+        train = self.config.train
+        batches = iter(self.stream)
+        window = Window()
+        metrics: dict[str, float] = {}
+        self.engine.task.train()
+        while progress.step < train.max_steps:
+            norm = self._step(batches, window)
+            progress.step += 1
+            last = progress.step == train.max_steps
+            if progress.step % train.log_every == 0 or last:
+                self._report(window, norm, progress)
+                window = Window()
+            if progress.step % train.validate_every == 0 or last:
+                metrics = self._validate(progress.step)
+                window = Window()
+            if progress.step % train.checkpoint_every == 0 or last:
+                self._save(progress)
+                window = Window()
+        return metrics
+
+    def _step(self, batches: Iterator[MicroBatch], window: "Window") -> float:
+        """One optimiser step; returns the norm of its gradient."""
+        norm = None
+        for _ in range(self.config.accumulation):
+            started = time.perf_counter()
+            micro = next(batches, None)
+            window.wait_seconds += time.perf_counter() - started
+            if micro is None:
+                raise TrainingError("the stream ended before the last step; this is a defect: keep the run's folder and report it")
+            # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
+            torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
+            output = self.engine.forward(micro.batch.to(self.engine.device))
+            self.engine.backward(output.loss)
+            norm = self.engine.step()
+            window.add(output.loss.detach(), output.losses, micro)
+            if norm is not None and not math.isfinite(norm):
+                raise TrainingError(
+                    f"the gradient of the step with micro-batch {micro.number} is not finite (samples {', '.join(micro.batch.keys)}); "
+                    "lower train.optimiser.learning_rate, or look at these samples"
+                )
+        window.steps += 1
+        assert norm is not None, "the engine counts other micro-batches than the loop"
+        return norm
+
+    def _report(self, window: "Window", norm: float, progress: Progress) -> None:
+        """Put a point on every training curve, and stop a run whose data is bad."""
+        seconds = time.perf_counter() - window.started
+        parts = self.ranks.gather((window.means(), window.wait_seconds, window.skipped))
+        for reason in (reason for _, _, skipped in parts for reason in skipped):
+            progress.skipped += 1
+            self._tell(f"a sample of shard {reason[0]} did not decode: {reason[1]}")
+        metrics = {name: sum(means[name] for means, _, _ in parts) / len(parts) for name in parts[0][0]}
+        samples = window.steps * self.config.train.global_batch
+        rates = self.engine.learning_rates()
+        metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
+        metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
+        metrics["train/skipped_samples"] = progress.skipped
+        metrics["perf/samples_per_second"] = samples / seconds
+        metrics["perf/data_stall_fraction"] = sum(wait for _, wait, _ in parts) / len(parts) / seconds
+        if self.ranks.is_first:
+            self.tracker.metrics(metrics, progress.step)
+            self._tell(self._progress_line(metrics, progress.step))
+        self._check_bad_samples(progress)
+
+    def _check_bad_samples(self, progress: Progress) -> None:
+        seen = progress.step * self.config.train.global_batch
+        allowed = self.config.data.bad_samples
+        if progress.skipped > allowed * seen:
+            raise TrainingError(
+                f"{progress.skipped} of {seen} samples did not decode, more than data.bad_samples {allowed:.2%} allows; "
+                "make the shards again with jobs/prepare.py, which leaves such samples out"
+            )
+
+    def _validate(self, step: int) -> dict[str, float]:
+        metrics, pictures = self.validation.run(self.engine, self.ranks)
+        metrics = {f"val/{name}": value for name, value in metrics.items()}
+        if self.ranks.is_first:
+            self.tracker.metrics(metrics, step)
+            for name, picture in pictures.items():
+                self.tracker.picture(name, picture, step)
+            self._tell(f"step {step}: " + ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in sorted(metrics.items())))
+        self.on_validation(metrics, step)
+        return metrics
+
+    def _save(self, progress: Progress) -> None:
+        started = time.perf_counter()
+        facts = {
+            "step": progress.step,
+            "position": progress.step * self.config.train.global_batch,
+            "skipped": progress.skipped,
+            "workers": self.ranks.workers,
+            "zero_stage": self.config.scale.zero_stage,
+            "fingerprints": self.fingerprints,
+        }
+        self.store.save(self.engine, self.ranks, facts)
+        if self.ranks.is_first:
+            self.tracker.metrics({"perf/checkpoint_seconds": time.perf_counter() - started}, progress.step)
+
+    def _progress_line(self, metrics: dict[str, float], step: int) -> str:
+        total = self.config.train.max_steps
+        rate = metrics["perf/samples_per_second"]
+        end = datetime.now() + timedelta(seconds=(total - step) * self.config.train.global_batch / rate)
+        losses = ", ".join(
+            f"{name.removeprefix('train/').removesuffix('_loss')} {value:.3f}" for name, value in metrics.items() if name.endswith("loss")
+        )
+        stall = metrics["perf/data_stall_fraction"]
+        return f"step {step}/{total}: {losses}; {rate:.0f} samples/s, {stall:.0%} waiting for data; training ends about {end:%H:%M:%S}"
+
+    def _tell(self, text: str) -> None:
+        if self.ranks.is_first:
+            self.announce(text)
+
+
+@dataclass
+class Window:
+    """What is added up between two points of the training curves, on one worker."""
+
+    started: float = field(default_factory=time.perf_counter)
+    wait_seconds: float = 0.0
+    steps: int = 0
+    micro_batches: int = 0
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], micro: MicroBatch) -> None:
+        """Count one micro-batch. Sums stay on the device: reading them would make the GPU wait."""
+        self.micro_batches += 1
+        self.skipped.extend(micro.batch.skipped)
+        for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+
+    def means(self) -> dict[str, float]:
+        """Mean of every loss over the micro-batches."""
+        return {name: float(value) / self.micro_batches for name, value in self.sums.items()}

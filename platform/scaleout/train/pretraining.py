@@ -1,0 +1,57 @@
+"""Assembles the pre-training task from its configuration."""
+
+from functools import partial
+
+from transformers import PreTrainedTokenizerBase
+
+from medvlp.data.collate import PretrainCollate
+from medvlp.data.image import ImageConfig
+from medvlp.data.synthetic import synthetic_batch
+from medvlp.data.text import TextConfig
+from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.pretext.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
+from medvlp.pretext.pictures import pretraining_pictures
+from medvlp.pretext.task import PretrainingTask
+from scaleout.train.assembly import Assembly
+from scaleout.train.config import PretrainConfig, RunConfig
+
+
+def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> Assembly:
+    """See ``Assemble``."""
+    task = PretrainingTask(config.model, config.pretext, bundle, vocabulary=len(tokenizer), padding_id=tokenizer.pad_token_id)
+    data, image, text = config.data, image_config(config, config.model.vision.image_size), text_config(config)
+    collate = partial(
+        PretrainCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, masking=data.masking
+    )
+    return Assembly(
+        task=task,
+        arl=task.arl,
+        train_collate=collate(augment=True, negatives=data.negatives),
+        validation_collate=collate(augment=False, negatives="same_modality"),
+        sample_batch=partial(
+            synthetic_batch,
+            image_size=image.size,
+            width=text.maximum_tokens,
+            entities=text.maximum_entities,
+            slots=data.masking.slots(text.maximum_tokens),
+            vocabulary=len(tokenizer),
+            graph=len(bundle.entities),
+        ),
+        evaluate=partial(evaluate_pretraining, task),
+        summarise=partial(summarise_pretraining, findings=FindingRule.of_types(bundle, config.train.findings)),
+        pictures=partial(pretraining_pictures, task, bundle=bundle),
+        knowledge_multiplier=config.train.optimiser.head_multiplier,
+    )
+
+
+def image_config(config: RunConfig, size: int) -> ImageConfig:
+    """How images reach the model."""
+    return ImageConfig(size=size, minimum_crop=config.data.minimum_crop)
+
+
+def text_config(config: RunConfig) -> TextConfig:
+    """How texts reach the model."""
+    data = config.data
+    return TextConfig(
+        maximum_tokens=data.maximum_tokens, maximum_entities=data.maximum_entities, width_multiple=data.width_multiple
+    )

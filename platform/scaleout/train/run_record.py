@@ -1,0 +1,96 @@
+"""A run is its name: what ``STORAGE/RUN/run.json`` remembers, and whether the same name may go on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from medvlp.errors import CheckpointError, ConfigurationError
+from scaleout import storage
+from scaleout.cli import to_dict
+from scaleout.train.checkpoint import CheckpointStore
+from scaleout.train.config import RunConfig
+
+FORMAT_VERSION = 1
+RUN_FILE = "run.json"
+
+_MAY_CHANGE = ("name", "storage", "knowledge", "scale.", "tracking.", "data.shards", "data.links", "data.tokenizer", "data.ahead")
+"""What a resumed run may have otherwise: where things lie (their fingerprints count instead) and who does the work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """What is remembered of a run."""
+
+    kind: str
+    """What is trained: "pretrain", "finetune"."""
+    config: Mapping[str, Any]
+    """Resolved configuration."""
+    fingerprints: Mapping[str, str]
+    """Of shards, links and knowledge."""
+    mlflow_run: str
+
+    def check_same(self, kind: str, config: RunConfig, fingerprints: Mapping[str, str], where: str) -> None:
+        """Refuse to go on under this name with something else.
+
+        Raises:
+            ConfigurationError: kind, configuration or data differ; the message says in what.
+        """
+        old = {**_decisive(self.config), **{f"fingerprint of {name}": value for name, value in self.fingerprints.items()}, "kind": self.kind}
+        new = {**_decisive(to_dict(config)), **{f"fingerprint of {name}": value for name, value in fingerprints.items()}, "kind": kind}
+        changed = [f"{name}: was {old.get(name)!r}, now {new.get(name)!r}" for name in sorted(old | new) if old.get(name) != new.get(name)]
+        if changed:
+            raise ConfigurationError(
+                f"{where} holds a run with another configuration; take another --name, or go back to: " + "; ".join(changed)
+            )
+
+
+def run_folder(config: RunConfig) -> str:
+    """URI of the folder of a run."""
+    return storage.join(config.storage, config.name)
+
+
+def checkpoint_store(config: RunConfig) -> CheckpointStore:
+    """The checkpoints of a run."""
+    return CheckpointStore(storage.join(run_folder(config), "checkpoints"), config.train.keep_checkpoints)
+
+
+def load_run(folder: str) -> RunRecord | None:
+    """The record of a run; None if there is no such run.
+
+    Raises:
+        CheckpointError: it is damaged or of another version.
+    """
+    uri = storage.join(folder, RUN_FILE)
+    if not storage.exists(uri):
+        return None
+    try:
+        record = json.loads(storage.read_bytes(uri))
+        if record.pop("version") != FORMAT_VERSION:
+            raise ValueError("another version")
+        return RunRecord(**record)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{uri} is damaged ({error}); start under another name") from error
+
+
+def create_run(folder: str, record: RunRecord) -> None:
+    """Write the record of a new run.
+
+    Raises:
+        ConfigurationError: somebody else started a run under this name just now.
+    """
+    content = json.dumps({"version": FORMAT_VERSION, **asdict(record)}, indent=1).encode()
+    if not storage.create_exclusively(storage.join(folder, RUN_FILE), content):
+        raise ConfigurationError(f"another run was started under {folder} at this moment; take another --name")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested configuration as dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in flatten(config).items() if not name.startswith(_MAY_CHANGE)}

@@ -1,0 +1,200 @@
+"""One worker's part of a run, from its configuration to the last step. Ray comes in only through what is passed."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from safetensors.torch import load_file
+from torch.utils.flop_counter import FlopCounterMode
+
+from medvlp.data.randomness import Purpose, keyed_seed
+from medvlp.errors import CheckpointError
+from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
+from scaleout import storage
+from scaleout.cli import to_dict
+from scaleout.stream.batches import BatchStream, decode_threads
+from scaleout.stream.local import validation_batches
+from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker
+from scaleout.train.assembly import Assemble, Assembly
+from scaleout.train.checkpoint import WEIGHTS_FILE, load_training_state, read_record, verified_copy
+from scaleout.train.config import RunConfig
+from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
+from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
+from scaleout.train.loop import Loop, Progress
+from scaleout.train.ranks import Ranks
+from scaleout.train.run_record import checkpoint_store, run_folder
+from scaleout.train.validation import Validation
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSetup:
+    """What the driver decides once and sends to every worker."""
+
+    config: RunConfig
+    knowledge: str
+    """URI of the knowledge bundle."""
+    assemble: Assemble
+    tracking_uri: str
+    mlflow_run: str
+    initial_weights: str | None = None
+    """URI of a checkpoint whose weights start the run, as in fine-tuning."""
+
+
+def run_session(
+    setup: SessionSetup,
+    tables: Callable[[int], Iterator[pa.Table]],
+    ranks: Ranks,
+    *,
+    workers_on_node: int = 1,
+    announce: Callable[[str], None] = print,
+    on_validation: Callable[[dict[str, float], int], None] = lambda metrics, step: None,
+) -> dict[str, float]:
+    """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
+
+    Args:
+        tables: this worker's micro-batches as Arrow tables, from a given global position on.
+    """
+    config = setup.config
+    threads = config.scale.threads or decode_threads(workers_on_node)
+    torch.set_num_threads(threads)
+    inputs = Inputs.open(config.data, setup.knowledge)
+    torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
+    assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
+    if setup.initial_weights:
+        load_initial_weights(assembly.arl, setup.initial_weights)
+    cost = prepare_task(assembly)
+    engine = build_engine(assembly, config)
+    store = checkpoint_store(config)
+    progress, start = Progress(), 0
+    newest = store.newest()
+    if newest is not None:
+        folder, record = newest
+        load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
+        progress, start = Progress(record.step, record.skipped), record.position
+    if ranks.is_first:
+        announce(cost.describe(config))
+        announce(f"continues from step {progress.step}, sample {start}" if newest else "starts from the first sample")
+    tracker = build_tracker(setup) if ranks.is_first else CompositeTracker()
+    tracker.params(to_dict(config))
+    first = start // config.train.micro_batch
+    loop = Loop(
+        config=config,
+        engine=engine,
+        stream=BatchStream(
+            tables=partial(tables, start),
+            collate=assembly.train_collate,
+            micro_batch=config.train.micro_batch,
+            first=first + ranks.rank,
+            stride=ranks.workers,
+            threads=threads,
+            ahead=config.data.ahead,
+        ),
+        validation=build_validation(assembly, config, inputs, ranks),
+        store=store,
+        tracker=tracker,
+        ranks=ranks,
+        fingerprints=inputs.fingerprints,
+        announce=announce,
+        on_validation=on_validation,
+    )
+    return loop.run(progress)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the task costs, counted on one forward and backward."""
+
+    parameters: int
+    frozen: int
+    flops_per_sample: float
+    """Forward and backward."""
+
+    def describe(self, config: RunConfig) -> str:
+        """One sentence for the user."""
+        samples = config.train.max_steps * config.train.global_batch
+        total = samples * self.flops_per_sample
+        return (
+            f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen); "
+            f"{self.flops_per_sample / 1e9:.2f} GFLOP a sample, {samples:,} samples: {total / 1e15:.3g} PFLOP"
+        )
+
+
+def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
+    """Freeze what no objective reaches, and count what a sample costs, in one forward and backward on random numbers."""
+    with FlopCounterMode(display=False) as counter, torch.random.fork_rng():
+        loss = assembly.task(assembly.sample_batch(size)).loss
+        freeze_unreached(assembly.task, loss)
+    frozen = sum(parameter.numel() for parameter in assembly.task.parameters() if not parameter.requires_grad)
+    return Cost(sum(parameter.numel() for parameter in assembly.task.parameters()), frozen, counter.get_total_flops() / size)
+
+
+def build_engine(assembly: Assembly, config: RunConfig) -> Engine:
+    """DeepSpeed with the optimiser and schedule of the configuration."""
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    train = config.train
+    groups = parameter_groups(assembly.task, assembly.arl, train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
+    settings = EngineConfig(
+        micro_batch=train.micro_batch,
+        accumulation=config.accumulation,
+        clip_norm=train.optimiser.clip_norm,
+        zero_stage=config.scale.zero_stage,
+        bf16=torch.cuda.is_available(),
+        learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
+    )
+    return DeepSpeedEngine(assembly.task, build_optimiser(groups, train.optimiser), settings)
+
+
+def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, ranks: Ranks) -> Validation:
+    """Validation on the validation split, with pictures where they may be shown."""
+    allowed = config.tracking.pictures
+    shown = inputs.shards.public if allowed is None else allowed
+    return Validation(
+        batches=partial(
+            validation_batches,
+            row_reader(config, inputs, "validation"),
+            assembly.validation_collate,
+            config.train.micro_batch,
+            config.train.validation_samples,
+            rank=ranks.rank,
+            workers=ranks.workers,
+        ),
+        evaluate=assembly.evaluate,
+        summarise=assembly.summarise,
+        pictures=assembly.pictures if shown else None,
+        seed=config.train.seed,
+    )
+
+
+def build_tracker(setup: SessionSetup) -> CompositeTracker:
+    """JSON lines in the run's folder (if it is local) and MLflow."""
+    folder = run_folder(setup.config)
+    local = Path(tempfile.gettempdir()) / f"medvlp-{os.getpid()}" if storage.is_remote(folder) else Path(folder)
+    local.mkdir(parents=True, exist_ok=True)
+    return CompositeTracker(
+        [JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")]
+    )
+
+
+def load_initial_weights(arl: torch.nn.Module, checkpoint: str) -> None:
+    """Start the model, without its heads, from the weights of another run's checkpoint.
+
+    Raises:
+        CheckpointError: they do not fit; the message names the first differences.
+    """
+    with verified_copy(checkpoint, read_record(checkpoint), WEIGHTS_FILE) as local:
+        weights = load_file(local / WEIGHTS_FILE)
+    prefix = "arl."
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    expected = {name: parameter.shape for name, parameter in arl.named_parameters()}
+    wrong = [name for name in sorted(expected.keys() | own.keys()) if expected.get(name) != getattr(own.get(name), "shape", None)]
+    if wrong:
+        raise CheckpointError(f"the weights of {checkpoint} do not fit this model: {', '.join(wrong[:5])}; use the same model configuration")
+    arl.load_state_dict(own, strict=False)
+
+
