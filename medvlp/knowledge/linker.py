@@ -6,6 +6,7 @@ from typing import Protocol
 
 import ahocorasick
 
+from medvlp.errors import KnowledgeError
 from medvlp.knowledge.ontology import Ontology
 
 _ABBREVIATION_LENGTH = 4
@@ -81,7 +82,11 @@ class DictionaryLinker:
 
     @classmethod
     def build(cls, ontology: Ontology) -> "DictionaryLinker":
-        """Index the names of ``ontology``."""
+        """Index the names of ``ontology``.
+
+        Raises:
+            KnowledgeError: it has no name that can be looked for.
+        """
         entries: dict[str, _Entry] = {}
         taken: set[str] = set()
         # Ascending by the rule of ambiguity, so the first to claim a spelling keeps it.
@@ -96,6 +101,8 @@ class DictionaryLinker:
                 entry.abbreviations = (*entry.abbreviations, (surface, concept))
             else:
                 entry.concept = concept
+        if not entries:
+            raise KnowledgeError(f"ontology {ontology.name!r} has no name of two characters or more to link by")
         automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY)
         for key, entry in entries.items():
             automaton.add_word(key, entry)
@@ -104,7 +111,7 @@ class DictionaryLinker:
 
     def link(self, text: str) -> list[Span]:
         """The mentions in ``text``, ascending and without overlap; offsets are those of ``text``."""
-        return leftmost_longest(self.candidates(text)) if text else []
+        return leftmost_longest(self.candidates(text))
 
     def candidates(self, text: str) -> Iterator[Span]:
         """Every match at word boundaries, nested and overlapping ones included."""

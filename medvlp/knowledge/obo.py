@@ -13,10 +13,8 @@ from medvlp.knowledge.ontology import Concept, Ontology, Triple
 
 OBO_SUFFIXES = (".obo", ".owl")
 
-_HEADER_TAGS = {"format-version", "ontology", "default-namespace"}
-_TERM_TAGS = {"id", "name", "namespace", "synonym", "is_a", "relationship", "is_obsolete"}
-_NEEDED_TAGS = _HEADER_TAGS | _TERM_TAGS
-_SYNONYM = re.compile(r'(synonym: "(?:[^"\\]|\\.)*" [A-Z]+)\b')
+_PLAIN_TAGS = {"format-version", "ontology", "default-namespace", "id", "name", "namespace", "is_obsolete"}
+_SYNONYM = re.compile(r'(synonym: "(?:[^"\\]|\\.)*")\s*([A-Z]*)')
 
 
 def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
@@ -39,9 +37,11 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         concepts = [_concept(term, scopes, document.metadata.default_namespace) for term in terms]
         triples = [triple for term in terms for triple in _triples(term)]
     except KeyError as error:
-        raise KnowledgeError(f"{path} refers to {error}, which it does not define; merge the files that belong together first") from error
+        raise KnowledgeError(
+            f"{path} refers to {error}, which neither it defines nor imports are followed for; take the merged release"
+        ) from error
     except (SyntaxError, ValueError, TypeError) as error:
-        raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}") from error
+        raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}; is it complete, and UTF-8?") from error
     return Ontology.build(path.stem, concepts, triples)
 
 
@@ -51,33 +51,33 @@ def _parse(path: Path) -> Document:
         return Document(path, import_depth=0, threads=1, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
         reduced = Path(folder) / path.name
-        reduced.write_text(reduce_obo(path.read_text(encoding="utf-8-sig")), encoding="utf-8")
+        reduced.write_text(_reduced(path.read_text(encoding="utf-8-sig")), encoding="utf-8")
         return Document(reduced, import_depth=0, threads=1, encoding="utf-8")
 
 
-def reduce_obo(text: str) -> str:
-    """Blank the lines of an OBO document that no concept or triple comes from.
+def _reduced(text: str) -> str:
+    """An OBO document with every line blank that no concept or triple comes from.
 
     The parser is strict about every line, and releases of DOID and Uberon have cross-references and definitions that it refuses; nor
-    does it bear references to terms that the file does not define, which subsets are full of (``Ontology.build`` leaves such
-    triples out anyway). Line numbers stay as they were, and relations that are used without being defined are defined at the end.
+    does it bear references to what the file does not define, which subsets are full of. So references to unknown terms go
+    (``Ontology.build`` would leave such triples out anyway) and unknown relations are defined at the end. Line numbers stay.
     """
     lines = text.split("\n")
-    defined = {line[4:].strip() for line in lines if line.startswith("id: ")}
-    relations: dict[str, None] = {}
-    reduced = []
-    for line in lines:
-        tag, _, value = line.partition(": ")
-        kept = line if line.startswith("[") or tag in _NEEDED_TAGS else ""
-        if tag == "synonym" and (match := _SYNONYM.match(line)):
-            kept = f"{match[1]} []"
-        elif tag in ("is_a", "relationship"):
-            *relation, target = value.split()[: 1 if tag == "is_a" else 2]
-            kept = line if target in defined else ""
-            relations.update(dict.fromkeys(relation if kept else []))
-        reduced.append(kept)
-    undefined = [f"\n[Typedef]\nid: {relation}\n" for relation in relations if relation not in defined]
-    return "\n".join(reduced + undefined)
+    defined = {line[4:].partition(" ")[0] for line in lines if line.startswith("id: ")}
+    kept = [_needed_part(line, defined) for line in lines]
+    relations = dict.fromkeys(line.split()[1] for line in kept if line.startswith("relationship: "))
+    return "\n".join(kept + [f"\n[Typedef]\nid: {relation}\n" for relation in relations if relation not in defined])
+
+
+def _needed_part(line: str, defined: set[str]) -> str:
+    tag, _, value = line.partition(": ")
+    if line.startswith("[") or tag in _PLAIN_TAGS:
+        return line
+    if match := _SYNONYM.match(line):
+        return f"{match[1]} {match[2] or 'RELATED'} []"  # without its own references; OBO 1.2 takes no scope for RELATED
+    words = value.split()
+    position = {"is_a": 0, "relationship": 1}.get(tag, len(words))
+    return line if position < len(words) and words[position] in defined else ""
 
 
 def _concept(term: Term, scopes: set[str], default_namespace: str | None) -> Concept:
@@ -95,5 +95,6 @@ def _triples(term: Term) -> Iterator[Triple]:
 
 
 def _reason(error: Exception) -> str:
-    line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-    return f"{error.args[0] if error.args else type(error).__name__}{line}"
+    if not isinstance(error, SyntaxError):
+        return str(error)
+    return f"{error.msg}, line {error.lineno}" if error.lineno else error.msg

@@ -20,14 +20,14 @@ class Concept:
     """OBO namespace, or the identifier's prefix: "finding", "DOID", "UBERON" …"""
 
     @classmethod
-    def cleaned(cls, id: str, name: str, synonyms: Iterable[str], semantic_type: str) -> "Concept":
+    def cleaned(cls, identifier: str, name: str, synonyms: Iterable[str], semantic_type: str) -> "Concept":
         """A concept with white space collapsed in its names, and synonyms neither empty, repeated nor equal to the name.
 
         Without any name the identifier stands in.
         """
-        preferred = " ".join(name.split()) or id
+        preferred = " ".join(name.split()) or identifier
         names = dict.fromkeys(" ".join(synonym.split()) for synonym in synonyms)
-        return cls(id, preferred, tuple(synonym for synonym in names if synonym and synonym != preferred), semantic_type)
+        return cls(identifier, preferred, tuple(synonym for synonym in names if synonym and synonym != preferred), semantic_type)
 
     def joined(self, other: "Concept") -> "Concept":
         """This concept with the names of ``other`` as further synonyms; ``other`` is the same concept from another place."""

@@ -69,8 +69,10 @@ def build_bundle(
         transe: how vectors are trained.
 
     Raises:
-        KnowledgeError: no triple is left.
+        KnowledgeError: no triple is left, or the minimum count is below one (a vector without a mention would never be trained on texts).
     """
+    if minimum_count < 1:
+        raise KnowledgeError(f"minimum_count is {minimum_count}; an entity needs at least one mention, so give 1 or more")
     frequent = {concept.id for concept in ontology.concepts if mention_counts.get(concept.id, 0) >= minimum_count}
     kept = [triple for triple in ontology.triples if triple.head in frequent and triple.tail in frequent]
     identifiers = _by_frequency(end for triple in kept for end in (triple.head, triple.tail))
@@ -119,7 +121,7 @@ def _coverage(ontology: Ontology, counts: Mapping[str, int], frequent: int, enti
 
 def _nothing_left(ontology: Ontology, coverage: Coverage, minimum_count: int) -> str:
     advice = "lower the minimum count, link more texts, or take an ontology with more triples"
-    if coverage.concepts_unknown == coverage.concepts_mentioned:
+    if 0 < coverage.concepts_mentioned == coverage.concepts_unknown:
         advice = "the links do not belong to this ontology: link again with it"
     size = f"{len(ontology.concepts)} concepts, {len(ontology.triples)} triples"
     return (

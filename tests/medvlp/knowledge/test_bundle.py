@@ -1,0 +1,171 @@
+"""The knowledge bundle: what is chosen for it, and that its files are taken whole or not at all."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from medvlp.errors import KnowledgeError
+from medvlp.knowledge.bundle import METADATA_FILE, TENSORS_FILE, Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.ontology import Concept, Ontology, Triple
+from medvlp.knowledge.transe import TransEConfig
+from medvlp.knowledge.vocabulary import Coverage, build_bundle
+
+TRANSE = TransEConfig(width=8, epochs=2)
+PROVENANCE = Provenance("small", "abc", "def", "dictionary-1", 2)
+
+ONTOLOGY = Ontology.build(
+    "small",
+    [Concept(identifier, f"name of {identifier}", (), "finding") for identifier in "ABCDEF"],
+    [
+        Triple("A", "is_a", "C"),
+        Triple("B", "is_a", "C"),
+        Triple("B", "part_of", "C"),
+        Triple("A", "is_a", "D"),
+        Triple("E", "is_a", "F"),
+    ],
+)
+COUNTS = {"A": 3, "B": 2, "C": 9, "D": 1, "E": 5, "elsewhere": 4, "F": 0}
+
+
+def build(counts: dict[str, int] = COUNTS, minimum_count: int = 2, ontology: Ontology = ONTOLOGY) -> tuple[KnowledgeBundle, Coverage]:
+    return build_bundle(ontology, counts, minimum_count=minimum_count, links_fingerprint="def", linker="dictionary-1", transe=TRANSE)
+
+
+def small_bundle() -> KnowledgeBundle:
+    entities = (Entity("A", "Ménière", "finding", 3), Entity("B", "b", "finding", 2))
+    vectors = torch.arange(6, dtype=torch.float32).view(2, 3)
+    return KnowledgeBundle(entities, ("is_a",), torch.tensor([[1, 0, 0], [1, 0, 0]]), vectors, PROVENANCE)
+
+
+def test_entities_are_frequent_concepts_in_a_triple_of_frequent_concepts() -> None:
+    bundle, _ = build()
+    # D is too rare, and E has no frequent neighbour. C has 3 triple ends, B 2, A 1.
+    assert [entity.concept for entity in bundle.entities] == ["C", "B", "A"]
+    assert bundle.entities[0] == Entity("C", "name of C", "finding", 9)
+    assert bundle.relations == ("is_a", "part_of")
+    assert bundle.triples.tolist() == [[2, 0, 0], [1, 0, 0], [1, 1, 0]]
+    assert bundle.edge_index.tolist() == [[2, 1, 1], [0, 0, 0]]
+    assert bundle.vectors.shape == (3, 8)
+    assert bundle.provenance == Provenance("small", ONTOLOGY.fingerprint, "def", "dictionary-1", 2)
+
+
+def test_ties_go_by_identifier() -> None:
+    bundle, _ = build({"A": 1, "C": 1}, minimum_count=1)
+    assert [entity.concept for entity in bundle.entities] == ["A", "C"]
+
+
+def test_coverage() -> None:
+    _, coverage = build()
+    assert coverage == Coverage(
+        concepts_mentioned=6, concepts_unknown=1, concepts_frequent=4, concepts_kept=3, triples=3, mentions=24, mentions_kept=14
+    )
+    assert coverage.mentions_fraction == pytest.approx(14 / 24)
+    assert "14 of 24 mentions covered (58.3%)" in str(coverage)
+    assert "1 of them not in the ontology" in str(coverage)
+
+
+@pytest.mark.parametrize(
+    ("counts", "minimum_count", "message"),
+    [
+        (COUNTS, 100, "at least 100 times.*lower the minimum count"),
+        ({"E": 5, "A": 5}, 2, "2 often enough, 0 of these.*ontology with more triples"),
+        ({"X": 5}, 2, "do not belong to this ontology"),
+        ({}, 2, "lower the minimum count"),
+    ],
+)
+def test_nothing_left_says_what_to_change(counts: dict[str, int], minimum_count: int, message: str) -> None:
+    with pytest.raises(KnowledgeError, match=message):
+        build(counts, minimum_count)
+
+
+def test_a_minimum_count_below_one_is_refused() -> None:
+    with pytest.raises(KnowledgeError, match="minimum_count is 0"):
+        build(minimum_count=0)
+
+
+def test_building_again_gives_the_same_bundle() -> None:
+    first, second = build()[0], build(dict(reversed(COUNTS.items())))[0]
+    assert first.fingerprint == second.fingerprint
+    assert build(minimum_count=1)[0].fingerprint != first.fingerprint
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    bundle = small_bundle()
+    bundle.save(tmp_path / "new" / "folder")
+    loaded = KnowledgeBundle.load(tmp_path / "new" / "folder")
+    assert (loaded.entities, loaded.relations, loaded.provenance) == (bundle.entities, bundle.relations, bundle.provenance)
+    assert torch.equal(loaded.triples, bundle.triples)
+    assert torch.equal(loaded.vectors, bundle.vectors)
+    assert loaded.entity_ids == {"A": 0, "B": 1}
+    assert loaded.fingerprint == bundle.fingerprint
+
+
+def test_fingerprint_is_stable_and_sees_everything() -> None:
+    bundle = small_bundle()
+    assert bundle.fingerprint == "c981f3e9cf991ab8"  # checkpoints name it
+    renamed = KnowledgeBundle(bundle.entities, ("part_of",), bundle.triples, bundle.vectors, PROVENANCE)
+    moved = KnowledgeBundle(bundle.entities, bundle.relations, bundle.triples, bundle.vectors + 1, PROVENANCE)
+    assert len({bundle.fingerprint, renamed.fingerprint, moved.fingerprint}) == 3
+
+
+def test_altered_metadata_is_refused(tmp_path: Path) -> None:
+    small_bundle().save(tmp_path)
+    path = tmp_path / METADATA_FILE
+    path.write_text(path.read_text().replace('"count": 3', '"count": 4'))
+    with pytest.raises(KnowledgeError, match="altered or do not belong together"):
+        KnowledgeBundle.load(tmp_path)
+
+
+def test_tensors_of_another_bundle_are_refused(tmp_path: Path) -> None:
+    bundle = small_bundle()
+    bundle.save(tmp_path)
+    KnowledgeBundle(bundle.entities, ("part_of",), bundle.triples, bundle.vectors, PROVENANCE).save(tmp_path / "other")
+    (tmp_path / TENSORS_FILE).write_bytes((tmp_path / "other" / TENSORS_FILE).read_bytes())
+    with pytest.raises(KnowledgeError, match="altered or do not belong together"):
+        KnowledgeBundle.load(tmp_path)
+
+
+def test_one_altered_byte_of_the_tensors_is_refused(tmp_path: Path) -> None:
+    small_bundle().save(tmp_path)
+    content = bytearray((tmp_path / TENSORS_FILE).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / TENSORS_FILE).write_bytes(content)
+    with pytest.raises(KnowledgeError, match="altered or do not belong together"):
+        KnowledgeBundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"not json", b"\xff"])
+@pytest.mark.parametrize("file", [METADATA_FILE, TENSORS_FILE])
+def test_damaged_files_are_refused(tmp_path: Path, file: str, content: bytes) -> None:
+    small_bundle().save(tmp_path)
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(KnowledgeError, match=r"bundle\."):
+        KnowledgeBundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("file", [METADATA_FILE, TENSORS_FILE])
+def test_missing_files_are_named(tmp_path: Path, file: str) -> None:
+    small_bundle().save(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(KnowledgeError, match=file):
+        KnowledgeBundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"version": 99}, {"entities": [{"name": "x"}]}, {"provenance": {}}, {"relations": []}])
+def test_other_versions_and_forms_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    small_bundle().save(tmp_path)
+    path = tmp_path / METADATA_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(KnowledgeError, match="build it again"):
+        KnowledgeBundle.load(tmp_path)
+
+
+@pytest.mark.parametrize("triple", [[0, 0, 2], [0, 1, 1], [-1, 0, 1]])
+def test_a_triple_outside_the_bundle_is_refused(triple: list[int]) -> None:
+    bundle = small_bundle()
+    with pytest.raises(KnowledgeError, match="contradicts itself"):
+        KnowledgeBundle(bundle.entities, bundle.relations, torch.tensor([triple]), bundle.vectors, PROVENANCE)
+    with pytest.raises(KnowledgeError, match="contradicts itself"):
+        KnowledgeBundle(bundle.entities[:1], bundle.relations, bundle.triples, bundle.vectors, PROVENANCE)

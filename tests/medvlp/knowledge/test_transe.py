@@ -1,0 +1,61 @@
+"""TransE: what the vectors must show, and that a seed is all that they depend on."""
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from medvlp.errors import KnowledgeError
+from medvlp.knowledge.transe import TransEConfig, train_transe
+
+FAST = TransEConfig(width=16, epochs=5)
+
+
+def star_forest(parents: int = 10, children: int = 9) -> Tensor:
+    """Every child is_a its parent: [parents * children, 3]."""
+    heads = torch.arange(parents, parents + parents * children)
+    return torch.stack([heads, torch.zeros_like(heads), (heads - parents) % parents], dim=1)
+
+
+def test_true_triples_lie_nearer_than_corrupted_ones() -> None:
+    triples = star_forest()
+    vectors = normalize(train_transe(triples, 100, 1, TransEConfig(width=64)), p=1.0)
+    heads, _, tails = triples.unbind(1)
+    relation = (vectors[tails] - vectors[heads]).mean(0)
+    distances = (vectors[heads] + relation).unsqueeze(1).sub(vectors[:10]).norm(p=1, dim=-1)
+    assert (distances.argmin(1) == tails).float().mean() > 0.9
+
+
+def test_the_seed_decides_and_the_random_state_stays() -> None:
+    triples = star_forest()
+    state = torch.get_rng_state()
+    first = train_transe(triples, 100, 1, FAST)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    assert torch.equal(first, train_transe(triples, 100, 1, FAST))
+    assert not torch.equal(first, train_transe(triples, 100, 1, TransEConfig(width=16, epochs=5, seed=1)))
+    assert first.shape == (100, 16)
+    assert first.dtype == torch.float32
+    assert not first.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("triples", "entities", "message"),
+    [
+        (torch.empty(0, 3, dtype=torch.int64), 5, "nothing to learn from: 5 entities, 0 triples"),
+        (torch.empty(0, 3, dtype=torch.int64), 0, "nothing to learn from"),
+        (torch.tensor([[0, 0, 5]]), 5, "outside 5 entities"),
+        (torch.tensor([[0, 1, 1]]), 5, "1 relations"),
+        (torch.tensor([[-1, 0, 1]]), 5, "outside"),
+        (torch.tensor([[0.0, 0.0, 1.0]]), 5, "int64"),
+        (torch.tensor([0, 0, 1]), 5, r"\[M, 3\]"),
+    ],
+)
+def test_graphs_that_cannot_be_trained_on(triples: Tensor, entities: int, message: str) -> None:
+    with pytest.raises(KnowledgeError, match=message):
+        train_transe(triples, entities, 1, FAST)
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(KnowledgeError, match=r"transe\.epochs is 0"):
+        TransEConfig(epochs=0)
