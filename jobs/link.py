@@ -6,7 +6,6 @@ from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.knowledge.ontology import Ontology
 from scaleout import storage
 from scaleout.cli import run_job
-from scaleout.cluster import connect
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import read_ontology_uris
@@ -27,8 +26,7 @@ def link(*, shards: str, ontology: list[str], output: str, commonest: int = 10, 
     """
     output = storage.absolute(output)
     merged = read_ontology_uris(ontology)
-    with connect():
-        manifest = link_shards(storage.absolute(shards), merged, DictionaryLinker.build(merged), output, overwrite=overwrite)
+    manifest = link_shards(storage.absolute(shards), merged, DictionaryLinker.build(merged), output, overwrite=overwrite)
     print(links_card(manifest, merged, commonest))
     print(f"links: {output}")
 

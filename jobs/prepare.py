@@ -1,9 +1,10 @@
 """Write a corpus as WebDataset shards, with a manifest and a tokenizer beside them."""
 
+from pathlib import Path
+
 from medvlp.corpora.registry import open_corpus
 from scaleout import storage
 from scaleout.cli import run_job
-from scaleout.cluster import connect
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
 from scaleout.shards.prepare import prepare_shards
 
@@ -12,7 +13,7 @@ def prepare(
     *,
     corpus: str,
     output: str,
-    root: str = ".",
+    root: str | None = None,
     options: dict[str, bool | int | float | str] | None = None,
     samples_per_shard: int = 1000,
     vocabulary_size: int = 8192,
@@ -26,23 +27,22 @@ def prepare(
     Args:
         corpus: Name of the corpus: phantom, jsonl …
         output: Where the shards go: a folder, or s3://bucket/folder.
-        root: Folder with the corpus's official files.
+        root: Folder with the corpus's official files; phantoms have none.
         options: Options of the corpus, such as --options.train 5000.
         samples_per_shard: Samples per tar file.
         vocabulary_size: Tokens of the byte-level BPE trained on the training texts; 0 for none.
         overwrite: Replace shards of another corpus or of other options.
     """
     output = storage.absolute(output)
-    opened = open_corpus(corpus, storage.absolute(root), **(options or {}))
-    with connect():
-        manifest = prepare_shards(
-            opened,
-            output,
-            samples_per_shard=samples_per_shard,
-            vocabulary_size=vocabulary_size,
-            options=options,
-            overwrite=overwrite,
-        )
+    opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
+    manifest = prepare_shards(
+        opened,
+        output,
+        samples_per_shard=samples_per_shard,
+        vocabulary_size=vocabulary_size,
+        options=options,
+        overwrite=overwrite,
+    )
     print(dataset_card(manifest))
     print(f"shards: {output}")
     if vocabulary_size:

@@ -55,8 +55,10 @@ def ray_cluster(s3_server: str) -> Iterator[None]:
     """One small Ray for all tests; its workers know the S3 server."""
     from scaleout.cluster import connect
 
-    with connect(num_cpus=4, object_store_bytes=500_000_000):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)  # never somebody else's cluster
+        with connect(num_cpus=4, object_store_bytes=500_000_000):
+            yield
 
 
 @pytest.fixture(scope="session")

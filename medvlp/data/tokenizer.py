@@ -52,13 +52,14 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
         ConfigurationError: there is none, it has no mask or padding token, or it gives no offsets.
     """
     folder = Path(folder_or_name)
+    complete = any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json"))
     try:
-        if (folder / "tokenizer_config.json").exists() or (folder / "tokenizer.json").exists() or not folder.is_dir():
-            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name))
-        elif (folder / "merges.txt").exists():
+        if not complete and (folder / "merges.txt").exists():
             tokenizer = RobertaTokenizer.from_pretrained(folder, add_prefix_space=True)
-        else:
+        elif not complete and (folder / "vocab.txt").exists():
             tokenizer = BertTokenizer.from_pretrained(folder)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; name a Hugging Face folder or model") from error

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import scaleout
+from medvlp.errors import ConfigurationError
 
 _OBJECT_STORE_BYTES = 1_000_000_000
 """For a Ray of our own: Ray would take 30 % of the memory, which a laptop wants for training."""
+_SUBMITTED_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it in a submitted job, whose runtime environment (snapshot, PYTHONPATH) workers inherit: a second one would clash."""
 
 
 @contextmanager
@@ -22,18 +25,23 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
     Args:
         object_store_bytes: Size of the object store of a Ray that is started here.
         num_cpus: Logical CPUs of a Ray that is started here; those of the machine if None.
+
+    Raises:
+        ConfigurationError: no Ray answers where ``RAY_ADDRESS`` says.
     """
     import ray
     import ray.data
 
-    ray.data.DataContext.get_current().enable_progress_bars = False
+    _quieten()
     if ray.is_initialized():
         yield
         return
     environment = {"env_vars": {"PYTHONPATH": worker_path()}}
-    if os.environ.get("RAY_ADDRESS"):
-        # A submitted job has a runtime environment already (its snapshot and PYTHONPATH); workers inherit it.
-        ray.init(logging_level=logging.WARNING, runtime_env=None if os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR") else environment)
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(logging_level=logging.WARNING, runtime_env=None if _SUBMITTED_VARIABLE in os.environ else environment)
+        except ConnectionError as error:
+            raise ConfigurationError(f"no Ray answers at RAY_ADDRESS={address}; start it, or unset the variable") from error
     else:
         ray.init(
             address="local",
@@ -48,6 +56,15 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
         yield
     finally:
         ray.shutdown()
+
+
+def _quieten() -> None:
+    """Jobs show their own progress: no bars, no plans of executions."""
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there are no bars
 
 
 def worker_path() -> str:

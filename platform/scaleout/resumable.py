@@ -12,6 +12,7 @@ from typing import Any
 
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
 from scaleout import storage
+from scaleout.cluster import connect
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
     records = {name: _read_record(output, name) for name in names if name in finished}
     if records:
         logger.info("%d of %d files are there already", len(records), len(names))
-    every = max(1, len(names) // 10)
+    every = -(-len(names) // 10)
     for record in run(_Task(output, make), missing):
         if "error" in record:
             raise DataError(record["error"])
@@ -73,7 +74,7 @@ def finish(output: str) -> None:
 
 
 def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterable[Record]:
-    """Run ``function`` on every name as a Ray Data task of its own."""
+    """Run ``function`` on every name as a Ray Data task of its own; Ray is only joined, or started, if there is work."""
     if not names:
         return
     import ray.data
@@ -81,9 +82,10 @@ def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterab
     def run_one(row: Record) -> Record:
         return {"record": json.dumps(function(row["name"]))}
 
-    dataset = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(run_one)
-    for row in dataset.iter_rows():
-        yield json.loads(row["record"])
+    with connect():
+        dataset = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(run_one)
+        for row in dataset.iter_rows():
+            yield json.loads(row["record"])
 
 
 class _Task:
