@@ -37,9 +37,7 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         concepts = [_concept(term, scopes, document.metadata.default_namespace) for term in terms]
         triples = [triple for term in terms for triple in _triples(term)]
     except KeyError as error:
-        raise KnowledgeError(
-            f"{path} refers to {error}, which neither it defines nor imports are followed for; take the merged release"
-        ) from error
+        raise KnowledgeError(f"{path} refers to {error} without defining it; imports are not followed: take the merged release") from error
     except (SyntaxError, ValueError, TypeError) as error:
         raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}; is it complete, and UTF-8?") from error
     return Ontology.build(path.stem, concepts, triples)
