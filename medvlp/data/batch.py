@@ -5,7 +5,7 @@ Shapes: B samples, S image side, L tokens, E entities of a text, M masked slots 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -41,8 +41,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Self:
         """The batch with its tensors on ``device``."""
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        moved = {name: value.to(device, non_blocking=True) for name, value in tensors.items() if isinstance(value, Tensor)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device, non_blocking=True) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **moved)
 
 

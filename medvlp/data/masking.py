@@ -21,7 +21,7 @@ class MaskingConfig:
     probability: float = 0.15
     """Share of tokens to mask."""
     budget: Literal["content", "maximum"] = "content"
-    """The share is taken of the text's own tokens, or of ``maximum_tokens`` as the authors' code does: there short texts are masked completely."""
+    """The share is taken of the text's own tokens, or of ``maximum_tokens``: so the authors' code, which masks short texts completely."""
     whole_words: bool = True
     """Mask all tokens of a word together; the authors' code does so for entities only."""
     entity_share: float = 0.5

@@ -44,7 +44,8 @@ class Sample:
 
     def metadata(self) -> bytes:
         """The sample without its image, as the JSON member of a shard: the same bytes for the same sample."""
-        record = {name: getattr(self, name) for name in ("texts", "modality", "answer", "answer_type", "source_id", "attributes")}
+        names = ("texts", "modality", "answer", "answer_type", "source_id", "attributes")
+        record = {name: getattr(self, name) for name in names}
         return json.dumps(record, ensure_ascii=False, sort_keys=True).encode()
 
 

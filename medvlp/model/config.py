@@ -75,7 +75,7 @@ class FusionConfig:
     knowledge_heads: int = 4
     knowledge_feed_forward: int = 1024
     last_layer_knowledge: bool = False
-    """Build the knowledge path of the last layer. No objective learns from it (only the tokens of entities see it, and no loss reads those), but the authors' model has it."""
+    """Build the knowledge path of the last layer, as the authors do. It learns nothing: only entity tokens see it, which no loss reads."""
 
     def __post_init__(self) -> None:
         check_heads("model.fusion", self.width, self.heads)

@@ -4,6 +4,7 @@ Shapes: B samples, L tokens, I image tokens, E entities, H fusion width, K knowl
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +60,7 @@ class KnowledgePath(nn.Module):
 
 
 class FusionLayer(nn.Module):
-    """One layer. The two methods read the streams as they entered the layer and return them as they leave it."""
+    """One layer; each stream reads the others as they entered it."""
 
     def __init__(self, config: FusionConfig, knowledge: KnowledgePath | None):
         super().__init__()
@@ -74,6 +75,11 @@ class FusionLayer(nn.Module):
         self.image_self_attention = AttentionBlock(width, heads, dropout)
         self.image_cross_attention = AttentionBlock(width, heads, dropout)
         self.image_feed_forward = FeedForwardBlock(width, config.feed_forward, dropout)
+
+    def forward(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor, Tensor]:
+        """All three streams, as they leave the layer."""
+        text, entities = self.text(text_BLH, image_BIH, entities_BEK, context)
+        return text, self.image(text_BLH, image_BIH, context), entities
 
     def text(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor]:
         """The text [B, L, H] and knowledge [B, E, K] streams."""
@@ -102,6 +108,10 @@ class FusionEncoder(nn.Module):
         knowledge = [KnowledgePath(config, knowledge_width, last=index == config.layers - 2) for index in range(paths)]
         self.layers = nn.ModuleList(FusionLayer(config, path) for path in [*knowledge, *[None] * (config.layers - paths)])
 
+    @property
+    def _stack(self) -> list[FusionLayer]:
+        return [cast(FusionLayer, layer) for layer in self.layers]
+
     def forward(
         self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext, pooled_rows: int | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,9 +125,9 @@ class FusionEncoder(nn.Module):
             text [B, L, H], image [B or ``pooled_rows``, I, H], entities [B, E, K].
         """
         text, image, entities = text_BLH, image_BIH, entities_BEK
-        *layers, last = self.layers
+        *layers, last = self._stack
         for layer in layers:
-            text, image, entities = _whole_layer(layer, text, image, entities, context)
+            text, image, entities = layer(text, image, entities, context)
         skipped = 0 if pooled_rows is None else len(text) - pooled_rows
         tail = TextContext(context.text_bias[skipped:], context.entity_bias[skipped:], context.entity_tokens[skipped:])
         pooled = last.image(text[skipped:], image[skipped:], tail)
@@ -129,24 +139,16 @@ class FusionEncoder(nn.Module):
         text, image, entities = text_BLH, image_BIH, entities_BEK
         if layers == 0:
             return image
-        for layer in self.layers[: layers - 1]:
-            text, image, entities = _whole_layer(layer, text, image, entities, context)
-        return self.layers[layers - 1].image(text, image, context)
+        for layer in self._stack[: layers - 1]:
+            text, image, entities = layer(text, image, entities, context)
+        return self._stack[layers - 1].image(text, image, context)
 
     def entity_attention(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> Tensor:
         """[layers, B, E, I]: where each entity looks in the image, mean over heads, for every layer with a knowledge path."""
         text, image, entities = text_BLH, image_BIH, entities_BEK
         maps = []
-        for layer in self.layers:
+        for layer in self._stack:
             if layer.knowledge is not None:
                 maps.append(layer.knowledge.image_attention(image, entities, context).mean(1))
-            text, image, entities = _whole_layer(layer, text, image, entities, context)
+            text, image, entities = layer(text, image, entities, context)
         return torch.stack(maps)
-
-
-def _whole_layer(
-    layer: FusionLayer, text: Tensor, image: Tensor, entities: Tensor, context: TextContext
-) -> tuple[Tensor, Tensor, Tensor]:
-    """All streams through one layer; each reads the others as they entered it."""
-    new_text, new_entities = layer.text(text, image, entities, context)
-    return new_text, layer.image(text, image, context), new_entities

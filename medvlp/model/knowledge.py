@@ -13,6 +13,9 @@ from medvlp.model.config import KnowledgeConfig
 class KnowledgeEncoder(nn.Module):
     """Two graph attention layers over TransE vectors; one pass gives every entity its representation."""
 
+    edges_2M: Tensor
+    entity_ids_N: Tensor
+
     def __init__(self, config: KnowledgeConfig, bundle: KnowledgeBundle):
         super().__init__()
         width = bundle.vectors.shape[1]

@@ -12,7 +12,10 @@ class LanguageEncoder(nn.Module):
 
     def __init__(self, config: LanguageConfig, *, vocabulary: int, padding_id: int):
         super().__init__()
-        self.encoder = _pretrained(config, vocabulary) if config.pretrained else _from_scratch(config, vocabulary, padding_id)
+        if config.pretrained:
+            self.encoder = _pretrained(config, config.pretrained, vocabulary)
+        else:
+            self.encoder = _from_scratch(config, vocabulary, padding_id)
 
     def forward(self, token_ids_BL: Tensor, token_mask_BL: Tensor) -> Tensor:
         """[B, L, W]."""
@@ -33,19 +36,18 @@ def _from_scratch(config: LanguageConfig, vocabulary: int, padding_id: int) -> P
         type_vocab_size=1 if config.architecture == "roberta" else 2,
         layer_norm_eps=1e-5 if config.architecture == "roberta" else 1e-12,
         pad_token_id=padding_id,
-        attn_implementation="sdpa",
     )
     return model_class(sizes, add_pooling_layer=False)
 
 
-def _pretrained(config: LanguageConfig, vocabulary: int) -> PreTrainedModel:
-    published = AutoConfig.from_pretrained(config.pretrained)
+def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrainedModel:
+    published = AutoConfig.from_pretrained(source)
     wanted = (config.architecture, config.width, config.layers, config.heads)
     found = (published.model_type, published.hidden_size, published.num_hidden_layers, published.num_attention_heads)
     if wanted != found or published.vocab_size < vocabulary:
         raise ConfigurationError(
-            f"{config.pretrained} has (architecture, width, layers, heads) {found} and {published.vocab_size} tokens; "
+            f"{source} has (architecture, width, layers, heads) {found} and {published.vocab_size} tokens; "
             f"model.language asks for {wanted} and the tokenizer for {vocabulary}: set model.language to the sizes of the weights "
             "and data.tokenizer to the tokenizer they were trained with"
         )
-    return AutoModel.from_pretrained(config.pretrained, add_pooling_layer=False, attn_implementation="sdpa")
+    return AutoModel.from_pretrained(source, add_pooling_layer=False)

@@ -16,10 +16,13 @@ from medvlp.model.config import VisionConfig
 class VisionEncoder(nn.Module):
     """CLIP vision transformer whose input can be a subset of the patches (for masked image modelling)."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, config: VisionConfig):
         super().__init__()
         self.patch = config.patch
-        clip = _pretrained(config) if config.pretrained else CLIPVisionModel(_clip_config(config))
+        clip = _pretrained(config, config.pretrained) if config.pretrained else CLIPVisionModel(_clip_config(config))
         self.embeddings = clip.embeddings
         self.input_norm = clip.pre_layrnorm
         self.encoder = clip.encoder
@@ -71,19 +74,18 @@ def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
         num_attention_heads=config.heads,
         image_size=config.image_size,
         patch_size=config.patch,
-        attn_implementation="sdpa",
     )
 
 
-def _pretrained(config: VisionConfig) -> CLIPVisionModel:
+def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
     """Published weights: the first ``layers`` blocks, positions interpolated to the image size."""
-    clip = CLIPVisionModel.from_pretrained(config.pretrained, attn_implementation="sdpa")
+    clip = CLIPVisionModel.from_pretrained(source)
     published = clip.config
     wanted = (config.width, config.heads, config.patch)
     found = (published.hidden_size, published.num_attention_heads, published.patch_size)
     if wanted != found or published.num_hidden_layers < config.layers:
         raise ConfigurationError(
-            f"{config.pretrained} has (width, heads, patch) {found} and {published.num_hidden_layers} blocks; "
+            f"{source} has (width, heads, patch) {found} and {published.num_hidden_layers} blocks; "
             f"model.vision asks for {wanted} and {config.layers}: set model.vision to the sizes of the weights"
         )
     clip.encoder.layers = clip.encoder.layers[: config.layers]
@@ -97,10 +99,10 @@ def _resize_positions(clip: CLIPVisionModel, image_size: int) -> None:
     if embeddings.image_size == image_size:
         return
     table = embeddings.position_embedding.weight.detach()
-    grid, wanted = embeddings.image_size // embeddings.patch_size, image_size // embeddings.patch_size
+    grid, wanted = round((len(table) - 1) ** 0.5), image_size // round(clip.embeddings.patch_embedding.stride[0])
     image = table[1:].T.reshape(1, -1, grid, grid)
     resized = F.interpolate(image, size=(wanted, wanted), mode="bicubic", align_corners=False)
     weight = torch.cat([table[:1], resized.flatten(2)[0].T])
     embeddings.position_embedding = nn.Embedding.from_pretrained(weight, freeze=False)
-    embeddings.position_ids = torch.arange(len(weight)).expand(1, -1)
+    embeddings.register_buffer("position_ids", torch.arange(len(weight)).expand(1, -1), persistent=False)
     embeddings.image_size, embeddings.num_patches, embeddings.num_positions = image_size, wanted**2, len(weight)

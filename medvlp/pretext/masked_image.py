@@ -29,6 +29,8 @@ def patch_order(noise_BP: Tensor, share: float) -> tuple[Tensor, Tensor]:
 class MaskedImageHead(nn.Module):
     """A small transformer that reconstructs all patches from the kept ones."""
 
+    positions: Tensor
+
     def __init__(self, config: MaskedImageConfig, width: int, patches: int, patch_values: int):
         super().__init__()
         self.input = nn.Linear(width, config.width)
@@ -37,7 +39,7 @@ class MaskedImageHead(nn.Module):
             hidden_size=config.width,
             intermediate_size=4 * config.width,
             num_attention_heads=config.heads,
-            attn_implementation="sdpa",
+            attn_implementation="sdpa",  # type: ignore[call-arg]  # transformers takes it, its dataclass does not say so
         )
         self.blocks = nn.ModuleList(CLIPEncoderLayer(blocks) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, eps=1e-5)

@@ -1,6 +1,6 @@
 """Pictures that people look at: what the model reconstructs, and where an entity looks in the image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ def entity_attention(task: PretrainingTask, batch: PretrainBatch, bundle: Knowle
     figure = Figure(figsize=(1.6 * COLUMNS, 4.0), layout="constrained")
     figure.suptitle("Where an entity of the report looks in the image (patches above the mean are lit)", fontsize=9)
     axes = figure.subplots(2, COLUMNS, squeeze=False)
-    images = to_pixels(task, encoded.pixels[[row for row, _ in chosen]]) if chosen else []
+    images = to_pixels(task, encoded.pixels[[row for row, _ in chosen]])
     for column, ((row, slot), image) in enumerate(zip(chosen, images, strict=True)):
         attention = maps[row, slot, 1:].float().reshape(grid, grid).cpu().numpy()
         axes[0, column].imshow(image)
@@ -86,7 +86,7 @@ def to_pixels(task: PretrainingTask, pixels_B3SS: Tensor) -> np.ndarray:
     return images.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _without_ticks(axes: Sequence) -> None:
+def _without_ticks(axes: Iterable) -> None:
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])

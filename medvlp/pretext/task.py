@@ -89,9 +89,7 @@ class PretrainingTask(nn.Module):
     def masked_streams(self, batch: PretrainBatch, encoded: Encoded, image: Tensor) -> Streams:
         """The masked text with ``image``; its knowledge stream sees no entity that is to be predicted."""
         kept = batch.entity_mask & batch.entity_kept
-        return self.arl.streams(
-            encoded.masked_text, image, encoded.graph, batch.token_mask, batch.entity_ids, kept, batch.entity_tokens
-        )
+        return self.arl.streams(encoded.masked_text, image, encoded.graph, batch.token_mask, batch.entity_ids, kept, batch.entity_tokens)
 
     def text_streams(self, batch: PretrainBatch, encoded: Encoded, image: Tensor) -> Streams:
         """The unmasked text with ``image``."""
@@ -101,7 +99,8 @@ class PretrainingTask(nn.Module):
 
     def alignment(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
         """Logits [B, N] of image and text against all entities."""
-        assert self.image_alignment is not None and self.text_alignment is not None
+        assert self.image_alignment is not None
+        assert self.text_alignment is not None
         return self.image_alignment(encoded.image, encoded.graph), self.text_alignment(encoded.text, encoded.graph)
 
     def alignment_labels(self, batch: PretrainBatch) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,12 @@
 """The same stream without Ray: for one machine, for validation, for tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow as pa
 
-from medvlp.data.batch import PretrainBatch
+from medvlp.data.batch import Batch
+from scaleout.stream.batches import Collate
 from scaleout.stream.rows import RowReader, stream_rows
 
 
@@ -25,8 +26,8 @@ def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, 
 
 
 def validation_batches(
-    reader: RowReader, collate: Callable[..., PretrainBatch], micro_batch: int, samples: int, *, rank: int, workers: int
-) -> Iterator[PretrainBatch]:
+    reader: RowReader, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int
+) -> Iterator[Batch]:
     """One worker's share of the first ``samples`` samples, the same ones at every validation.
 
     Every worker gets the same number of batches, or collectives would hang: the last ones are filled up with rows of weight zero.

@@ -38,4 +38,3 @@ class Assemble(Protocol):
     def __call__(self, config: Any, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> Assembly:
         """The assembly, its weights on the CPU."""
         ...
-

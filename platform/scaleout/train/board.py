@@ -10,9 +10,8 @@ from medvlp import errors
 from medvlp.errors import MedvlpError
 
 
-@ray.remote(num_cpus=0)
 class Board:
-    """An actor that outlives the worker groups of a run."""
+    """What an actor that outlives the worker groups of a run remembers."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []

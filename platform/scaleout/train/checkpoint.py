@@ -84,7 +84,8 @@ class CheckpointStore:
         files = {name: description for part in ranks.gather(mine) for name, description in part.items()}
         if ranks.is_first:
             record = CheckpointRecord(**progress, files=files)
-            storage.write_bytes(storage.join(folder, COMPLETE_FILE), json.dumps({"version": FORMAT_VERSION, **asdict(record)}, indent=1).encode())
+            content = json.dumps({"version": FORMAT_VERSION, **asdict(record)}, indent=1)
+            storage.write_bytes(storage.join(folder, COMPLETE_FILE), content.encode())
             self._delete_old()
         ranks.barrier()
 
@@ -113,7 +114,8 @@ def read_record(folder: str) -> CheckpointRecord:
             raise ValueError("another version")
         return CheckpointRecord(**record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error}); delete this checkpoint to go on from the one before") from error
+        remedy = "delete this checkpoint to go on from the one before"
+        raise CheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error}); {remedy}") from error
 
 
 @contextmanager

@@ -148,5 +148,6 @@ class PretrainConfig(RunConfig):
         super().__post_init__()
         if self.pretext.masked_image.layer > self.model.fusion.layers:
             raise ConfigurationError(
-                f"pretext.masked_image.layer {self.pretext.masked_image.layer} is behind the last of {self.model.fusion.layers} fusion layers"
+                f"pretext.masked_image.layer {self.pretext.masked_image.layer} lies behind the last of the {self.model.fusion.layers} "
+                "layers of model.fusion: take a smaller one"
             )

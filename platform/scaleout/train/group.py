@@ -30,7 +30,7 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_t
         TrainingError: the workers failed more often than ``scale.max_failures``.
     """
     config = setup.config
-    board = Board.remote()
+    board = ray.remote(num_cpus=0)(Board).remote()
     trainer = TorchTrainer(
         partial(_worker, setup, board, report_to_tune),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -49,7 +49,8 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_t
             trainer.fit()
         except Exception as error:
             raise_if_failed(board)
-            raise TrainingError(f"the workers failed more often than scale.max_failures {config.scale.max_failures} allows: {error}") from error
+            allowed = config.scale.max_failures
+            raise TrainingError(f"the workers failed more often than scale.max_failures {allowed} allows: {error}") from error
     raise_if_failed(board)
     return ray.get(board.result.remote())
 
@@ -100,5 +101,3 @@ def _worker(setup: SessionSetup, board: Any, report_to_tune: bool, _: dict[str, 
 
 def _report(metrics: dict[str, float], step: int) -> None:
     ray.train.report({**metrics, "step": step})
-
-

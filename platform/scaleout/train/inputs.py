@@ -49,8 +49,9 @@ class Inputs:
         made_with = self.bundle.provenance
         if made_with.ontology_fingerprint != self.links.ontology_fingerprint:
             raise KnowledgeError(
-                f"the links {data.links} name concepts of ontology {self.links.ontology!r} ({self.links.ontology_fingerprint}), the bundle "
-                f"{knowledge} is of {made_with.ontology!r} ({made_with.ontology_fingerprint}): make one of them again with the other's ontology"
+                f"the links {data.links} name concepts of ontology {self.links.ontology!r} ({self.links.ontology_fingerprint}), "
+                f"the bundle {knowledge} is of {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
+                "make one of them again with the other's ontology"
             )
 
 
@@ -72,4 +73,3 @@ def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
         return load_tokenizer(data.tokenizer)
     with storage.local_copy(storage.join(data.shards, TOKENIZER_FOLDER)) as folder:
         return load_tokenizer(folder)
-

@@ -20,9 +20,7 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
     """See ``Assemble``."""
     task = PretrainingTask(config.model, config.pretext, bundle, vocabulary=len(tokenizer), padding_id=tokenizer.pad_token_id)
     data, image, text = config.data, image_config(config, config.model.vision.image_size), text_config(config)
-    collate = partial(
-        PretrainCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, masking=data.masking
-    )
+    collate = partial(PretrainCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, masking=data.masking)
     return Assembly(
         task=task,
         arl=task.arl,
@@ -52,6 +50,4 @@ def image_config(config: RunConfig, size: int) -> ImageConfig:
 def text_config(config: RunConfig) -> TextConfig:
     """How texts reach the model."""
     data = config.data
-    return TextConfig(
-        maximum_tokens=data.maximum_tokens, maximum_entities=data.maximum_entities, width_multiple=data.width_multiple
-    )
+    return TextConfig(maximum_tokens=data.maximum_tokens, maximum_entities=data.maximum_entities, width_multiple=data.width_multiple)

@@ -36,8 +36,8 @@ class RunRecord:
         Raises:
             ConfigurationError: kind, configuration or data differ; the message says in what.
         """
-        old = {**_decisive(self.config), **{f"fingerprint of {name}": value for name, value in self.fingerprints.items()}, "kind": self.kind}
-        new = {**_decisive(to_dict(config)), **{f"fingerprint of {name}": value for name, value in fingerprints.items()}, "kind": kind}
+        old = _identity(self.kind, self.config, self.fingerprints)
+        new = _identity(kind, to_dict(config), fingerprints)
         changed = [f"{name}: was {old.get(name)!r}, now {new.get(name)!r}" for name in sorted(old | new) if old.get(name) != new.get(name)]
         if changed:
             raise ConfigurationError(
@@ -92,5 +92,7 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _decisive(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in flatten(config).items() if not name.startswith(_MAY_CHANGE)}
+def _identity(kind: str, config: Mapping[str, Any], fingerprints: Mapping[str, str]) -> dict[str, Any]:
+    """What makes a run the same run, as flat names and values."""
+    decisive = {name: value for name, value in flatten(config).items() if not name.startswith(_MAY_CHANGE)}
+    return {"kind": kind, **decisive, **{f"fingerprint of {name}": value for name, value in fingerprints.items()}}

@@ -176,9 +176,7 @@ def build_tracker(setup: SessionSetup) -> CompositeTracker:
     folder = run_folder(setup.config)
     local = Path(tempfile.gettempdir()) / f"medvlp-{os.getpid()}" if storage.is_remote(folder) else Path(folder)
     local.mkdir(parents=True, exist_ok=True)
-    return CompositeTracker(
-        [JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")]
-    )
+    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")])
 
 
 def load_initial_weights(arl: torch.nn.Module, checkpoint: str) -> None:
@@ -194,7 +192,6 @@ def load_initial_weights(arl: torch.nn.Module, checkpoint: str) -> None:
     expected = {name: parameter.shape for name, parameter in arl.named_parameters()}
     wrong = [name for name in sorted(expected.keys() | own.keys()) if expected.get(name) != getattr(own.get(name), "shape", None)]
     if wrong:
-        raise CheckpointError(f"the weights of {checkpoint} do not fit this model: {', '.join(wrong[:5])}; use the same model configuration")
+        names = ", ".join(wrong[:5])
+        raise CheckpointError(f"the weights of {checkpoint} do not fit this model: {names}; use the same model configuration")
     arl.load_state_dict(own, strict=False)
-
-
