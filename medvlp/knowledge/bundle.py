@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from medvlp.errors import KnowledgeError
+from medvlp.knowledge.ontology import Concept, Ontology, Triple
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_FILE = "bundle.json"
 TENSORS_FILE = "bundle.safetensors"
 
@@ -31,6 +32,13 @@ class Entity:
     semantic_type: str
     count: int
     """Mentions in the training split."""
+    synonyms: tuple[str, ...] = ()
+    """Other names, by which a linker finds it in a text."""
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "Entity":
+        """What ``asdict`` made, after its way through JSON."""
+        return cls(**{**record, "synonyms": tuple(record["synonyms"])})
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,17 @@ class KnowledgeBundle:
         return {entity.concept: index for index, entity in enumerate(self.entities)}
 
     @cached_property
+    def ontology(self) -> Ontology:
+        """What the bundle keeps of its ontology: enough to link a text where the ontology itself is not at hand.
+
+        Without the ontology's other concepts their names hide nothing: where one contains an entity's name, that entity is found.
+        """
+        concepts = [Concept(entity.concept, entity.name, entity.synonyms, entity.semantic_type) for entity in self.entities]
+        names = [entity.concept for entity in self.entities]
+        triples = [Triple(names[head], self.relations[relation], names[tail]) for head, relation, tail in self.triples.tolist()]
+        return Ontology.build(self.provenance.ontology, concepts, triples)
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the whole content."""
         digest = hashlib.sha256(self._metadata().encode())
@@ -113,7 +132,7 @@ class KnowledgeBundle:
         tensors, written = _read_tensors(folder)
         try:
             bundle = cls(
-                entities=tuple(Entity(**entity) for entity in record["entities"]),
+                entities=tuple(Entity.from_record(entity) for entity in record["entities"]),
                 relations=tuple(record["relations"]),
                 triples=tensors["triples"],
                 vectors=tensors["vectors"],

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
-from medvlp.knowledge.ontology import Ontology, Triple
+from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig, train_transe
 
 
@@ -84,13 +84,17 @@ def build_bundle(
     chosen = [by_id[identifier] for identifier in identifiers]
     triples = _triple_ids(kept, identifiers, relations)
     bundle = KnowledgeBundle(
-        entities=tuple(Entity(concept.id, concept.name, concept.semantic_type, mention_counts[concept.id]) for concept in chosen),
+        entities=tuple(_entity(concept, mention_counts[concept.id]) for concept in chosen),
         relations=relations,
         triples=triples,
         vectors=train_transe(triples, len(identifiers), len(relations), transe),
         provenance=Provenance(ontology.name, ontology.fingerprint, links_fingerprint, linker, minimum_count),
     )
     return bundle, coverage
+
+
+def _entity(concept: Concept, count: int) -> Entity:
+    return Entity(concept.id, concept.name, concept.semantic_type, count, concept.synonyms)
 
 
 def _by_frequency(values: Iterable[str]) -> tuple[str, ...]:

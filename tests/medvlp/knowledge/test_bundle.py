@@ -8,6 +8,7 @@ import torch
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, TENSORS_FILE, Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.linker import DictionaryLinker, Span
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import Coverage, build_bundle
@@ -17,7 +18,7 @@ PROVENANCE = Provenance("small", "abc", "def", "dictionary-1", 2)
 
 ONTOLOGY = Ontology.build(
     "small",
-    [Concept(identifier, f"name of {identifier}", (), "finding") for identifier in "ABCDEF"],
+    [Concept(identifier, f"name of {identifier}", (f"synonym of {identifier}",), "finding") for identifier in "ABCDEF"],
     [
         Triple("A", "is_a", "C"),
         Triple("B", "is_a", "C"),
@@ -34,7 +35,7 @@ def build(counts: dict[str, int] = COUNTS, minimum_count: int = 2, ontology: Ont
 
 
 def small_bundle() -> KnowledgeBundle:
-    entities = (Entity("A", "Ménière", "finding", 3), Entity("B", "b", "finding", 2))
+    entities = (Entity("A", "Ménière", "finding", 3, ("Menière's disease",)), Entity("B", "b", "finding", 2))
     vectors = torch.arange(6, dtype=torch.float32).view(2, 3)
     return KnowledgeBundle(entities, ("is_a",), torch.tensor([[1, 0, 0], [1, 0, 0]]), vectors, PROVENANCE)
 
@@ -43,7 +44,7 @@ def test_entities_are_frequent_concepts_in_a_triple_of_frequent_concepts() -> No
     bundle, _ = build()
     # D is too rare, and E has no frequent neighbour. C has 3 triple ends, B 2, A 1.
     assert [entity.concept for entity in bundle.entities] == ["C", "B", "A"]
-    assert bundle.entities[0] == Entity("C", "name of C", "finding", 9)
+    assert bundle.entities[0] == Entity("C", "name of C", "finding", 9, ("synonym of C",))
     assert bundle.relations == ("is_a", "part_of")
     assert bundle.triples.tolist() == [[2, 0, 0], [1, 0, 0], [1, 1, 0]]
     assert bundle.edge_index.tolist() == [[2, 1, 1], [0, 0, 0]]
@@ -102,9 +103,16 @@ def test_round_trip(tmp_path: Path) -> None:
     assert loaded.fingerprint == bundle.fingerprint
 
 
+def test_a_bundle_links_texts_by_all_names_of_its_entities() -> None:
+    bundle, _ = build()
+    linker = DictionaryLinker.build(bundle.ontology)
+    assert linker.link("synonym of C, names of E, name of B") == [Span(0, 12, "C"), Span(26, 35, "B")]
+    assert bundle.ontology.triples == tuple(triple for triple in ONTOLOGY.triples if triple.tail == "C")
+
+
 def test_fingerprint_is_stable_and_sees_everything() -> None:
     bundle = small_bundle()
-    assert bundle.fingerprint == "c981f3e9cf991ab8"  # checkpoints name it
+    assert bundle.fingerprint == "6e671fd7967e427b"  # checkpoints name it
     renamed = KnowledgeBundle(bundle.entities, ("part_of",), bundle.triples, bundle.vectors, PROVENANCE)
     moved = KnowledgeBundle(bundle.entities, bundle.relations, bundle.triples, bundle.vectors + 1, PROVENANCE)
     assert len({bundle.fingerprint, renamed.fingerprint, moved.fingerprint}) == 3
