@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -53,7 +53,8 @@ class Head:
         """The JSON answer of the dashboard."""
         headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
         request = urllib.request.Request(self.dashboard + path, headers=headers)
-        with urllib.request.urlopen(request, timeout=5) as response:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the network asks for
+        with direct.open(request, timeout=5) as response:
             return json.load(response)
 
 
@@ -65,7 +66,7 @@ def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]
         cpus: the logical CPUs it offers; those of the machine, but at least 2, where None: training and its data need one each.
         start_seconds: how long to wait for it.
     """
-    with _folder() as folder, (folder / HEAD_LOG).open("wb") as log:
+    with _temporary_folder() as folder, (folder / HEAD_LOG).open("wb") as log:
         started = _configure(folder)
         process = subprocess.Popen(
             _start_command(started, cpus or max(2, os.cpu_count() or 2)),
@@ -136,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _parser().parse_args(list(arguments[:end]))
     if not (command := arguments[end + 1 :]):
         _parser().error("the command to submit is missing: … submit -- python jobs/pretrain.py …")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         submit(command, **settings.submit.as_dict())
     except JobError as error:
@@ -159,7 +161,7 @@ def _parser() -> ArgumentParser:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """A SIGTERM unwinds like Ctrl-C, so that the head is stopped."""
+    """A kill or a closed terminal unwinds like Ctrl-C, so that the head is stopped."""
     raise KeyboardInterrupt
 
 
@@ -175,8 +177,15 @@ def _submit_to_cluster(job: str, arguments: Sequence[str]) -> None:
 
 def _submit_to_head(job: str, arguments: Sequence[str], started: Head) -> None:
     if _follow(arguments, started.environment):
-        status = started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
-        raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", status)
+        raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", _exit_status(job, started))
+
+
+def _exit_status(job: str, started: Head) -> int:
+    """Of the job's own command, which ``ray job submit`` reduces to 1."""
+    try:
+        return started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
+    except OSError:  # the head died, and the job with it
+        return 1
 
 
 def _follow(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -204,7 +213,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         if not _group_lives(process.pid):
             return
         time.sleep(_READY_POLL_SECONDS)
-    os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -217,7 +227,7 @@ def _group_lives(group: int) -> bool:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def _temporary_folder() -> Iterator[Path]:
     # A socket's path has at most 107 bytes, which a TMPDIR of a batch system alone can fill.
     folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
     failed = False
@@ -244,6 +254,7 @@ def _configure(folder: Path) -> Head:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         # There is no other node to move work to: stop at once.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+        **{name: ",".join(filter(None, [os.environ.get(name), _LOOPBACK])) for name in ("NO_PROXY", "no_proxy")},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
     return Head(environment["RAY_ADDRESS"], environment["RAY_API_SERVER_ADDRESS"], folder, environment)
