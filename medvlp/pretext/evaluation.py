@@ -19,9 +19,7 @@ from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.arl import Streams
 from medvlp.pretext.config import Objective
 from medvlp.pretext.task import Encoded, PretrainingTask
-
-Records = dict[str, np.ndarray]
-"""Arrays with one row per sample, by name: what a batch contributes to a summary, ready to be joined over batches and ranks."""
+from medvlp.records import Records, to_records
 
 
 @torch.no_grad()
@@ -40,11 +38,7 @@ def evaluate_pretraining(task: PretrainingTask, batch: PretrainBatch) -> Records
         image, text = task.alignment(encoded)
         image_labels, text_labels = (labels.bool() for labels in task.alignment_labels(batch))
         records |= {"image_logits": image, "text_logits": text, "image_labels": image_labels, "text_labels": text_labels}
-    return {name: value if isinstance(value, np.ndarray) else _to_numpy(value) for name, value in records.items()}
-
-
-def _to_numpy(value: torch.Tensor) -> np.ndarray:
-    return (value.float() if value.is_floating_point() else value).cpu().numpy()
+    return to_records(records)
 
 
 def _predicted_tokens(task: PretrainingTask, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:

@@ -25,9 +25,7 @@ def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, 
                 waiting, ready, number = [joined.slice(micro_batch)], ready - micro_batch, number + 1
 
 
-def validation_batches(
-    reader: RowReader, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int
-) -> Iterator[Batch]:
+def validation_batches(reader: RowReader, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int) -> Iterator[Batch]:
     """One worker's share of the first ``samples`` samples, the same ones at every validation.
 
     Every worker gets the same number of batches, or collectives would hang: the last ones are filled up with rows of weight zero.

@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from medvlp.data.batch import Batch
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.arl import ARL
-from medvlp.pretext.evaluation import Records
+from medvlp.records import Records
 from scaleout.stream.batches import Collate
 
 
@@ -27,7 +27,8 @@ class Assembly:
     """A batch of random numbers of the given size, to count costs and to find what the objectives reach."""
     evaluate: Callable[[Batch], Records]
     summarise: Callable[[Records], dict[str, float]]
-    pictures: Callable[[Batch], dict[str, Figure]]
+    pictures: Callable[[Batch], dict[str, Figure]] | None
+    """Draws from a batch of validation; None if there is nothing to draw."""
     knowledge_multiplier: float
     """Of the learning rate of the knowledge encoder."""
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from medvlp.data.batch import Batch
 from medvlp.data.randomness import Purpose, keyed_seed
-from medvlp.pretext.evaluation import Records
+from medvlp.records import Records
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
 
