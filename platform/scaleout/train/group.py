@@ -30,7 +30,7 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_t
         TrainingError: the workers failed more often than ``scale.max_failures``.
     """
     config = setup.config
-    board = ray.remote(num_cpus=0)(Board).remote()
+    board: Any = ray.remote(num_cpus=0)(Board).remote()
     trainer = TorchTrainer(
         partial(_worker, setup, board, report_to_tune),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -52,7 +52,8 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_t
             allowed = config.scale.max_failures
             raise TrainingError(f"the workers failed more often than scale.max_failures {allowed} allows: {error}") from error
     raise_if_failed(board)
-    return ray.get(board.result.remote())
+    result: dict[str, float] = ray.get(board.result.remote())
+    return result
 
 
 def _ray_run_config(config: RunConfig) -> RayRunConfig:

@@ -1,0 +1,61 @@
+# make pretrain   set-up, then the main job: phantoms to a trained, tracked ARL on this machine
+# make test       set-up, then the tests
+# make help       everything else
+
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+RESULTS ?= $(CURDIR)/results
+RUN ?= quickstart
+PHANTOM := $(RESULTS)/phantom
+ONTOLOGY := $(CURDIR)/medvlp/corpora/phantom/phantom.obo
+
+export PATH := $(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
+
+.PHONY: help setup pretrain finetune sweep export ui check format test test-all clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/installed ## create .venv and install
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[test]'
+	touch $@
+
+$(PHANTOM)/knowledge: | setup
+	python jobs/prepare.py --corpus phantom --output $(PHANTOM)/shards --samples_per_shard 500 --vocabulary_size 1024 \
+	  --options '{"train": 16000, "validation": 1000, "test": 1000}'
+	python jobs/link.py --shards $(PHANTOM)/shards --ontology $(ONTOLOGY) --output $(PHANTOM)/links
+	python jobs/knowledge.py --shards $(PHANTOM)/shards --links $(PHANTOM)/links --ontology $(ONTOLOGY) \
+	  --transe.width 64 --output $@
+
+pretrain: $(PHANTOM)/knowledge ## set-up, then the main job
+	python -m scaleout.local submit --name $(RUN) -- python jobs/pretrain.py --config jobs/recipes/quickstart.yaml \
+	  --name $(RUN) --storage $(RESULTS)/runs --data.shards $(PHANTOM)/shards --data.links $(PHANTOM)/links --knowledge $(PHANTOM)/knowledge
+	@echo "to see curves and pictures: make ui"
+
+ui: setup ## MLflow's pages on loopback
+	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(RESULTS)/runs/mlflow.db
+
+check: setup ## lints, types, import rules
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: setup ## format the code
+	ruff check --fix .
+	ruff format .
+
+test: check ## set-up, then the tests (without the slow ones)
+	python -m pytest -m "not slow and not chaos"
+
+test-all: test ## the tests, then the slow ones
+	python -m pytest -m "slow or chaos"
+
+clean: ## remove results (not .venv)
+	rm -rf $(RESULTS)
