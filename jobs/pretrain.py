@@ -12,7 +12,7 @@ def pretrain(config: PretrainConfig) -> Outcome:
 
     The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
     """
-    outcome = launch("pretrain", config, config.knowledge, assemble_pretraining)
+    outcome = launch("pretrain", config, assemble_pretraining)
     print(outcome_card(outcome))
     return outcome
 

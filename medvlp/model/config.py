@@ -1,6 +1,6 @@
 """Sizes of the model. The defaults are the paper's configuration."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from medvlp.errors import ConfigurationError
 
@@ -89,6 +89,10 @@ class ARLConfig:
     language: LanguageConfig = field(default_factory=LanguageConfig)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
+
+    def from_scratch(self) -> "ARLConfig":
+        """The same sizes without published weights, for a model whose weights come from a checkpoint."""
+        return replace(self, vision=replace(self.vision, pretrained=None), language=replace(self.language, pretrained=None))
 
 
 def check_heads(where: str, width: int, heads: int) -> None:

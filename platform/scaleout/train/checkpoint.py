@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from medvlp.errors import CheckpointError
 from scaleout import storage
@@ -133,6 +134,18 @@ def verified_copy(folder: str, record: CheckpointRecord, names: str = "") -> Ite
                     what = "was altered" if path.exists() else "is missing"
                     raise CheckpointError(f"{folder}: {name} {what}; delete this checkpoint to go on from the one before")
         yield local
+
+
+def read_weights(folder: str) -> dict[str, Tensor]:
+    """The weights of a complete checkpoint, float32, by parameter.
+
+    Raises:
+        CheckpointError: the checkpoint is incomplete or damaged.
+    """
+    if not storage.exists(storage.join(folder, COMPLETE_FILE)):
+        raise CheckpointError(f"{folder} is no complete checkpoint: {COMPLETE_FILE} is missing")
+    with verified_copy(folder, read_record(folder), WEIGHTS_FILE) as local:
+        return load_file(local / WEIGHTS_FILE)
 
 
 def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, ranks: Ranks, zero_stage: int) -> None:

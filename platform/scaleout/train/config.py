@@ -11,13 +11,27 @@ from medvlp.pretext.config import PretextConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Where samples come from and how they become batches."""
+class SourceConfig:
+    """Where samples come from and how they are read."""
 
     shards: str
     """URI of the shards that jobs/prepare.py made."""
     links: str
     """URI of the links that jobs/link.py made."""
+    minimum_crop: float = 0.9
+    """Smallest share of the image that a random training crop keeps; 1 turns it off."""
+    window_shards: int = 4
+    """Shards that are read and shuffled together."""
+    ahead: int = 3
+    """Micro-batches that each worker keeps ready."""
+    bad_samples: float = 0.01
+    """The run stops when a larger share of its samples did not decode."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig(SourceConfig):
+    """Where samples come from and how they become batches."""
+
     tokenizer: str | None = None
     """Hugging Face folder or name; the one kept beside the shards if none is given."""
     maximum_tokens: int = 64
@@ -26,17 +40,9 @@ class DataConfig:
     """Entities of a text that the knowledge stream reads."""
     width_multiple: int = 16
     """Texts are padded to a multiple of this."""
-    minimum_crop: float = 0.9
-    """Smallest share of the image that a random training crop keeps; 1 turns it off."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     negatives: Negatives = "same_modality"
     """Whose image is a training negative for matching: one of the same modality, or any of the micro-batch (as the paper's)."""
-    window_shards: int = 4
-    """Shards that are read and shuffled together."""
-    ahead: int = 3
-    """Micro-batches that each worker keeps ready."""
-    bad_samples: float = 0.01
-    """The run stops when a larger share of its samples did not decode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +120,8 @@ class RunConfig:
     """Name of the run: the same name with the same configuration resumes it."""
     storage: str
     """URI of the folder with all runs."""
+    knowledge: str
+    """URI of the knowledge bundle that jobs/knowledge.py made."""
     data: DataConfig
     train: TrainConfig
     scale: ScaleConfig = field(default_factory=ScaleConfig)
@@ -139,8 +147,6 @@ class RunConfig:
 class PretrainConfig(RunConfig):
     """Pre-train ARL on shards, links and a knowledge bundle."""
 
-    knowledge: str
-    """URI of the knowledge bundle that jobs/knowledge.py made."""
     model: ARLConfig = field(default_factory=ARLConfig)
     pretext: PretextConfig = field(default_factory=PretextConfig)
 
@@ -151,3 +157,35 @@ class PretrainConfig(RunConfig):
                 f"pretext.masked_image.layer {self.pretext.masked_image.layer} lies behind the last of the {self.model.fusion.layers} "
                 "layers of model.fusion: take a smaller one"
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """Fine-tune a pre-trained model to answer questions. What is not said here is taken from its pre-training run."""
+
+    name: str
+    """Name of the run: the same name with the same configuration resumes it."""
+    storage: str
+    """URI of the folder with all runs."""
+    pretrained: str
+    """URI of a pre-training run, whose newest checkpoint is taken, or of one of its checkpoints."""
+    data: SourceConfig
+    train: TrainConfig
+    knowledge: str | None = None
+    """URI of the knowledge bundle of the pre-training run, if it no longer lies where that run found it."""
+    tokenizer: str | None = None
+    """The tokenizer of the pre-training run, if it no longer lies where that run found it."""
+    minimum_answer_count: int = 1
+    """Fewest training questions with an answer for the model to be able to give it."""
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnsweringConfig(RunConfig):
+    """A ``FinetuneConfig`` with everything that was taken from the pre-training run."""
+
+    pretrained: str
+    """URI of the checkpoint that the model starts from."""
+    minimum_answer_count: int
+    model: ARLConfig

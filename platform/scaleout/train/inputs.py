@@ -1,5 +1,7 @@
 """What a run reads, opened once on the driver: manifests, their fingerprints, and whether they belong together."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
@@ -17,31 +19,36 @@ from scaleout.train.config import DataConfig, RunConfig
 
 @dataclass(frozen=True)
 class Inputs:
-    """Shards, links and knowledge of a run."""
+    """Shards, links, knowledge and tokenizer of a run."""
 
     shards: ShardManifest
     links: LinksManifest
     bundle: KnowledgeBundle
+    tokenizer: str
+    """Fingerprint of the tokenizer."""
 
     @classmethod
-    def open(cls, data: DataConfig, knowledge: str) -> "Inputs":
-        """Read the manifests and the bundle.
+    def open(cls, config: RunConfig) -> "Inputs":
+        """Read the manifests, the bundle and the tokenizer.
 
         Raises:
             DataError: shards or links are missing or damaged, or the links are of other shards.
             KnowledgeError: the bundle is missing or damaged, or of another ontology than the links.
+            ConfigurationError: there is no tokenizer.
         """
+        data = config.data
         shards, links = ShardManifest.load(data.shards), LinksManifest.load(data.links)
-        with storage.local_copy(knowledge) as folder:
+        with storage.local_copy(config.knowledge) as folder:
             bundle = KnowledgeBundle.load(folder)
-        inputs = cls(shards, links, bundle)
-        inputs._check(data, knowledge)
+        inputs = cls(shards, links, bundle, tokenizer_fingerprint(open_tokenizer(data)))
+        inputs._check(data, config.knowledge)
         return inputs
 
     @property
     def fingerprints(self) -> dict[str, str]:
         """Of everything that decides what the model sees."""
-        return {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
+        found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
+        return {**found, "tokenizer": self.tokenizer}
 
     def _check(self, data: DataConfig, knowledge: str) -> None:
         if self.links.shards_fingerprint != self.shards.fingerprint:
@@ -67,9 +74,25 @@ def row_reader(config: RunConfig, inputs: Inputs, split: str) -> RowReader:
     )
 
 
+def tokenizer_uri(data: DataConfig) -> str:
+    """Where the tokenizer of a run lies, or its Hugging Face name."""
+    return data.tokenizer or storage.join(data.shards, TOKENIZER_FOLDER)
+
+
 def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
-    """The tokenizer of a run."""
-    if data.tokenizer:
-        return load_tokenizer(data.tokenizer)
-    with storage.local_copy(storage.join(data.shards, TOKENIZER_FOLDER)) as folder:
+    """The tokenizer of a run.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    uri = tokenizer_uri(data)
+    if not storage.exists(uri):
+        return load_tokenizer(uri)
+    with storage.local_copy(uri) as folder:
         return load_tokenizer(folder)
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of the vocabulary: token ids mean the same under every tokenizer that has it."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

@@ -1,7 +1,9 @@
 """The driver of a training run: open the inputs, check, find or make the run, train, and tell the outcome."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scaleout import storage
 from scaleout.cli import to_dict, to_yaml
@@ -31,20 +33,31 @@ class Outcome:
 
 
 def launch(
-    kind: str, config: RunConfig, knowledge: str, assemble: Assemble, *, initial_weights: str | None = None, report_to_tune: bool = False
+    kind: str,
+    config: RunConfig,
+    assemble: Assemble,
+    *,
+    initial_weights: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    report_to_tune: bool = False,
 ) -> Outcome:
     """Run ``config`` under its name: start it, resume it, or say that it has finished.
+
+    Args:
+        kind: what is trained; a name stays with one kind.
+        initial_weights: URI of a checkpoint whose weights a new run starts from.
+        details: see ``RunRecord.details``.
+        report_to_tune: whether this is a trial that Ray Tune watches.
 
     Raises:
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
     config = _with_absolute_uris(config)
-    knowledge = storage.absolute(knowledge)
-    inputs = Inputs.open(config.data, knowledge)
+    inputs = Inputs.open(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     with connect():
         use_gpu = check_run(config, inputs, cluster_resources())
-        record = _find_or_create(kind, config, inputs, tracking_uri)
+        record = _find_or_create(kind, config, inputs, tracking_uri, details or {})
         finished = _finished_checkpoint(config)
         if finished:
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
@@ -52,7 +65,6 @@ def launch(
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = SessionSetup(
             config=config,
-            knowledge=knowledge,
             assemble=assemble,
             tracking_uri=tracking_uri,
             mlflow_run=record.mlflow_run,
@@ -71,11 +83,14 @@ def launch(
 
 def _with_absolute_uris(config: RunConfig) -> RunConfig:
     """Workers run in other folders than the driver."""
-    data = replace(config.data, shards=storage.absolute(config.data.shards), links=storage.absolute(config.data.links))
-    return replace(config, storage=storage.absolute(config.storage), data=data)
+    shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
+    if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
+        tokenizer = storage.absolute(tokenizer)
+    data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), tokenizer=tokenizer)
+    return replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
 
 
-def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str) -> RunRecord:
+def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:
     folder = run_folder(config)
     record = load_run(folder)
     tracking = config.tracking
@@ -85,7 +100,7 @@ def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: 
         return record
     tags = {"kind": kind, "corpus": inputs.shards.corpus}
     run_id = start_run(tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
-    record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id)
+    record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, details=details)
     create_run(folder, record)
     return record
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from medvlp.errors import CheckpointError, ConfigurationError
@@ -13,6 +13,7 @@ from scaleout.train.config import RunConfig
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
+CHECKPOINTS_FOLDER = "checkpoints"
 
 _MAY_CHANGE = ("name", "storage", "knowledge", "scale.", "tracking.", "data.shards", "data.links", "data.tokenizer", "data.ahead")
 """What a resumed run may have otherwise: where things lie (their fingerprints count instead) and who does the work."""
@@ -27,8 +28,10 @@ class RunRecord:
     config: Mapping[str, Any]
     """Resolved configuration."""
     fingerprints: Mapping[str, str]
-    """Of shards, links and knowledge."""
+    """Of shards, links, knowledge and tokenizer."""
     mlflow_run: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What was derived from the data and is needed to use the model: of question answering, the answers."""
 
     def check_same(self, kind: str, config: RunConfig, fingerprints: Mapping[str, str], where: str) -> None:
         """Refuse to go on under this name with something else.
@@ -52,7 +55,7 @@ def run_folder(config: RunConfig) -> str:
 
 def checkpoint_store(config: RunConfig) -> CheckpointStore:
     """The checkpoints of a run."""
-    return CheckpointStore(storage.join(run_folder(config), "checkpoints"), config.train.keep_checkpoints)
+    return CheckpointStore(storage.join(run_folder(config), CHECKPOINTS_FOLDER), config.train.keep_checkpoints)
 
 
 def load_run(folder: str) -> RunRecord | None:

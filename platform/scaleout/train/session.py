@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import torch
-from safetensors.torch import load_file
 from torch.utils.flop_counter import FlopCounterMode
 
 from medvlp.data.randomness import Purpose, keyed_seed
-from medvlp.errors import CheckpointError
+from medvlp.model.weights import load_weights
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
 from scaleout.cli import to_dict
@@ -22,7 +21,7 @@ from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker
 from scaleout.train.assembly import Assemble, Assembly
-from scaleout.train.checkpoint import WEIGHTS_FILE, load_training_state, read_record, verified_copy
+from scaleout.train.checkpoint import load_training_state, read_weights
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
@@ -37,8 +36,6 @@ class SessionSetup:
     """What the driver decides once and sends to every worker."""
 
     config: RunConfig
-    knowledge: str
-    """URI of the knowledge bundle."""
     assemble: Assemble
     tracking_uri: str
     mlflow_run: str
@@ -63,16 +60,16 @@ def run_session(
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
     torch.set_num_threads(threads)
-    inputs = Inputs.open(config.data, setup.knowledge)
+    inputs = Inputs.open(config)
     torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
     assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
-    if setup.initial_weights:
+    store = checkpoint_store(config)
+    newest = store.newest()
+    if setup.initial_weights and newest is None:
         load_initial_weights(assembly.arl, setup.initial_weights)
     cost = prepare_task(assembly)
     engine = build_engine(assembly, config)
-    store = checkpoint_store(config)
     progress, start = Progress(), 0
-    newest = store.newest()
     if newest is not None:
         folder, record = newest
         load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
@@ -185,13 +182,7 @@ def load_initial_weights(arl: torch.nn.Module, checkpoint: str) -> None:
     Raises:
         CheckpointError: they do not fit; the message names the first differences.
     """
-    with verified_copy(checkpoint, read_record(checkpoint), WEIGHTS_FILE) as local:
-        weights = load_file(local / WEIGHTS_FILE)
     prefix = "arl."
+    weights = read_weights(checkpoint)
     own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-    expected = {name: parameter.shape for name, parameter in arl.named_parameters()}
-    wrong = [name for name in sorted(expected.keys() | own.keys()) if expected.get(name) != getattr(own.get(name), "shape", None)]
-    if wrong:
-        names = ", ".join(wrong[:5])
-        raise CheckpointError(f"the weights of {checkpoint} do not fit this model: {names}; use the same model configuration")
-    arl.load_state_dict(own, strict=False)
+    load_weights(arl, own, checkpoint)

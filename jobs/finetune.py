@@ -1,0 +1,31 @@
+"""Fine-tune a pre-trained model to answer questions about images, on the same loop as pre-training."""
+
+from functools import partial
+
+from scaleout.cli import run_job
+from scaleout.train.config import FinetuneConfig
+from scaleout.train.finetuning import FINETUNE, assemble_question_answering, resolve_finetuning
+from scaleout.train.launch import Outcome, launch
+from scaleout.train.report import outcome_card
+
+
+def finetune(config: FinetuneConfig) -> Outcome:
+    """Fine-tune a pre-trained model to answer questions about images.
+
+    Model, text sizes, tokenizer and knowledge are those of the pre-training run; the answers are those of the training
+    questions. The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
+    """
+    run = resolve_finetuning(config)
+    outcome = launch(
+        FINETUNE,
+        run.config,
+        partial(assemble_question_answering, answers=run.answers),
+        initial_weights=run.config.pretrained,
+        details=run.details,
+    )
+    print(outcome_card(outcome))
+    return outcome
+
+
+if __name__ == "__main__":
+    run_job(finetune)

@@ -1,0 +1,32 @@
+"""Weights into a model: all of them, or an error that names what differs."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from medvlp.errors import CheckpointError
+
+_SHOWN = 5
+
+
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
+    """Set every parameter of ``model``; ``source`` is where the weights come from, for the message.
+
+    Raises:
+        CheckpointError: a parameter is missing, left over, or of another shape.
+    """
+    wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    given = {name: tuple(value.shape) for name, value in weights.items()}
+    wrong = [name for name in sorted(wanted | given) if wanted.get(name) != given.get(name)]
+    if wrong:
+        shown = ", ".join(f"{name} ({_words(given.get(name))}, wanted {_words(wanted.get(name))})" for name in wrong[:_SHOWN])
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise CheckpointError(
+            f"the weights of {source} do not fit this model: {shown}{more}; take the model configuration they were made with"
+        )
+    # Buffers are constants of the configuration, not weights.
+    model.load_state_dict(dict(weights), strict=False)
+
+
+def _words(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else "x".join(map(str, shape)) or "scalar"
