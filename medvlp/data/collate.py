@@ -97,7 +97,7 @@ class PretrainCollate(CommonCollate):
             image_entities=padded([row.image_entities for row in rows], -(-most // IMAGE_ENTITY_MULTIPLE) * IMAGE_ENTITY_MULTIPLE, -1),
             partner=torch.from_numpy(partner),
             has_partner=torch.from_numpy(has_partner),
-            matched=torch.from_numpy(generator.permutation(len(rows)) < len(rows) // 2),
+            matched=torch.from_numpy(choose_matched(partner, generator)),
         )
 
     def _mask(self, row: StreamRow, text: EncodedText) -> MaskedText:
@@ -130,6 +130,12 @@ def choose_partners(
                 partner = _cycle(members, generator, partner)
     has_partner = usable & usable[partner] & (names[partner] == names) & (partner != everyone)
     return partner, has_partner
+
+
+def choose_matched(partner: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Half of the rows; also those that are their own partner, whose image would be called a wrong one."""
+    half = generator.permutation(len(partner)) < len(partner) // 2
+    return half | (partner == np.arange(len(partner)))
 
 
 def _cycle(members: np.ndarray, generator: np.random.Generator, partner: np.ndarray) -> np.ndarray:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from medvlp.errors import ConfigurationError
+
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -18,6 +20,10 @@ class ImageConfig:
     """Side of the square image, pixels."""
     minimum_crop: float = 0.9
     """Smallest share of the area that a random training crop keeps; 1 turns the augmentation off (ARL: 0.9)."""
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or not 0 < self.minimum_crop <= 1:
+            raise ConfigurationError(f"image size {self.size} must be at least 1, minimum_crop {self.minimum_crop} above 0 and at most 1")
 
 
 class UndecodableImage(Exception):
@@ -39,14 +45,21 @@ def decode_image(encoded: bytes, config: ImageConfig, generator: np.random.Gener
         UndecodableImage: Pillow cannot read it.
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
+        with Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as image:
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the cost.
             image.draft("RGB", (config.size, config.size))
             box = _random_box(image.size, config.minimum_crop, generator) if generator else _centre_box(image.size)
-            square = image.convert("RGB").resize((config.size, config.size), Image.Resampling.BICUBIC, box=box)
+            square = _to_rgb(image).resize((config.size, config.size), Image.Resampling.BICUBIC, box=box)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableImage(type(error).__name__) from error
     return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Eight bits per channel. Pillow would clip 16-bit greys, all but the darkest of 65,536 to white."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image.convert("RGB")
 
 
 def _centre_box(size: tuple[int, int]) -> tuple[float, float, float, float]:

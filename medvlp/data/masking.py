@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from medvlp.data.text import EncodedText
+from medvlp.errors import ConfigurationError
 
 IGNORED = -100
 
@@ -30,6 +31,13 @@ class MaskingConfig:
     """Share of masked tokens that become the mask token."""
     random_token: float = 0.1
     """Share that become a random token; the rest stay as they are."""
+
+    def __post_init__(self) -> None:
+        shares = (self.probability, self.entity_share, self.keep_mask, self.random_token, self.keep_mask + self.random_token)
+        if self.probability == 0 or not all(0 <= share <= 1 for share in shares):
+            raise ConfigurationError(
+                f"masking: take a probability above 0 and shares from 0 to 1, keep_mask and random_token together too: {self}"
+            )
 
     def slots(self, maximum_tokens: int) -> int:
         """The largest number of tokens that one text can have masked."""

@@ -52,9 +52,17 @@ def encode_texts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[StreamRow], 
         for start, end, entity in row.spans:
             first, last = encoding.char_to_token(index, start), encoding.char_to_token(index, end - 1)
             if first is not None and last is not None:
-                entities.append(EntitySpan(first, last + 1, entity))
+                entities.append(EntitySpan(first, _stop(encoding[index].offsets, last, end), entity))
         encoded.append(EncodedText(encoding["input_ids"][index], encoding.word_ids(index), _without_overlap(entities)))
     return encoded
+
+
+def _stop(offsets: Sequence[tuple[int, int]], last: int, end: int) -> int:
+    """The token after those that end at character ``end``: a byte-level token can be a part of the last character."""
+    stop = last + 1
+    while stop < len(offsets) and offsets[stop][0] < min(end, offsets[stop][1]):
+        stop += 1
+    return stop
 
 
 def _without_overlap(entities: list[EntitySpan]) -> list[EntitySpan]:
