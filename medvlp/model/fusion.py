@@ -105,7 +105,8 @@ class FusionEncoder(nn.Module):
     def __init__(self, config: FusionConfig, knowledge_width: int):
         super().__init__()
         paths = config.layers if config.last_layer_knowledge else config.layers - 1
-        knowledge = [KnowledgePath(config, knowledge_width, last=index == config.layers - 2) for index in range(paths)]
+        unheard = None if config.last_layer_knowledge else paths - 1
+        knowledge = [KnowledgePath(config, knowledge_width, last=index == unheard) for index in range(paths)]
         self.layers = nn.ModuleList(FusionLayer(config, path) for path in [*knowledge, *[None] * (config.layers - paths)])
 
     @property

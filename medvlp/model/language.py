@@ -5,6 +5,17 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTraine
 
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import LanguageConfig
+from medvlp.model.published import clear_errors, load_published
+
+_SIZES = {
+    "architecture": "model_type",
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "feed_forward": "intermediate_size",
+    "positions": "max_position_embeddings",
+}
+"""What the weights decide, and what transformers calls it."""
 
 
 class LanguageEncoder(nn.Module):
@@ -41,13 +52,14 @@ def _from_scratch(config: LanguageConfig, vocabulary: int, padding_id: int) -> P
 
 
 def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrainedModel:
-    published = AutoConfig.from_pretrained(source)
-    wanted = (config.architecture, config.width, config.layers, config.heads)
-    found = (published.model_type, published.hidden_size, published.num_hidden_layers, published.num_attention_heads)
+    with clear_errors(source):
+        published = AutoConfig.from_pretrained(source)
+    wanted = {name: getattr(config, name) for name in _SIZES}
+    found = {name: getattr(published, theirs, None) for name, theirs in _SIZES.items()}
     if wanted != found or published.vocab_size < vocabulary:
         raise ConfigurationError(
-            f"{source} has (architecture, width, layers, heads) {found} and {published.vocab_size} tokens; "
-            f"model.language asks for {wanted} and the tokenizer for {vocabulary}: set model.language to the sizes of the weights "
-            "and data.tokenizer to the tokenizer they were trained with"
+            f"{source} has {found} and {published.vocab_size} tokens; model.language asks for {wanted} and the tokenizer for {vocabulary}: "
+            "set model.language to the sizes of the weights and data.tokenizer to the tokenizer they were trained with"
         )
-    return AutoModel.from_pretrained(source, add_pooling_layer=False)
+    dropout = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
+    return load_published(AutoModel, source, add_pooling_layer=False, **dropout)

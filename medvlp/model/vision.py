@@ -11,6 +11,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from medvlp.data.image import CLIP_MEAN, CLIP_STD
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import VisionConfig
+from medvlp.model.published import load_published
 
 
 class VisionEncoder(nn.Module):
@@ -79,7 +80,7 @@ def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
 
 def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
     """Published weights: the first ``layers`` blocks, positions interpolated to the image size."""
-    clip = CLIPVisionModel.from_pretrained(source)
+    clip = load_published(CLIPVisionModel, source)
     published = clip.config
     wanted = (config.width, config.heads, config.patch)
     found = (published.hidden_size, published.num_attention_heads, published.patch_size)
@@ -99,7 +100,7 @@ def _resize_positions(clip: CLIPVisionModel, image_size: int) -> None:
     if embeddings.image_size == image_size:
         return
     table = embeddings.position_embedding.weight.detach()
-    grid, wanted = round((len(table) - 1) ** 0.5), image_size // round(clip.embeddings.patch_embedding.stride[0])
+    grid, wanted = round((len(table) - 1) ** 0.5), image_size // clip.config.patch_size
     image = table[1:].T.reshape(1, -1, grid, grid)
     resized = F.interpolate(image, size=(wanted, wanted), mode="bicubic", align_corners=False)
     weight = torch.cat([table[:1], resized.flatten(2)[0].T])
