@@ -38,9 +38,7 @@ class Inputs:
         """
         data = config.data
         shards, links = ShardManifest.load(data.shards), LinksManifest.load(data.links)
-        with storage.local_copy(config.knowledge) as folder:
-            bundle = KnowledgeBundle.load(folder)
-        inputs = cls(shards, links, bundle, tokenizer_fingerprint(open_tokenizer(data)))
+        inputs = cls(shards, links, open_knowledge(config.knowledge), tokenizer_fingerprint(open_tokenizer(data)))
         inputs._check(data, config.knowledge)
         return inputs
 
@@ -72,6 +70,17 @@ def row_reader(config: RunConfig, inputs: Inputs, split: str) -> RowReader:
         links_manifest=inputs.links,
         entity_ids=inputs.bundle.entity_ids,
     )
+
+
+def open_knowledge(uri: str) -> KnowledgeBundle:
+    """The knowledge bundle at ``uri``.
+
+    Raises:
+        DataError: there is no such folder.
+        KnowledgeError: the bundle is damaged.
+    """
+    with storage.local_copy(uri) as folder:
+        return KnowledgeBundle.load(folder)
 
 
 def tokenizer_uri(data: DataConfig) -> str:

@@ -1,0 +1,24 @@
+"""Write a trained model as a folder that ``medvlp.load`` reads: safetensors, configuration, tokenizer, knowledge and a card."""
+
+from scaleout.cli import run_job
+from scaleout.export import export_run
+from scaleout.storage import absolute, join
+
+
+def export(*, run: str, storage: str, output: str, overwrite: bool = False) -> None:
+    """Write a trained model as a folder that ``medvlp.load`` reads.
+
+    Args:
+        run: Name of the run, of pre-training or of fine-tuning; its newest complete checkpoint is taken.
+        storage: Folder with all runs, or s3://bucket/folder.
+        output: Where the model goes: a folder, or s3://bucket/folder.
+        overwrite: Replace a model that is there.
+    """
+    output = absolute(output)
+    config = export_run(join(storage, run), output, overwrite=overwrite)
+    print(f"model of step {config.origin.step} of run {config.origin.run!r}: {output}")
+    print(f'use it: import medvlp; model = medvlp.load("{output}")')
+
+
+if __name__ == "__main__":
+    run_job(export)

@@ -1,0 +1,190 @@
+"""A trained model as a person uses it: an image and some words in, names and scores out.
+
+Shapes: T texts, S image side, I image tokens, L tokens, H fusion width.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import PIL.Image
+import torch
+from torch import Tensor
+
+from medvlp.data.batch import Batch
+from medvlp.data.collate import CommonCollate
+from medvlp.data.image import UndecodableImage, decode_image
+from medvlp.data.sample import StreamRow
+from medvlp.data.text import encode_texts
+from medvlp.downstream.question_answering import QuestionAnsweringTask
+from medvlp.errors import ConfigurationError, DataError
+from medvlp.exported import Exported, load_exported
+from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.pretext.task import PretrainingTask
+
+Image = PIL.Image.Image | bytes | str | Path
+"""A Pillow image, the content of an image file, or its path."""
+
+_TEXTS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Features:
+    """An image fused with each of several texts."""
+
+    image: Tensor
+    """[1, I, H]: class token and patches as they enter fusion."""
+    texts: Tensor
+    """[T, L, H]: tokens behind fusion."""
+    token_mask: Tensor
+    """bool [T, L]."""
+    pooled: Tensor
+    """[T, 2H]: the pair of text and image, from which matching and answers are read."""
+
+
+class Model:
+    """A pre-trained or fine-tuned model; ``medvlp.load`` makes one from a folder."""
+
+    def __init__(self, exported: Exported, device: torch.device | str = "cpu"):
+        self.config = exported.config
+        self.bundle = exported.bundle
+        self.device = torch.device(device)
+        self.task = exported.task.to(self.device).eval()
+        config = exported.config
+        self._collate = CommonCollate(tokenizer=exported.tokenizer, image=config.image, text=config.text, seed=0, augment=False)
+        self._linker = DictionaryLinker.build(exported.bundle.ontology)
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "Model":
+        """Read a folder that ``jobs/export.py`` wrote.
+
+        Raises:
+            CheckpointError: there is no model, or it is damaged.
+        """
+        return cls(load_exported(Path(folder)), device)
+
+    @torch.inference_mode()
+    def encode(self, image: Image, texts: Sequence[str]) -> Features:
+        """The image fused with each text."""
+        encoded, batch = self._image(image), self._texts(texts)
+        text, pooled = self._fuse(encoded, batch)
+        return Features(encoded, text, batch.token_mask, pooled)
+
+    @torch.inference_mode()
+    def match(self, image: Image, texts: Sequence[str]) -> list[float]:
+        """How likely each text describes the image, 0 to 1, in the order of the texts.
+
+        Raises:
+            ConfigurationError: the model was not pre-trained to match.
+        """
+        matching = self._pretrained().matching
+        if matching is None:
+            raise ConfigurationError("this model was pre-trained without image-text matching (pretext.weights.itm was 0)")
+        encoded = self._image(image)
+        logits = [matching(self._fuse(encoded, self._texts(part))[1]) for part in _parts(texts)]
+        return [score for part in logits for score in part.double().softmax(-1)[:, 1].tolist()]
+
+    @torch.inference_mode()
+    def findings(self, image: Image, semantic_types: Sequence[str] | None = None) -> list[tuple[str, float]]:
+        """What the image shows: names of entities with their probabilities, the likeliest first.
+
+        Args:
+            image: what to look at.
+            semantic_types: of the entities to score; by default those that counted as findings in training.
+
+        Raises:
+            ConfigurationError: the model was not pre-trained to align images with entities.
+        """
+        alignment = self._pretrained().image_alignment
+        if alignment is None:
+            raise ConfigurationError("this model was pre-trained without alignment (pretext.weights.align was 0)")
+        types = self.config.finding_types if semantic_types is None else semantic_types
+        probabilities = alignment(self._image(image), self._graph)[0].double().sigmoid().tolist()
+        scored = zip(self.bundle.entities, probabilities, strict=True)
+        return _ranked((entity.name, score) for entity, score in scored if not types or entity.semantic_type in types)
+
+    def answer(self, image: Image, question: str) -> str:
+        """The likeliest answer to a question about the image.
+
+        Raises:
+            ConfigurationError: the model was not fine-tuned to answer questions.
+        """
+        return self.answers(image, question)[0][0]
+
+    @torch.inference_mode()
+    def answers(self, image: Image, question: str) -> list[tuple[str, float]]:
+        """All answers that the model knows with their probabilities, the likeliest first. See ``answer``."""
+        if not isinstance(self.task, QuestionAnsweringTask):
+            raise ConfigurationError("this model was not fine-tuned to answer questions: export a run of jobs/finetune.py")
+        _, pooled = self._fuse(self._image(image), self._texts([question]))
+        probabilities = self.task.answering(pooled)[0].double().sigmoid().tolist()
+        return _ranked(zip(self.config.answers, probabilities, strict=True))
+
+    def entities(self, text: str) -> list[str]:
+        """Names of the entities that the text mentions, in its order."""
+        return [self.bundle.entities[entity].name for _, _, entity in self._spans(text)]
+
+    @cached_property
+    def _graph(self) -> Tensor:
+        """[N, K]: the knowledge graph, which no image or text changes."""
+        return self.task.arl.knowledge()
+
+    def _pretrained(self) -> PretrainingTask:
+        if not isinstance(self.task, PretrainingTask):
+            raise ConfigurationError("this model was fine-tuned to answer questions; export its pre-training run to rank texts or findings")
+        return self.task
+
+    def _image(self, image: Image) -> Tensor:
+        """[1, I, H]: one image through its encoder."""
+        try:
+            pixels = decode_image(_image_file(image), self.config.image)
+        except UndecodableImage as error:
+            raise DataError(f"the image cannot be decoded ({error.reason}): give a JPEG or PNG file, or a Pillow image") from error
+        arl = self.task.arl
+        return arl.encode_images(arl.vision.normalise(torch.tensor(pixels, device=self.device)[None]))
+
+    def _texts(self, texts: Sequence[str]) -> Batch:
+        """The texts tokenized and linked, as in training; a row without an image is for its text only."""
+        if not texts:
+            raise DataError("give at least one text")
+        rows = [
+            StreamRow(position=index, epoch=0, key=str(index), shard="", image=b"", text=text, spans=self._spans(text), image_entities=())
+            for index, text in enumerate(texts)
+        ]
+        encoded = encode_texts(self._collate.tokenizer, rows, self.config.text.maximum_tokens)
+        return Batch(**self._collate.common_fields(rows, encoded, None)).to(self.device)
+
+    def _spans(self, text: str) -> tuple[tuple[int, int, int], ...]:
+        return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in self._linker.link(text))
+
+    def _fuse(self, image_1IH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
+        arl = self.task.arl
+        text = arl.encode_texts(batch.token_ids, batch.token_mask)
+        image = image_1IH.expand(len(batch), -1, -1)
+        return arl.fuse(arl.streams(text, image, self._graph, batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens))
+
+
+def _image_file(image: Image) -> bytes:
+    """The bytes of an image file; Pillow images and other formats become PNG, which loses nothing."""
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, PIL.Image.Image):
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return buffer.getvalue()
+    try:
+        return Path(image).read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read the image {image}: {error.strerror}") from error
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, max(len(texts), 1), _TEXTS_AT_ONCE):
+        yield texts[start : start + _TEXTS_AT_ONCE]
+
+
+def _ranked(scored: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(scored, key=lambda pair: -pair[1])

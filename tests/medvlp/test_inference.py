@@ -1,0 +1,207 @@
+"""Exported models: equal after their way through files, refused when damaged, and easy to ask."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import medvlp
+from medvlp.downstream.answers import AnswerVocabulary
+from medvlp.downstream.question_answering import QuestionAnsweringTask
+from medvlp.downstream.questions import QuestionCollate
+from medvlp.errors import CheckpointError, ConfigurationError, DataError
+from medvlp.exported import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ExportedConfig, Origin, Task, load_exported, save_exported
+from medvlp.inference import Model
+from medvlp.pretext.task import PretrainingTask
+from tests.medvlp import tiny
+
+ORIGIN = Origin(run="tiny-run", step=7, samples=70, fingerprints={"knowledge": tiny.bundle().fingerprint}, metrics={"itm_accuracy": 0.75})
+ANSWERS = ("yes", "no", "left")
+REPORTS = ["there is a left effusion", "there is a large stone in the image", "nothing"]
+
+
+def export(folder: Path, task: Task, **changes: object) -> ExportedConfig:
+    pretext = task.pretext if isinstance(task, PretrainingTask) else None
+    settings = {"pretext": pretext, "answers": () if pretext else ANSWERS, "finding_types": ("finding",), "origin": ORIGIN, **changes}
+    config = ExportedConfig(model=task.arl.config, image=tiny.IMAGE, text=tiny.TEXT, **settings)  # type: ignore[arg-type]
+    weights = {name: parameter.detach().clone() for name, parameter in task.named_parameters()}
+    save_exported(folder, config, weights, tiny.tokenizer(), tiny.bundle())
+    return config
+
+
+def question_task() -> QuestionAnsweringTask:
+    torch.manual_seed(3)
+    return QuestionAnsweringTask(tiny.model_config(), tiny.bundle(), answers=len(ANSWERS), vocabulary=tiny.VOCABULARY, padding_id=1).eval()
+
+
+@pytest.fixture(scope="module")
+def trained() -> PretrainingTask:
+    torch.set_num_threads(1)
+    return tiny.pretraining_task(tiny.model_config(dropout=0.1)).eval()
+
+
+@pytest.fixture(scope="module")
+def folder(trained: PretrainingTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported") / "new" / "model"
+    export(folder, trained)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return medvlp.load(folder)
+
+
+@torch.no_grad()
+def test_a_pretrained_model_is_equal_after_the_round_trip(trained: PretrainingTask, model: Model) -> None:
+    batch = tiny.pretrain_batch()
+    loaded = model.task
+    assert isinstance(loaded, PretrainingTask)
+    outputs = []
+    for task in (trained, loaded):
+        torch.manual_seed(0)  # masked patches
+        outputs.append(task(batch))
+    assert torch.equal(outputs[0].loss, outputs[1].loss)
+    assert outputs[0].losses == outputs[1].losses
+    for ours, theirs in zip(trained.alignment(trained.encode(batch)), loaded.alignment(loaded.encode(batch)), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@torch.no_grad()
+def test_a_model_that_answers_is_equal_after_the_round_trip(tmp_path: Path) -> None:
+    task = question_task()
+    export(tmp_path, task)
+    model = medvlp.load(tmp_path)
+    vocabulary = AnswerVocabulary(model.config.answers)
+    collate = QuestionCollate(tiny.tokenizer(), tiny.IMAGE, tiny.TEXT, 0, False, vocabulary)
+    row = replace(tiny.stream_row(0), answer="left")
+    batch = collate([row, tiny.stream_row(1)])
+    assert torch.equal(task(batch).loss, model.task(batch).loss)
+    encoded = task.encode(batch)
+    probabilities = task.logits(batch, encoded, encoded.image)[0].sigmoid()
+    answers = dict(model.answers(row.image, row.text))
+    assert [answers[answer] for answer in ANSWERS] == pytest.approx(probabilities.tolist(), rel=1e-5)
+    assert model.answer(row.image, row.text) == ANSWERS[int(probabilities.argmax())]
+    with pytest.raises(ConfigurationError, match="export its pre-training run"):
+        model.match(row.image, REPORTS)
+
+
+@torch.no_grad()
+def test_scores_are_those_of_the_task(trained: PretrainingTask, model: Model) -> None:
+    rows = [tiny.stream_row(index) for index in range(2)]
+    batch = tiny.collate(augment=False)(rows)
+    encoded = trained.encode(batch)
+    assert trained.matching is not None
+    _, pooled = trained.arl.fuse(trained.text_streams(batch, encoded, encoded.image[:1].expand(2, -1, -1)))
+    expected = trained.matching(pooled).softmax(-1)[:, 1].tolist()
+    assert model.match(rows[0].image, [row.text for row in rows]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_findings_are_the_entities_of_the_trained_types_likeliest_first(trained: PretrainingTask, model: Model) -> None:
+    image = tiny.encoded_image(5)
+    findings = model.findings(image)
+    assert {name for name, _ in findings} == set(tiny.NAMES[2:])
+    assert [score for _, score in findings] == sorted((score for _, score in findings), reverse=True)
+    assert {name for name, _ in model.findings(image, ["other"])} == set(tiny.NAMES[:2])
+    assert len(model.findings(image, [])) == len(tiny.NAMES)
+
+
+def test_an_image_may_come_as_pillow_file_or_path(model: Model, tmp_path: Path) -> None:
+    content = tiny.encoded_image(1)
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    expected = model.match(content, REPORTS)
+    for image in (Image.open(io.BytesIO(content)), path, str(path)):
+        assert model.match(image, REPORTS) == expected
+    with pytest.raises(DataError, match="cannot be decoded"):
+        model.match(b"no image", REPORTS)
+    with pytest.raises(DataError, match="cannot read the image"):
+        model.match(tmp_path / "absent.png", REPORTS)
+
+
+def test_many_texts_are_scored_in_their_order(model: Model) -> None:
+    many = REPORTS * 50
+    scores = model.match(tiny.encoded_image(2), many)
+    assert scores == pytest.approx(model.match(tiny.encoded_image(2), REPORTS) * 50, rel=1e-4)
+    with pytest.raises(DataError, match="at least one text"):
+        model.match(tiny.encoded_image(2), [])
+
+
+def test_features_have_the_promised_shapes(model: Model) -> None:
+    features = model.encode(tiny.encoded_image(2), REPORTS)
+    assert features.image.shape == (1, 5, 16)
+    assert features.texts.shape[::2] == (3, 16)
+    assert features.token_mask.shape == features.texts.shape[:2]
+    assert features.pooled.shape == (3, 32)
+
+
+def test_the_model_links_texts_itself(model: Model) -> None:
+    assert model.entities("Two stones and a mass, no fracture.") == ["stone", "mass", "fracture"]
+
+
+@pytest.mark.parametrize(("weight", "ask"), [("itm", "match"), ("align", "findings")])
+def test_an_objective_that_was_not_built_is_named(tmp_path: Path, weight: str, ask: str) -> None:
+    export(tmp_path, tiny.pretraining_task(**{weight: 0.0}))
+    model = medvlp.load(tmp_path)
+    with pytest.raises(ConfigurationError, match=rf"pretext\.weights\.{weight} was 0"):
+        model.match(tiny.encoded_image(), REPORTS) if ask == "match" else model.findings(tiny.encoded_image())
+    with pytest.raises(ConfigurationError, match="not fine-tuned to answer"):
+        model.answer(tiny.encoded_image(), "Is there a mass?")
+
+
+def test_the_card_says_where_the_model_comes_from(folder: Path) -> None:
+    card = (folder / CARD_FILE).read_text()
+    for expected in ("# tiny-run", "| step | 7 |", "itm_accuracy: 0.7500", "Licence", ORIGIN.fingerprints["knowledge"]):
+        assert expected in card
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    path = folder / CONFIG_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+DAMAGES = {
+    "no folder": (lambda folder: shutil.rmtree(folder), "no model at"),
+    "no weights": (lambda folder: (folder / WEIGHTS_FILE).unlink(), "damaged"),
+    "cut weights": (lambda folder: (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-10]), "damaged"),
+    "no tokenizer": (lambda folder: shutil.rmtree(folder / "tokenizer"), "no tokenizer"),
+    "no knowledge": (lambda folder: shutil.rmtree(folder / "knowledge"), "no readable knowledge bundle"),
+    "other knowledge": (
+        lambda folder: (shutil.rmtree(folder / "knowledge"), tiny.bundle(4).save(folder / "knowledge")),
+        "not the knowledge",
+    ),
+    "other version": (lambda folder: change_config(folder, version=99), "version 99"),
+    "unknown key": (lambda folder: change_config(folder, surprise=1), "has no surprise"),
+    "other kind": (lambda folder: change_config(folder, pretext=None, answers=["yes"]), "answering.hidden.weight .none, wanted 32x32"),
+    "no text": (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "no model at"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_folder_is_refused(folder: Path, tmp_path: Path, damage: str) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    harm, message = DAMAGES[damage]
+    harm(copy)
+    with pytest.raises(CheckpointError, match=message):
+        load_exported(copy)
+
+
+def test_weights_of_another_model_are_not_written(tmp_path: Path, trained: PretrainingTask) -> None:
+    other = replace(tiny.model_config(), fusion=replace(tiny.model_config().fusion, layers=2))
+    config = ExportedConfig(model=other, image=tiny.IMAGE, text=tiny.TEXT, pretext=trained.pretext, origin=ORIGIN)
+    with pytest.raises(CheckpointError, match=r"feed_forward.* wanted none.* and 81 more"):
+        save_exported(tmp_path / "model", config, dict(trained.named_parameters()), tiny.tokenizer(), tiny.bundle())
+    assert not (tmp_path / "model").exists()
+
+
+def test_importing_the_package_is_cheap() -> None:
+    code = "import sys, medvlp; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
