@@ -27,7 +27,6 @@ class AnswerHead(nn.Module):
         self.hidden = nn.Linear(2 * width, 2 * width)
         self.norm = nn.LayerNorm(2 * width, eps=1e-5)
         self.output = nn.Linear(2 * width, answers)
-        initialise(self)
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
         """Logits [B, A] of the pooled pair [B, 2H]."""
@@ -53,6 +52,7 @@ class QuestionAnsweringTask(nn.Module):
         super().__init__()
         self.arl = ARL(model, bundle, vocabulary=vocabulary, padding_id=padding_id)
         self.answering = AnswerHead(model.fusion.width, answers)
+        initialise(self.answering, model.initial_deviation)
 
     def forward(self, batch: QuestionBatch) -> TaskOutput:
         """The loss, which is its only part."""

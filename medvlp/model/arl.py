@@ -16,8 +16,6 @@ from medvlp.model.knowledge import KnowledgeEncoder
 from medvlp.model.language import LanguageEncoder
 from medvlp.model.vision import VisionEncoder
 
-INITIAL_DEVIATION = 0.02
-
 
 @dataclass(frozen=True)
 class Streams:
@@ -62,7 +60,7 @@ class ARL(nn.Module):
         self.text_pooler = nn.Linear(width, width)
         self.image_pooler = nn.Linear(width, width)
         for module in (self.image_projection, self.text_projection, self.stream_type, self.fusion, self.text_pooler, self.image_pooler):
-            initialise(module)
+            initialise(module, config.initial_deviation)
 
     def encode_texts(self, token_ids_BL: Tensor, token_mask_BL: Tensor) -> Tensor:
         """[B, L, H]: the text stream as it enters fusion."""
@@ -95,11 +93,11 @@ class ARL(nn.Module):
         return self.stream_type(torch.tensor(index, device=like.device))
 
 
-def initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module, deviation: float) -> None:
     """BERT's initialisation of every new linear layer, embedding and LayerNorm inside ``module``."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
-            nn.init.normal_(part.weight, std=INITIAL_DEVIATION)
+            nn.init.normal_(part.weight, std=deviation)
         if isinstance(part, nn.Linear) and part.bias is not None:
             nn.init.zeros_(part.bias)
         if isinstance(part, nn.LayerNorm):

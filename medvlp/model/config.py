@@ -89,6 +89,8 @@ class ARLConfig:
     language: LanguageConfig = field(default_factory=LanguageConfig)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
+    initial_deviation: float = 0.02
+    """Standard deviation of new weights; BERT's 0.02 suits widths near 768, narrow models learn sooner with more."""
 
     def from_scratch(self) -> "ARLConfig":
         """The same sizes without published weights, for a model whose weights come from a checkpoint."""

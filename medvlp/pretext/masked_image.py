@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
-from medvlp.model.arl import initialise
 from medvlp.pretext.config import MaskedImageConfig
 from medvlp.pretext.reduction import weighted_mean
 
@@ -45,7 +44,6 @@ class MaskedImageHead(nn.Module):
         self.norm = nn.LayerNorm(config.width, eps=1e-5)
         self.output = nn.Linear(config.width, patch_values)
         self.register_buffer("positions", _sine_positions(config.width, round(patches**0.5)), persistent=False)
-        initialise(self)
 
     def forward(self, image_BIH: Tensor, restore_BP: Tensor) -> Tensor:
         """[B, P, X] from the image stream of class token and kept patches."""

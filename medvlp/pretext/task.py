@@ -60,9 +60,9 @@ class PretrainingTask(nn.Module):
         self.matching = MatchingHead(width) if Objective.ITM in built else None
         self.image_alignment = AlignmentHead(width, self.arl.knowledge.width) if Objective.ALIGN in built else None
         self.text_alignment = AlignmentHead(width, self.arl.knowledge.width) if Objective.ALIGN in built else None
-        for head in (self.masked_language, self.matching, self.image_alignment, self.text_alignment):
+        for head in (self.masked_language, self.masked_image, self.matching, self.image_alignment, self.text_alignment):
             if head is not None:
-                initialise(head)
+                initialise(head, model.initial_deviation)
 
     def forward(self, batch: PretrainBatch) -> TaskOutput:
         """Total and parts of the loss. Patch masks and dropout come from torch's generator: seed it by micro-batch."""

@@ -42,6 +42,8 @@ def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
     """
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     use_gpu = gpus > 0 if scale.use_gpu is None else scale.use_gpu
+    if scale.autoscaling:
+        return use_gpu
     left = cpus - scale.workers * scale.cpus_per_worker
     if left < DATA_CPUS:
         fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker)

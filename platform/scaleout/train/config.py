@@ -91,6 +91,8 @@ class ScaleConfig:
     """A GPU for each worker; by default if the cluster has GPUs."""
     threads: int = 0
     """Torch threads of a worker on CPU; 0 shares the cores between the workers of a machine."""
+    autoscaling: bool = False
+    """The cluster adds nodes on demand: what it does not have yet is waited for, not refused; say ``use_gpu`` then."""
     max_failures: int = 3
     """Restarts of the workers from the last checkpoint before the run gives up."""
 
