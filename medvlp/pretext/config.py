@@ -8,7 +8,7 @@ from medvlp.model.config import check_heads
 
 
 class Objective(StrEnum):
-    """The four pretext objectives, in the order in which every step runs them."""
+    """The four pretext objectives, in the order in which they are reported."""
 
     MLM = "mlm"
     """Masked language modelling."""
@@ -56,6 +56,8 @@ class MaskedImageConfig:
 
     def __post_init__(self) -> None:
         check_heads("pretext.masked_image", self.width, self.heads)
+        if self.width % 4 or not 0 < self.share < 1 or self.layer < 0:
+            raise ConfigurationError(f"pretext.masked_image: take a width in fours, a share between 0 and 1, a layer from 0: {self}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ def summarise_pretraining(records: Records, findings: FindingRule) -> dict[str, 
         metrics |= _masked_language_metrics(records)
     if "own_margin" in records:
         margins = records["own_margin"][records["has_partner"]], records["partner_margin"][records["has_partner"]]
-        metrics["itm_accuracy"] = float(np.concatenate([margins[0] > 0, margins[1] <= 0]).mean())
+        metrics["itm_accuracy"] = _mean(np.concatenate([margins[0] > 0, margins[1] <= 0]))
         metrics["modality_only_itm_accuracy"] = 0.5
     for side in ("image", "text"):
         if f"{side}_logits" in records:

@@ -75,9 +75,9 @@ class PretrainingTask(nn.Module):
             image, text = self.alignment(encoded)
             image_labels, text_labels = self.alignment_labels(batch)
             losses[Objective.ALIGN] = alignment_loss(image, image_labels, batch.weight) + alignment_loss(text, text_labels, batch.weight)
-        weights = self.pretext.weights.by_objective()
-        total = torch.stack([weights[objective] * losses[objective] for objective in Objective if objective in losses]).sum()
-        return TaskOutput(total, {objective.value: loss.detach() for objective, loss in losses.items()})
+        weights, built = self.pretext.weights.by_objective(), self.pretext.weights.built()
+        total = torch.stack([weights[objective] * losses[objective] for objective in built]).sum()
+        return TaskOutput(total, {objective.value: losses[objective].detach() for objective in built})
 
     def encode(self, batch: PretrainBatch) -> Encoded:
         """Image, text and masked text through their encoders, and one pass over the graph."""
