@@ -25,9 +25,10 @@ from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.pretext.task import PretrainingTask
 
 Image = PIL.Image.Image | bytes | str | Path
-"""A Pillow image, the content of an image file, or its path."""
+"""The path of a JPEG or PNG file or its content, as training reads them, or a Pillow image."""
 
 _TEXTS_AT_ONCE = 64
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 
 
 @dataclass(frozen=True)
@@ -168,12 +169,12 @@ class Model:
 
 
 def _image_file(image: Image) -> bytes:
-    """The bytes of an image file; Pillow images and other formats become PNG, which loses nothing."""
+    """The content of an image file; a Pillow image becomes PNG, which loses nothing."""
     if isinstance(image, bytes):
         return image
     if isinstance(image, PIL.Image.Image):
         buffer = io.BytesIO()
-        image.save(buffer, "PNG")
+        (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, "PNG")
         return buffer.getvalue()
     try:
         return Path(image).read_bytes()

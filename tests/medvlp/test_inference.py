@@ -120,6 +120,7 @@ def test_an_image_may_come_as_pillow_file_or_path(model: Model, tmp_path: Path) 
     expected = model.match(content, REPORTS)
     for image in (Image.open(io.BytesIO(content)), path, str(path)):
         assert model.match(image, REPORTS) == expected
+    assert len(model.match(Image.open(path).convert("CMYK"), REPORTS)) == 3
     with pytest.raises(DataError, match="cannot be decoded"):
         model.match(b"no image", REPORTS)
     with pytest.raises(DataError, match="cannot read the image"):
