@@ -38,6 +38,19 @@ pretrain: $(PHANTOM)/knowledge ## set-up, then the main job
 	  --name $(RUN) --storage $(RESULTS)/runs --data.shards $(PHANTOM)/shards --data.links $(PHANTOM)/links --knowledge $(PHANTOM)/knowledge
 	@echo "to see curves and pictures: make ui"
 
+$(PHANTOM)/question-links: | setup
+	python jobs/prepare.py --corpus phantom-questions --output $(PHANTOM)/question-shards --vocabulary_size 0 \
+	  --options '{"train": 20000, "validation": 1000, "test": 1000}'
+	python jobs/link.py --shards $(PHANTOM)/question-shards --ontology $(ONTOLOGY) --output $@
+
+finetune: $(PHANTOM)/question-links ## questions about phantoms, after make pretrain
+	python -m scaleout.local submit --name $(RUN)-answers -- python jobs/finetune.py --config jobs/recipes/finetune-quickstart.yaml \
+	  --name $(RUN)-answers --storage $(RESULTS)/runs --pretrained $(RESULTS)/runs/$(RUN) \
+	  --data.shards $(PHANTOM)/question-shards --data.links $(PHANTOM)/question-links
+
+export: setup ## the newest checkpoint of RUN as a folder for medvlp.load
+	python jobs/export.py --run $(RUN) --storage $(RESULTS)/runs --output $(RESULTS)/models/$(RUN) --overwrite
+
 ui: setup ## MLflow's pages on loopback
 	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(RESULTS)/runs/mlflow.db
 
