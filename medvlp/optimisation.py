@@ -21,7 +21,7 @@ class OptimiserConfig:
     head_multiplier: float = 5.0
     """Of the heads of the task; in pre-training, of the knowledge encoder too."""
     weight_decay: float = 0.01
-    """Of matrices; biases, norms and embeddings of one row have none."""
+    """Of everything with more than one dimension; biases, norms and the class embedding of the image have none."""
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-8
@@ -31,8 +31,8 @@ class OptimiserConfig:
     """Largest norm of the gradient; 0 does not clip, as the authors."""
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.warmup < 1:
-            raise ConfigurationError(f"optimiser: learning_rate {self.learning_rate} must be above 0, warmup {self.warmup} in [0, 1)")
+        if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.clip_norm < 0:
+            raise ConfigurationError(f"optimiser: learning_rate must be above 0, warmup in [0, 1), clip_norm at least 0: {self}")
 
 
 def parameter_groups(task: nn.Module, arl: ARL, config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:

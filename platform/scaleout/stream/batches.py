@@ -71,10 +71,11 @@ class BatchStream:
             return None
         rows = stream_rows(table)
         expected = range(number * self.micro_batch, (number + 1) * self.micro_batch)
-        if [row.position for row in rows] != list(expected):
+        found = [row.position for row in rows]
+        if found != list(expected):
             raise TrainingError(
-                f"the stream is out of order: expected positions {expected.start} to {expected.stop - 1}, got {rows[0].position} to "
-                f"{rows[-1].position} ({len(rows)} rows); this is a defect: keep the run's folder and report it"
+                f"the stream is out of order: expected positions {expected.start} to {expected.stop - 1}, got {found}; "
+                "this is a defect: keep the run's folder and report it"
             )
         return self.collate(rows, decoders)
 

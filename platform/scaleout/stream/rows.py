@@ -70,8 +70,8 @@ class RowReader:
 
     def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, list[list[dict]]]:
         """Samples of a shard with the shard's name, and the links of all texts of each sample."""
-        samples = read_shard_checked(self.shards, shard)
-        links = read_links_checked(self.links, self.links_manifest.of_shard(shard.name))
+        samples = read_shard_checked(self.shards, shard, verify_hash=True)
+        links = read_links_checked(self.links, self.links_manifest.of_shard(shard.name), verify_hash=True)
         check_alignment(samples, links, shard.name)
         by_key: dict[str, list[dict]] = defaultdict(list)
         for row in links.to_pylist():

@@ -1,0 +1,125 @@
+"""A worker's batches: in order, ahead of the step, errors and all, with no thread left behind."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+import torch
+
+from medvlp.errors import DataError, TrainingError
+from scaleout.stream.batches import BatchStream, decode_threads
+from scaleout.stream.local import local_tables
+from scaleout.stream.rows import ROW_SCHEMA, RowReader
+from tests.medvlp.tiny import collate
+from tests.scaleout.stream.toy_stream import toy_reader
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+    """Reads the toy corpus."""
+    return toy_reader(tmp_path_factory.mktemp("toy"))
+
+
+def stream(tables, rank: int = 0, workers: int = 1, **settings: int) -> BatchStream:
+    return BatchStream(tables=tables, collate=collate(), micro_batch=4, first=rank, stride=workers, **settings)
+
+
+def of_reader(reader: RowReader, rank: int = 0, workers: int = 1, stop: int = 48, **settings: int) -> BatchStream:
+    return stream(lambda: local_tables(reader, 0, stop, 4, rank=rank, workers=workers), rank, workers, **settings)
+
+
+def our_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(("batches", "decode"))]
+
+
+def wait_for_threads_to_end(seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while our_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert our_threads() == []
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_threads_and_look_ahead_change_nothing(reader: RowReader, threads: int, ahead: int) -> None:
+    expected = list(of_reader(reader, threads=1, ahead=1))
+    found = list(of_reader(reader, threads=threads, ahead=ahead))
+    assert [micro.number for micro in found] == list(range(12))
+    for one, other in zip(found, expected, strict=True):
+        assert one.batch.keys == other.batch.keys
+        assert torch.equal(one.batch.images, other.batch.images)
+        assert torch.equal(one.batch.masked_token_ids, other.batch.masked_token_ids)
+    wait_for_threads_to_end()
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_together_are_one(reader: RowReader, workers: int) -> None:
+    alone = {micro.number: micro.batch.keys for micro in of_reader(reader)}
+    together = {micro.number: micro.batch.keys for rank in range(workers) for micro in of_reader(reader, rank, workers)}
+    assert together == alone
+
+
+def test_every_iteration_starts_anew(reader: RowReader) -> None:
+    batches = of_reader(reader)
+    first = iter(batches)
+    next(first), next(first)
+    assert [micro.number for micro in batches] == list(range(12))
+    assert next(first).number == 2
+
+
+def test_batches_are_made_ahead(reader: RowReader) -> None:
+    taken: list[int] = []
+
+    def tables() -> Iterator[pa.Table]:
+        for number, table in enumerate(local_tables(reader, 0, 48, 4, rank=0, workers=1)):
+            taken.append(number)
+            yield table
+
+    batches = iter(stream(tables, ahead=3))
+    next(batches)
+    deadline = time.monotonic() + 10
+    while len(taken) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert taken == [0, 1, 2]
+    batches.close()
+
+
+@pytest.mark.parametrize("wrong", ["of another worker", "skipped", "too short", "empty"])
+def test_a_block_out_of_order_stops_the_run(reader: RowReader, wrong: str) -> None:
+    tables = list(local_tables(reader, 0, 48, 4, rank=0, workers=1))
+    blocks = {
+        "of another worker": tables[1:],
+        "skipped": [tables[0], tables[2]],
+        "too short": [tables[0], tables[1].slice(0, 3)],
+        "empty": [tables[0], ROW_SCHEMA.empty_table()],
+    }[wrong]
+    with pytest.raises(TrainingError, match="out of order: expected positions"):
+        list(stream(lambda: iter(blocks)))
+    wait_for_threads_to_end()
+
+
+def test_errors_reach_the_step_that_needs_the_batch(reader: RowReader) -> None:
+    def tables() -> Iterator[pa.Table]:
+        yield from local_tables(reader, 0, 8, 4, rank=0, workers=1)
+        raise DataError("shard lost")
+
+    batches = iter(stream(tables, threads=2))
+    assert [next(batches).number, next(batches).number] == [0, 1]
+    with pytest.raises(DataError, match="shard lost"):
+        next(batches)
+    wait_for_threads_to_end()
+
+
+def test_a_stream_left_early_leaves_no_thread(reader: RowReader) -> None:
+    batches = iter(of_reader(reader, threads=2))
+    next(batches)
+    assert our_threads()
+    batches.close()
+    wait_for_threads_to_end()
+
+
+def test_the_workers_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert [decode_threads(workers) for workers in (1, 3, 8, 20)] == [8, 2, 1, 1]

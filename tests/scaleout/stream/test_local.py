@@ -1,0 +1,87 @@
+"""The stream without Ray: the same global micro-batches for any number of workers, and validation that counts each sample once."""
+
+from dataclasses import replace
+
+import pytest
+
+from medvlp.data.batch import PretrainBatch
+from scaleout.stream.local import local_tables, validation_batches
+from scaleout.stream.rows import RowReader, stream_rows
+from tests.medvlp.tiny import collate
+from tests.scaleout.stream.toy_stream import read_all, toy_reader
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+    """Reads the toy corpus."""
+    return toy_reader(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def validation(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+    """Reads the 10 validation samples of the toy corpus."""
+    return toy_reader(tmp_path_factory.mktemp("toy"), split="validation")
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 4])
+@pytest.mark.parametrize("start", [0, 24])
+def test_micro_batch_k_goes_to_worker_k_modulo_n(reader: RowReader, workers: int, start: int) -> None:
+    micro_batch, stop = 2, start + 48
+    planned = read_all(reader, start, stop)
+    parts = [list(local_tables(reader, start, stop, micro_batch, rank=rank, workers=workers)) for rank in range(workers)]
+    for rank, tables in enumerate(parts):
+        numbers = range(start // micro_batch + rank, stop // micro_batch, workers)
+        assert len(tables) == len(numbers)
+        for number, table in zip(numbers, tables, strict=True):
+            assert stream_rows(table) == stream_rows(planned.slice(number * micro_batch - start, micro_batch))
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3, 7, 30])
+def test_micro_batches_are_cut_without_regard_to_windows_and_epochs(reader: RowReader, micro_batch: int) -> None:
+    stop = 2 * micro_batch * (60 // micro_batch // 2 + 1)
+    tables = list(local_tables(reader, 0, stop, micro_batch, rank=0, workers=1))
+    assert {table.num_rows for table in tables} == {micro_batch}
+    rows = [row for table in tables for row in stream_rows(table)]
+    assert rows == stream_rows(read_all(reader, 0, stop))
+
+
+def validated(reader: RowReader, micro_batch: int, samples: int, workers: int) -> list[list[PretrainBatch]]:
+    make = collate(augment=False)
+    return [list(validation_batches(reader, make, micro_batch, samples, rank=rank, workers=workers)) for rank in range(workers)]
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize(("samples", "counted"), [(7, 7), (10, 10), (99, 10), (1, 1)])
+def test_every_worker_validates_as_often_and_every_sample_counts_once(
+    validation: RowReader, workers: int, samples: int, counted: int
+) -> None:
+    parts = validated(validation, 2, samples, workers)
+    assert len({len(batches) for batches in parts}) == 1
+    batches = [batch for part in parts for batch in part]
+    weighed = [key for batch in batches for key, weight in zip(batch.keys, batch.weight.tolist(), strict=True) if weight]
+    assert len(weighed) == len(set(weighed)) == counted
+    assert all(len(batch) == 2 for batch in batches)
+    # Those that fill up are nobody's partner.
+    assert all((batch.weight[batch.partner] > 0)[batch.weight > 0].all() for batch in batches)
+
+
+def test_every_validation_is_the_same(validation: RowReader) -> None:
+    (first,), (second,) = validated(validation, 4, 10, 1), validated(validation, 4, 10, 1)
+    for one, other in zip(first, second, strict=True):
+        assert one.keys == other.keys
+        for name in ("images", "masked_token_ids", "partner", "weight"):
+            assert (getattr(one, name) == getattr(other, name)).all()
+
+
+def test_workers_share_the_batches_of_one(validation: RowReader) -> None:
+    (alone,) = validated(validation, 2, 10, 1)
+    parts = validated(validation, 2, 10, 2)
+    dealt = [batch for turn in zip(*parts, strict=True) for batch in turn]
+    assert [batch.keys for batch in dealt][: len(alone)] == [batch.keys for batch in alone]
+
+
+def test_samples_are_the_first_of_a_shuffled_order(validation: RowReader) -> None:
+    keys = [int(key) for batch in validated(validation, 5, 5, 1)[0] for key in batch.keys]
+    assert keys != sorted(keys)
+    ordered = replace(validation, plan=replace(validation.plan, shuffle=False))
+    assert [int(key) for batch in validated(ordered, 5, 5, 1)[0] for key in batch.keys] == list(range(25, 30))

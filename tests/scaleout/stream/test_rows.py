@@ -1,0 +1,124 @@
+"""Rows: the planned sample with its own links, its keyed caption, and an error where a file is not what it was."""
+
+import pickle
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from medvlp.data.sample import StreamRow
+from medvlp.errors import DataError
+from scaleout import storage
+from scaleout.stream.plan import StreamPlan
+from scaleout.stream.rows import ROW_SCHEMA, RowReader, stream_rows
+from tests.scaleout.shards.toy import ToyCorpus
+from tests.scaleout.stream.toy_stream import ENTITY_IDS, read_all, toy_reader
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the toy corpus lies."""
+    return tmp_path_factory.mktemp("toy")
+
+
+@pytest.fixture(scope="module")
+def reader(folder: Path) -> RowReader:
+    """Reads the toy corpus."""
+    return toy_reader(folder)
+
+
+def read(reader: RowReader, start: int, stop: int) -> list[StreamRow]:
+    return stream_rows(read_all(reader, start, stop))
+
+
+def expected_spans(text: str) -> set[tuple[str, int]]:
+    return {(word, ENTITY_IDS[concept]) for word, concept in (("effusion", "T:1"), ("nodule", "T:2"), ("mass", "T:2")) if word in text}
+
+
+def test_columns_are_the_schema(reader: RowReader) -> None:
+    assert read_all(reader, 0, 7).schema.equals(ROW_SCHEMA)
+
+
+def test_positions_count_up_and_epochs_with_them(reader: RowReader) -> None:
+    rows = read(reader, 20, 60)
+    assert [row.position for row in rows] == list(range(20, 60))
+    assert [row.epoch for row in rows] == [position // 25 for position in range(20, 60)]
+
+
+def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(reader: RowReader) -> None:
+    rows = read(reader, 0, 25)
+    corpus = ToyCorpus()
+    assert Counter(row.key for row in rows) == Counter(f"{index:09d}" for index in range(25))
+    for row in rows:
+        sample = corpus.sample("train", int(row.key))
+        assert row.text in sample.texts
+        assert row.image == sample.image
+        assert row.modality == sample.modality
+        assert row.shard == f"train-{int(row.key) // 10:05d}.tar"
+
+
+def test_spans_are_of_the_chosen_caption_and_image_entities_of_all(reader: RowReader) -> None:
+    for row in read(reader, 0, 50):
+        assert {(row.text[start:end], entity) for start, end, entity in row.spans} == expected_spans(row.text)
+        every_text = " ".join(ToyCorpus().sample("train", int(row.key)).texts)
+        assert list(row.image_entities) == sorted({entity for _, entity in expected_spans(every_text)})
+
+
+def test_the_caption_depends_on_seed_epoch_and_key_alone(reader: RowReader) -> None:
+    texts = {(row.epoch, row.key): row.text for row in read(reader, 0, 75)}
+    other = replace(reader, plan=StreamPlan(shards=reader.plan.shards, seed=0, window_shards=3, shuffle=False))
+    assert {(row.epoch, row.key): row.text for row in read(other, 0, 75)} == texts
+    per_key = [{texts[epoch, f"{index:09d}"] for epoch in range(3)} for index in range(25)]
+    assert any(len(chosen) == 2 for chosen in per_key)
+    reseeded = replace(reader, plan=StreamPlan(shards=reader.plan.shards, seed=1, window_shards=3))
+    assert {(row.epoch, row.key): row.text for row in read(reseeded, 0, 75)} != texts
+
+
+@pytest.mark.parametrize("start", [1, 9, 24, 31])
+def test_reading_may_start_anywhere(reader: RowReader, start: int) -> None:
+    assert read(reader, start, 50) == read(reader, 0, 50)[start:]
+
+
+@pytest.mark.parametrize("rows_per_table", [1, 3, 100])
+def test_the_size_of_tables_changes_nothing(reader: RowReader, rows_per_table: int) -> None:
+    assert read(replace(reader, rows_per_table=rows_per_table), 3, 40) == read(reader, 3, 40)
+
+
+def test_a_reader_travels_to_tasks(reader: RowReader) -> None:
+    assert read(pickle.loads(pickle.dumps(reader)), 0, 10) == read(reader, 0, 10)
+
+
+def test_answers_pass_through(tmp_path: Path) -> None:
+    class Questions(ToyCorpus):
+        def sample(self, split: str, index: int):
+            return replace(super().sample(split, index), answer=f"answer {index}", answer_type="open")
+
+    rows = read(toy_reader(tmp_path, corpus=Questions(train=5, validation=5)), 0, 5)
+    assert {(row.key, row.answer, row.answer_type) for row in rows} == {(f"{i:09d}", f"answer {i}", "open") for i in range(5)}
+
+
+@pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
+@pytest.mark.parametrize("file", ["shards/train-00001.tar", "links/train-00001.parquet"])
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str, file: str) -> None:
+    reader = toy_reader(tmp_path)
+    path = tmp_path / file
+    content = bytearray(path.read_bytes())
+    if damage == "altered":
+        # One byte in the middle, the length as before.
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "truncated":
+        path.write_bytes(content[:-512])
+    else:
+        path.unlink()
+    with pytest.raises(DataError, match=Path(file).name):
+        read(reader, 0, 25)
+
+
+def test_links_of_other_texts_are_refused(tmp_path: Path) -> None:
+    reader, other = toy_reader(tmp_path / "a"), toy_reader(tmp_path / "b", corpus=ToyCorpus(short=frozenset({2})))
+    storage.delete(reader.links)
+    Path(other.links).rename(reader.links)
+    with pytest.raises(DataError, match="do not line up"):
+        read(replace(reader, links_manifest=other.links_manifest), 0, 25)
