@@ -38,12 +38,12 @@ pretrain: $(PHANTOM)/knowledge ## set-up, then the main job
 	  --name $(RUN) --storage $(RESULTS)/runs --data.shards $(PHANTOM)/shards --data.links $(PHANTOM)/links --knowledge $(PHANTOM)/knowledge
 	@echo "to see curves and pictures: make ui"
 
-$(PHANTOM)/question-links: | setup
+$(PHANTOM)/question-links/manifest.json: | setup
 	python jobs/prepare.py --corpus phantom-questions --output $(PHANTOM)/question-shards --vocabulary_size 0 \
 	  --options '{"train": 20000, "validation": 1000, "test": 1000}'
-	python jobs/link.py --shards $(PHANTOM)/question-shards --ontology $(ONTOLOGY) --output $@
+	python jobs/link.py --shards $(PHANTOM)/question-shards --ontology $(ONTOLOGY) --output $(@D)
 
-finetune: $(PHANTOM)/question-links ## questions about phantoms, after make pretrain
+finetune: $(PHANTOM)/question-links/manifest.json ## questions about phantoms, after make pretrain
 	python -m scaleout.local submit --name $(RUN)-answers -- python jobs/finetune.py --config jobs/recipes/finetune-quickstart.yaml \
 	  --name $(RUN)-answers --storage $(RESULTS)/runs --pretrained $(RESULTS)/runs/$(RUN) \
 	  --data.shards $(PHANTOM)/question-shards --data.links $(PHANTOM)/question-links
