@@ -39,8 +39,9 @@ def export_run(run: str, output: str, *, overwrite: bool = False) -> ExportedCon
             raise CheckpointError(f"the {name} of run {trained.folder} was altered since it trained ({fingerprint}): put the old one back")
     exported = _exported_config(trained, config)
     with tempfile.TemporaryDirectory(prefix="medvlp-export-") as temporary:
-        save_exported(Path(temporary), exported, read_weights(trained.checkpoint), tokenizer, bundle)
-        storage.upload_folder(Path(temporary), output)
+        folder = Path(temporary, "model")  # of its own: copies take over modes, and a temporary folder is for nobody else
+        save_exported(folder, exported, read_weights(trained.checkpoint), tokenizer, bundle)
+        storage.upload_folder(folder, output)
     return exported
 
 
