@@ -61,7 +61,8 @@ def find_user_error(error: BaseException) -> MedvlpError | None:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, MedvlpError):
+        # Ray's wrapper of an error is a subclass of its class too, with a traceback for a message.
+        if isinstance(current, MedvlpError) and type(current).__module__ == MedvlpError.__module__:
             return current
         waiting += [getattr(current, "cause", None), current.__cause__, current.__context__]
     return None

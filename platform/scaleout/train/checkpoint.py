@@ -47,6 +47,18 @@ class CheckpointRecord:
     files: Mapping[str, Mapping[str, Any]]
     """Bytes and sha256 by path inside the checkpoint."""
 
+    def check_workers(self, folder: str, workers: int, zero_stage: int) -> None:
+        """Refuse to continue from ``folder`` with another number of workers or another ZeRO stage.
+
+        Raises:
+            CheckpointError: it is another one.
+        """
+        if (self.workers, self.zero_stage) != (workers, zero_stage):
+            raise CheckpointError(
+                f"{folder} was written by {self.workers} workers with ZeRO stage {self.zero_stage}, this run has {workers} with "
+                f"stage {zero_stage}: continue with --scale.workers {self.workers} --scale.zero_stage {self.zero_stage}"
+            )
+
 
 @dataclass(frozen=True)
 class CheckpointStore:
@@ -154,11 +166,7 @@ def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, r
     Raises:
         CheckpointError: it was written with another number of workers or another ZeRO stage, or is damaged.
     """
-    if (record.workers, record.zero_stage) != (ranks.workers, zero_stage):
-        raise CheckpointError(
-            f"{folder} was written by {record.workers} workers with ZeRO stage {record.zero_stage}, this run has {ranks.workers} with "
-            f"stage {zero_stage}: continue with --scale.workers {record.workers} --scale.zero_stage {record.zero_stage}"
-        )
+    record.check_workers(folder, ranks.workers, zero_stage)
     with verified_copy(folder, record) as local:
         engine.load(local / ENGINE_FOLDER)
 

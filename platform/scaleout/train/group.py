@@ -1,6 +1,7 @@
 """The group of workers under Ray Train: started together, restarted together, each fed by Ray Data."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,11 @@ from scaleout.train.session import SessionSetup, run_session
 TRAIN = "train"
 
 
-def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_tune: bool = False) -> dict[str, float]:
+Judge = Callable[[dict[str, float], int], bool]
+"""Asked by the first worker after every validation, with its metrics and step, whether the run shall go on. Picklable."""
+
+
+def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, judge: Judge | None = None) -> dict[str, float]:
     """Train with ``scale.workers`` workers until the last step; returns the metrics of the last validation.
 
     Raises:
@@ -32,7 +37,7 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, report_to_t
     config = setup.config
     board: Any = ray.remote(num_cpus=0)(Board).remote()
     trainer = TorchTrainer(
-        partial(_worker, setup, board, report_to_tune),
+        partial(_worker, setup, board, judge),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=config.scale.workers,
@@ -75,7 +80,7 @@ def _remaining(config: RunConfig, inputs: Inputs) -> Any:
     return micro_batch_dataset(row_reader(config, inputs, TRAIN), start, stop, config.train.micro_batch)
 
 
-def _worker(setup: SessionSetup, board: Any, report_to_tune: bool, _: dict[str, Any] | None = None) -> None:
+def _worker(setup: SessionSetup, board: Any, judge: Judge | None, _: dict[str, Any] | None = None) -> None:
     """What Ray Train runs on every worker."""
     if ray.get(board.error.remote()) is not None:
         return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
@@ -89,7 +94,7 @@ def _worker(setup: SessionSetup, board: Any, report_to_tune: bool, _: dict[str, 
             Ranks.current(),
             workers_on_node=context.get_local_world_size(),
             announce=lambda text: ray.get(board.say.remote(text)),
-            on_validation=_report if report_to_tune else lambda metrics, step: None,
+            go_on=judge if judge and context.get_world_rank() == 0 else lambda metrics, step: True,
         )
     except Exception as error:
         user_error = find_user_error(error)
@@ -98,7 +103,3 @@ def _worker(setup: SessionSetup, board: Any, report_to_tune: bool, _: dict[str, 
         raise
     if context.get_world_rank() == 0:
         ray.get(board.finish.remote(result))
-
-
-def _report(metrics: dict[str, float], step: int) -> None:
-    ray.train.report({**metrics, "step": step})

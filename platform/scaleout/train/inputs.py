@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from medvlp.data.tokenizer import load_tokenizer
 from medvlp.errors import DataError, KnowledgeError
-from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from scaleout import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
@@ -76,9 +76,10 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
     """The knowledge bundle at ``uri``.
 
     Raises:
-        DataError: there is no such folder.
-        KnowledgeError: the bundle is damaged.
+        KnowledgeError: there is none, or it is damaged.
     """
+    if not storage.exists(storage.join(uri, METADATA_FILE)):
+        raise KnowledgeError(f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py")
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)
 

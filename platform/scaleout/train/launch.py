@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from scaleout import storage
 from scaleout.cli import to_dict, to_yaml
@@ -12,12 +12,14 @@ from scaleout.preflight import check_run, cluster_resources
 from scaleout.tracking import RunStatus, end_run, resolve_tracking_uri, start_run
 from scaleout.train.assembly import Assemble
 from scaleout.train.config import RunConfig
-from scaleout.train.group import run_group
+from scaleout.train.group import Judge, run_group
 from scaleout.train.inputs import Inputs
 from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, load_run, run_folder
 from scaleout.train.session import SessionSetup
 
 logger = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def launch(
     *,
     initial_weights: str | None = None,
     details: Mapping[str, Any] | None = None,
-    report_to_tune: bool = False,
+    judge: Judge | None = None,
 ) -> Outcome:
     """Run ``config`` under its name: start it, resume it, or say that it has finished.
 
@@ -47,21 +49,23 @@ def launch(
         kind: what is trained; a name stays with one kind.
         initial_weights: URI of a checkpoint whose weights a new run starts from.
         details: see ``RunRecord.details``.
-        report_to_tune: whether this is a trial that Ray Tune watches.
+        judge: may end the run early, as a sweep does with a trial that does not keep up.
 
     Raises:
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
-    config = _with_absolute_uris(config)
+    config = with_absolute_uris(config)
     inputs = Inputs.open(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     with connect():
         use_gpu = check_run(config, inputs, cluster_resources())
-        record = _find_or_create(kind, config, inputs, tracking_uri, details or {})
-        finished = _finished_checkpoint(config)
-        if finished:
+        record = find_or_create(kind, config, inputs, tracking_uri, details or {})
+        newest = checkpoint_store(config).newest()
+        if newest and newest[1].step >= config.train.max_steps:
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
-            return Outcome(finished, {}, tracking_uri, record.mlflow_run)
+            return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
+        if newest:
+            newest[1].check_workers(newest[0], config.scale.workers, config.scale.zero_stage)
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = SessionSetup(
             config=config,
@@ -71,17 +75,18 @@ def launch(
             initial_weights=initial_weights,
         )
         try:
-            metrics = run_group(setup, inputs, use_gpu=use_gpu, report_to_tune=report_to_tune)
+            metrics = run_group(setup, inputs, use_gpu=use_gpu, judge=judge)
         except BaseException:
             _close(tracking_uri, record.mlflow_run, RunStatus.FAILED)
             raise
-        _close(tracking_uri, record.mlflow_run, RunStatus.FINISHED)
-    newest = checkpoint_store(config).newest()
-    assert newest is not None, "the last step makes a checkpoint"
+        newest = checkpoint_store(config).newest()
+        assert newest is not None, "the last step makes a checkpoint, and so does an early end"
+        finished = newest[1].step >= config.train.max_steps
+        _close(tracking_uri, record.mlflow_run, RunStatus.FINISHED if finished else RunStatus.KILLED)
     return Outcome(newest[0], metrics, tracking_uri, record.mlflow_run)
 
 
-def _with_absolute_uris(config: RunConfig) -> RunConfig:
+def with_absolute_uris(config: C) -> C:
     """Workers run in other folders than the driver."""
     shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
     if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
@@ -90,7 +95,12 @@ def _with_absolute_uris(config: RunConfig) -> RunConfig:
     return replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
 
 
-def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:
+def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:
+    """The record of the run of this name; a new one has a new MLflow run.
+
+    Raises:
+        ConfigurationError: the name is taken by another configuration, or MLflow does not answer.
+    """
     folder = run_folder(config)
     record = load_run(folder)
     tracking = config.tracking
@@ -103,11 +113,6 @@ def _find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: 
     record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, details=details)
     create_run(folder, record)
     return record
-
-
-def _finished_checkpoint(config: RunConfig) -> str | None:
-    newest = checkpoint_store(config).newest()
-    return newest[0] if newest and newest[1].step >= config.train.max_steps else None
 
 
 def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:

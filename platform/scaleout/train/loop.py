@@ -18,6 +18,9 @@ from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
 from scaleout.train.validation import Validation
 
+SHARE_COUNTS_FROM = 1000
+"""Samples below which one bad sample says little about their share."""
+
 
 @dataclass
 class Progress:
@@ -43,17 +46,18 @@ class Loop:
     fingerprints: dict[str, str]
     announce: Callable[[str], None]
     """Tells the user; called by the first worker only."""
-    on_validation: Callable[[dict[str, float], int], None] = lambda metrics, step: None
-    """Told of every validation, on every worker."""
+    go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
+    """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
 
     def run(self, progress: Progress) -> dict[str, float]:
-        """Train to the last step; returns the metrics of the last validation."""
+        """Train to the last step, or until told to stop; returns the metrics of the last validation."""
         train = self.config.train
         batches = iter(self.stream)
         window = Window()
         metrics: dict[str, float] = {}
+        stopped = False
         self.engine.task.train()
-        while progress.step < train.max_steps:
+        while progress.step < train.max_steps and not stopped:
             norm = self._step(batches, window)
             progress.step += 1
             last = progress.step == train.max_steps
@@ -62,8 +66,9 @@ class Loop:
                 window = Window()
             if progress.step % train.validate_every == 0 or last:
                 metrics = self._validate(progress.step)
+                stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
                 window = Window()
-            if progress.step % train.checkpoint_every == 0 or last:
+            if progress.step % train.checkpoint_every == 0 or last or stopped:
                 self._save(progress)
                 window = Window()
         return metrics
@@ -115,7 +120,7 @@ class Loop:
     def _check_bad_samples(self, progress: Progress) -> None:
         seen = progress.step * self.config.train.global_batch
         allowed = self.config.data.bad_samples
-        if progress.skipped > allowed * seen:
+        if progress.skipped > allowed * max(seen, SHARE_COUNTS_FROM):
             raise TrainingError(
                 f"{progress.skipped} of {seen} samples did not decode, more than data.bad_samples {allowed:.2%} allows; "
                 "make the shards again with jobs/prepare.py, which leaves such samples out"
@@ -129,7 +134,6 @@ class Loop:
             for name, picture in pictures.items():
                 self.tracker.picture(name, picture, step)
             self._tell(f"step {step}: " + ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in sorted(metrics.items())))
-        self.on_validation(metrics, step)
         return metrics
 
     def _save(self, progress: Progress) -> None:

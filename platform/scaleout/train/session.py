@@ -1,7 +1,6 @@
 """One worker's part of a run, from its configuration to the last step. Ray comes in only through what is passed."""
 
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from scaleout import storage
 from scaleout.cli import to_dict
 from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
-from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker
+from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
 from scaleout.train.checkpoint import load_training_state, read_weights
 from scaleout.train.config import RunConfig
@@ -50,12 +49,13 @@ def run_session(
     *,
     workers_on_node: int = 1,
     announce: Callable[[str], None] = print,
-    on_validation: Callable[[dict[str, float], int], None] = lambda metrics, step: None,
+    go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True,
 ) -> dict[str, float]:
     """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
 
     Args:
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
+        go_on: see ``Loop``.
     """
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
@@ -98,9 +98,20 @@ def run_session(
         ranks=ranks,
         fingerprints=inputs.fingerprints,
         announce=announce,
-        on_validation=on_validation,
+        go_on=go_on,
     )
-    return loop.run(progress)
+    return _run_tracked(loop, progress)
+
+
+def _run_tracked(loop: Loop, progress: Progress) -> dict[str, float]:
+    """Run the loop, and let the tracker deliver what it holds before this process ends, however it ends."""
+    status = RunStatus.FAILED
+    try:
+        metrics = loop.run(progress)
+        status = RunStatus.FINISHED if progress.step == loop.config.train.max_steps else RunStatus.KILLED
+    finally:
+        loop.tracker.finish(status)
+    return metrics
 
 
 @dataclass(frozen=True)
@@ -169,9 +180,9 @@ def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, rank
 
 
 def build_tracker(setup: SessionSetup) -> CompositeTracker:
-    """JSON lines in the run's folder (if it is local) and MLflow."""
+    """JSON lines and MLflow, kept in the run's folder or, if that is remote, where a restart on the same machine finds them."""
     folder = run_folder(setup.config)
-    local = Path(tempfile.gettempdir()) / f"medvlp-{os.getpid()}" if storage.is_remote(folder) else Path(folder)
+    local = Path(tempfile.gettempdir()) / f"medvlp-{setup.mlflow_run}" if storage.is_remote(folder) else Path(folder)
     local.mkdir(parents=True, exist_ok=True)
     return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")])
 
