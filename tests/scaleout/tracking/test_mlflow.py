@@ -43,9 +43,8 @@ def test_everything_arrives(empty_store: str, tmp_path: Path) -> None:
     assert math.isnan(run.data.metrics["train/grad_norm"])
     assert steps(empty_store, run_id) == list(range(1, 1201))
     assert [file.path for file in client.list_artifacts(run_id, "texts")] == ["texts/notes.txt"]
-    pictures = [file.path for file in client.list_artifacts(run_id, "images")]
-    assert all(path.startswith("images/reconstruction~chest+step+100+") for path in pictures)
-    assert {path.rpartition(".")[2] for path in pictures} == {"png", "webp"}
+    pictures = [file.path for file in client.list_artifacts(run_id, "pictures/reconstruction/chest")]
+    assert pictures == ["pictures/reconstruction/chest/step-00000100.png"]
     assert not list((tmp_path / "spool").glob("*.png"))
 
 
@@ -107,7 +106,7 @@ os.kill(os.getpid(), 9)
     shutil.copy(left / "spool.jsonl", spool / "spool.jsonl")
     assert replay(empty_store, run_id, spool) == 2
     assert steps(empty_store, run_id) == [1, 2]
-    assert len(open_client(empty_store).list_artifacts(run_id, "images")) == 2
+    assert len(open_client(empty_store).list_artifacts(run_id, "pictures/reconstruction")) == 1
     assert replay(empty_store, run_id, spool) == 0
 
 
@@ -138,5 +137,5 @@ def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) ->
     assert replay(uri, ends_within, tmp_path / "ends") == 3
     client = open_client(uri)
     assert (steps(uri, outlives), steps(uri, ends_within)) == (list(range(1, 12)), [1])
-    assert len(client.list_artifacts(outlives, "images")) == 10
+    assert len(client.list_artifacts(outlives, "pictures/reconstruction")) == 5
     assert {client.get_run(run_id).info.status for run_id in (outlives, ends_within)} == {"FINISHED"}
