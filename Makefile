@@ -51,8 +51,9 @@ finetune: $(PHANTOM)/question-links/manifest.json ## questions about phantoms, a
 export: setup ## the newest checkpoint of RUN as a folder for medvlp.load
 	python jobs/export.py --run $(RUN) --storage $(RESULTS)/runs --output $(RESULTS)/models/$(RUN) --overwrite
 
-ui: setup ## MLflow's pages on loopback
-	mlflow ui --host 127.0.0.1 --port 5000 --backend-store-uri sqlite:///$(RESULTS)/runs/mlflow.db
+ui: setup ## MLflow on loopback
+	@echo "open http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning"
+	mlflow ui --host 127.0.0.1 --port 5000 --workers 1 --backend-store-uri sqlite:///$(RESULTS)/runs/mlflow.db
 
 check: setup ## lints, types, import rules
 	ruff check .
