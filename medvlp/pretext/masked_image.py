@@ -52,7 +52,7 @@ class MaskedImageHead(nn.Module):
         hidden = self.mask_token(restore_BP.new_zeros(batch, patches + 1 - tokens.shape[1]))
         patches_BPD = torch.cat([tokens[:, 1:], hidden], dim=1)
         patches_BPD = patches_BPD.gather(1, restore_BP[..., None].expand(-1, -1, tokens.shape[-1]))
-        states = torch.cat([tokens[:, :1], patches_BPD], dim=1) + self.positions
+        states = torch.cat([tokens[:, :1], patches_BPD], dim=1) + self.positions.to(tokens.dtype)
         for block in self.blocks:
             states = block(states, None)
         return self.output(self.norm(states))[:, 1:]

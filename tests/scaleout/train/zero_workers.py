@@ -1,0 +1,124 @@
+"""Two workers on CPU that train the tiny task with every ZeRO stage in turn, and write down what they see.
+
+Run by ``test_zero.py`` in processes of their own: DeepSpeed needs a process group.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from medvlp.data.batch import PretrainBatch
+from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
+from medvlp.pretext.evaluation import evaluate_pretraining
+from medvlp.pretext.task import PretrainingTask
+from scaleout.train.engine import DeepSpeedEngine, EngineConfig
+from scaleout.train.ranks import Ranks
+from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
+
+WORKERS, ACCUMULATION, STEPS, STAGES = 2, 2, 3, (0, 1, 2, 3)
+# Adam divides by the epsilon where a gradient vanishes: with the usual one, rounding errors become steps of full size.
+OPTIMISER = OptimiserConfig(learning_rate=1e-2, epsilon=1e-3, clip_norm=0.5)
+VALIDATED = 1000
+"""A micro-batch that no step trains on."""
+
+
+def make_task(seed: int = 0) -> PretrainingTask:
+    """All objectives, dropout, and one frozen parameter."""
+    task = pretraining_task(model_config(dropout=0.1), seed)
+    task.arl.vision.embeddings.class_embedding.requires_grad_(False)
+    return task
+
+
+def make_optimiser(task: PretrainingTask) -> torch.optim.AdamW:
+    """As a run has it."""
+    return build_optimiser(parameter_groups(task, task.arl, OPTIMISER, knowledge_multiplier=5.0), OPTIMISER)
+
+
+def engine_config(zero_stage: int, accumulation: int, bf16: bool = False) -> EngineConfig:
+    """Clips, and decays the learning rates."""
+    factor = partial(learning_rate_factor, total=STEPS, warmup=0.0)
+    return EngineConfig(4, accumulation, OPTIMISER.clip_norm, zero_stage, bf16, factor)
+
+
+def micro_batch(number: int) -> PretrainBatch:
+    """Micro-batch ``number`` of the run; torch's generator is set as the loop sets it. One sample does not decode."""
+    torch.manual_seed(number)
+    return pretrain_batch(4, first=4 * number, broken=(1,) if number == 2 else ())
+
+
+def run_step(engine: DeepSpeedEngine, step: int, rank: int, gradients: dict[str, Tensor] | None = None) -> tuple[list[float], float]:
+    """One optimiser step: losses of this worker's micro-batches, and the norm; ``gradients`` receives the whole gradients."""
+    from deepspeed.utils import safe_get_full_grad
+
+    losses, norm = [], None
+    for turn in range(ACCUMULATION):
+        assert norm is None
+        output = engine.forward(micro_batch((step * ACCUMULATION + turn) * WORKERS + rank))
+        engine.backward(output.loss)
+        if gradients is not None and turn == ACCUMULATION - 1:
+            # A collective, with ZeRO: every parameter on every worker, in one order.
+            whole = {name: safe_get_full_grad(p) for name, p in engine.task.named_parameters() if p.requires_grad}
+            gradients.update({name: gradient.float().clone() for name, gradient in whole.items()})
+        losses.append(output.loss.item())
+        norm = engine.step()
+    assert norm is not None
+    return losses, norm
+
+
+def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
+    """Everything there is to compare of one stage."""
+    task = make_task()
+    engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION))
+    gradients: dict[str, Tensor] = {}
+    seen: dict[str, Any] = {"gradients": gradients, "rates": [engine.learning_rates()]}
+    steps = [run_step(engine, 0, rank, gradients), run_step(engine, 1, rank)]
+    seen["rates"].append(engine.learning_rates())
+    seen["weights"] = engine.weights()
+    task.eval()
+    seen["records"] = evaluate_pretraining(task, micro_batch(VALIDATED))
+    task.train()
+    engine.save(folder)
+    Ranks.current().barrier()
+    steps.append(run_step(engine, 2, rank))
+    seen["losses"], seen["norms"] = [losses for losses, _ in steps], [norm for _, norm in steps]
+    seen["last_weights"] = engine.weights()
+
+    other = make_task(seed=1)
+    resumed = DeepSpeedEngine(other, make_optimiser(other), engine_config(stage, ACCUMULATION))
+    resumed.load(folder)
+    seen["resumed_weights"], seen["resumed_rates"] = resumed.weights(), resumed.learning_rates()
+    seen["resumed_losses"], seen["resumed_norm"] = run_step(resumed, 2, rank)
+    seen["resumed_last_weights"] = resumed.weights()
+
+    for turn in range(ACCUMULATION):
+        output = resumed.forward(micro_batch(turn))
+        # One worker's loss overflows; all must hear of it.
+        resumed.backward(output.loss * (float("inf") if rank == 1 else 1.0))
+        seen["infinite_norm"] = resumed.step()
+    return seen
+
+
+def norm_in_bf16(stage: int, rank: int) -> float:
+    """The norm of the first gradient in half precision, as on GPUs."""
+    task = make_task()
+    engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION, bf16=True))
+    return run_step(engine, 0, rank)[1]
+
+
+def main(rank: int, folder: str) -> None:
+    """One of the workers."""
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(WORKERS), "GLOO_SOCKET_IFNAME": "lo", "DS_ACCELERATOR": "cpu"}
+    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=WORKERS)
+    ranks = Ranks.current()
+    seen: dict[Any, Any] = {stage: observe(stage, rank, Path(folder, f"stage-{stage}")) for stage in STAGES}
+    seen["bf16_norms"] = {stage: norm_in_bf16(stage, rank) for stage in STAGES}
+    seen["gathered"], seen["is_first"] = ranks.gather({"rank": rank}), ranks.is_first
+    torch.save(seen, Path(folder, f"seen-{rank}.pt"))
+    ranks.barrier()
+    dist.destroy_process_group()
