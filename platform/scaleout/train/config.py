@@ -71,7 +71,8 @@ class TrainConfig:
     """Newest complete checkpoints that are kept."""
 
     def __post_init__(self) -> None:
-        for name in ("max_steps", "global_batch", "micro_batch", "log_every", "validate_every", "checkpoint_every", "keep_checkpoints"):
+        counts = ("max_steps", "global_batch", "micro_batch", "log_every", "checkpoint_every", "keep_checkpoints")
+        for name in (*counts, "validate_every", "validation_samples"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 1")
         if self.global_batch % self.micro_batch:
@@ -158,6 +159,13 @@ class PretrainConfig(RunConfig):
             raise ConfigurationError(
                 f"pretext.masked_image.layer {self.pretext.masked_image.layer} lies behind the last of the {self.model.fusion.layers} "
                 "layers of model.fusion: take a smaller one"
+            )
+        language = self.model.language
+        longest = language.positions - (2 if language.architecture == "roberta" else 0)
+        if self.data.maximum_tokens > longest:
+            raise ConfigurationError(
+                f"data.maximum_tokens {self.data.maximum_tokens} is more than the {longest} tokens that {language.positions} "
+                "model.language.positions have room for: lower it, or take more positions"
             )
 
 

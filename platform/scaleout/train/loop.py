@@ -2,7 +2,9 @@
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -65,17 +67,19 @@ class Loop:
                 self._report(window, norm, progress)
                 window = Window()
             if progress.step % train.validate_every == 0 or last:
-                metrics = self._validate(progress.step)
-                stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
-                window = Window()
+                with window.paused():
+                    metrics = self._validate(progress.step)
+                    stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
             if progress.step % train.checkpoint_every == 0 or last or stopped:
-                self._save(progress)
-                window = Window()
+                with window.paused():
+                    self._count_skipped(window, progress)
+                    self._save(progress)
         return metrics
 
     def _step(self, batches: Iterator[MicroBatch], window: "Window") -> float:
         """One optimiser step; returns the norm of its gradient."""
         norm = None
+        losses: list[tuple[MicroBatch, torch.Tensor]] = []
         for _ in range(self.config.accumulation):
             started = time.perf_counter()
             micro = next(batches, None)
@@ -87,35 +91,47 @@ class Loop:
             output = self.engine.forward(micro.batch.to(self.engine.device))
             self.engine.backward(output.loss)
             norm = self.engine.step()
+            losses.append((micro, output.loss.detach()))
             window.add(output.loss.detach(), output.losses, micro)
-            if norm is not None and not math.isfinite(norm):
-                raise TrainingError(
-                    f"the gradient of the step with micro-batch {micro.number} is not finite (samples {', '.join(micro.batch.keys)}); "
-                    "lower train.optimiser.learning_rate, or look at these samples"
-                )
         window.steps += 1
         assert norm is not None, "the engine counts other micro-batches than the loop"
+        if not math.isfinite(norm):
+            raise TrainingError(self._not_finite(losses))
         return norm
+
+    def _not_finite(self, losses: list[tuple[MicroBatch, torch.Tensor]]) -> str:
+        """Name the micro-batches, on any worker, whose loss is not finite; all of the step if only the gradient is not."""
+        mine = [(micro.number, micro.batch.keys, math.isfinite(float(loss))) for micro, loss in losses]
+        step = sorted(entry for part in self.ranks.gather(mine) for entry in part)
+        blamed = [entry for entry in step if not entry[2]] or step
+        named = "; ".join(f"micro-batch {number} (samples {', '.join(keys)})" for number, keys, _ in blamed)
+        return f"the gradient is not finite, from {named}: lower train.optimiser.learning_rate, or look at these samples"
 
     def _report(self, window: "Window", norm: float, progress: Progress) -> None:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
-        parts = self.ranks.gather((window.means(), window.wait_seconds, window.skipped))
-        for reason in (reason for _, _, skipped in parts for reason in skipped):
-            progress.skipped += 1
-            self._tell(f"a sample of shard {reason[0]} did not decode: {reason[1]}")
-        metrics = {name: sum(means[name] for means, _, _ in parts) / len(parts) for name in parts[0][0]}
+        self._count_skipped(window, progress)
+        parts = self.ranks.gather((window.means(), window.wait_seconds))
+        metrics = {name: sum(means[name] for means, _ in parts) / len(parts) for name in parts[0][0]}
         samples = window.steps * self.config.train.global_batch
         rates = self.engine.learning_rates()
         metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
         metrics["train/skipped_samples"] = progress.skipped
         metrics["perf/samples_per_second"] = samples / seconds
-        metrics["perf/data_stall_fraction"] = sum(wait for _, wait, _ in parts) / len(parts) / seconds
+        metrics["perf/data_stall_fraction"] = sum(wait for _, wait in parts) / len(parts) / seconds
         if self.ranks.is_first:
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
         self._check_bad_samples(progress)
+
+    def _count_skipped(self, window: "Window", progress: Progress) -> None:
+        """Count the samples that did not decode on any worker since the last call."""
+        counts = Counter(skipped for part in self.ranks.gather(window.skipped) for skipped in part)
+        window.skipped = []
+        for (shard, reason), count in sorted(counts.items()):
+            progress.skipped += count
+            self._tell(f"samples of shard {shard} that did not decode: {count} ({reason})")
 
     def _check_bad_samples(self, progress: Progress) -> None:
         seen = progress.step * self.config.train.global_batch
@@ -123,7 +139,7 @@ class Loop:
         if progress.skipped > allowed * max(seen, SHARE_COUNTS_FROM):
             raise TrainingError(
                 f"{progress.skipped} of {seen} samples did not decode, more than data.bad_samples {allowed:.2%} allows; "
-                "make the shards again with jobs/prepare.py, which leaves such samples out"
+                "make the shards again with jobs/prepare.py, which leaves such samples out, or raise it"
             )
 
     def _validate(self, step: int) -> dict[str, float]:
@@ -182,6 +198,13 @@ class Window:
         self.skipped.extend(micro.batch.skipped)
         for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out the time of what is done inside."""
+        started = time.perf_counter()
+        yield
+        self.started += time.perf_counter() - started
 
     def means(self) -> dict[str, float]:
         """Mean of every loss over the micro-batches."""

@@ -15,8 +15,11 @@ FORMAT_VERSION = 1
 RUN_FILE = "run.json"
 CHECKPOINTS_FOLDER = "checkpoints"
 
-_MAY_CHANGE = ("name", "storage", "knowledge", "scale.", "tracking.", "data.shards", "data.links", "data.tokenizer", "data.ahead")
-"""What a resumed run may have otherwise: where things lie (their fingerprints count instead) and who does the work."""
+_MAY_CHANGE = (
+    *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
+    *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
+)
+"""What a resumed run may have otherwise: where things lie (their fingerprints count instead), who does the work, what is borne."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def load_run(folder: str) -> RunRecord | None:
         if record.pop("version") != FORMAT_VERSION:
             raise ValueError("another version")
         return RunRecord(**record)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{uri} is damaged ({error}); start under another name") from error
 
 

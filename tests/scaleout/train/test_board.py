@@ -1,0 +1,78 @@
+"""The board: which errors a restart cannot mend, and lines in their order."""
+
+import pytest
+
+from medvlp.errors import ConfigurationError, DataError, MedvlpError
+from scaleout.train.board import Board, find_user_error
+
+
+def wrapped(error: Exception) -> Exception:
+    """An error as a thread pool and Ray hand it on."""
+    try:
+        try:
+            raise error
+        except Exception as inner:
+            raise RuntimeError("task failed") from inner
+    except RuntimeError as outer:
+        task_error = ValueError("ray")
+        task_error.cause = outer
+        return task_error
+
+
+@pytest.mark.parametrize("error", [DataError("shard lost"), ConfigurationError("no")])
+def test_our_own_error_is_found_inside_others(error: MedvlpError) -> None:
+    assert find_user_error(error) is error
+    assert find_user_error(wrapped(error)) is error
+
+
+def test_what_only_happened_before_is_found_too() -> None:
+    try:
+        try:
+            raise DataError("first")
+        except DataError:
+            raise KeyError("while telling it")  # noqa: B904
+    except KeyError as error:
+        assert isinstance(find_user_error(error), DataError)
+
+
+def test_other_errors_are_not_ours() -> None:
+    assert find_user_error(wrapped(OSError("disk"))) is None
+
+
+def test_errors_in_a_circle_end() -> None:
+    first, second = ValueError(), ValueError()
+    first.__cause__, second.__cause__ = second, first
+    assert find_user_error(first) is None
+
+
+def test_lines_are_taken_once_in_order() -> None:
+    board = Board()
+    board.say("a"), board.say("b")
+    assert board.take() == ["a", "b"]
+    assert board.take() == []
+
+
+def test_the_first_error_stays() -> None:
+    board = Board()
+    assert board.error() is None
+    board.fail("DataError", "first"), board.fail("DataError", "second")
+    assert board.error() == ("DataError", "first")
+
+
+@pytest.mark.ray
+def test_a_failed_run_raises_what_the_worker_found(ray_cluster: None) -> None:
+    import ray
+
+    from scaleout.train.board import Listener, raise_if_failed
+
+    board = ray.remote(num_cpus=0)(Board).remote()
+    shown: list[str] = []
+    with Listener(board, shown.append, seconds=0.05):
+        raise_if_failed(board)
+        ray.get([board.say.remote("one"), board.say.remote("two"), board.finish.remote({"loss": 1.0})])
+    assert shown == ["one", "two"]
+    assert ray.get(board.result.remote()) == {"loss": 1.0}
+    ray.get(board.fail.remote("DataError", "shard lost"))
+    with pytest.raises(DataError, match="^shard lost$"):
+        raise_if_failed(board)
+    ray.get(board.fail.remote("DataError", "later"))

@@ -1,0 +1,82 @@
+"""Settings that cannot work are refused before anything is read."""
+
+from typing import Any
+
+import pytest
+
+from medvlp.errors import ConfigurationError
+from medvlp.model.config import ARLConfig, LanguageConfig
+from medvlp.pretext.config import MaskedImageConfig, PretextConfig
+from scaleout.train.config import DataConfig, PretrainConfig, ScaleConfig, TrainConfig
+
+
+def config(**changes: Any) -> PretrainConfig:
+    settings = {
+        "name": "run",
+        "storage": "/runs",
+        "knowledge": "/k",
+        "data": DataConfig(shards="/s", links="/l"),
+        "train": TrainConfig(max_steps=1, global_batch=48, micro_batch=8),
+    }
+    return PretrainConfig(**{**settings, **changes})
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 6])
+def test_workers_share_the_micro_batches_of_a_step(workers: int) -> None:
+    assert config(scale=ScaleConfig(workers=workers)).accumulation * workers == 6
+
+
+def test_workers_that_do_not_divide_them_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"4 workers cannot share the 6 micro-batches .* train\.global_batch a multiple of 32"):
+        config(scale=ScaleConfig(workers=4))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_steps",
+        "global_batch",
+        "micro_batch",
+        "log_every",
+        "validate_every",
+        "validation_samples",
+        "checkpoint_every",
+        "keep_checkpoints",
+    ],
+)
+def test_counts_are_at_least_one(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"train\.{name} is 0: take at least 1"):
+        TrainConfig(**{"max_steps": 1, name: 0})
+
+
+def test_a_batch_is_made_of_whole_micro_batches() -> None:
+    with pytest.raises(ConfigurationError, match="global_batch 20 is not a multiple"):
+        TrainConfig(max_steps=1, global_batch=20, micro_batch=8)
+
+
+@pytest.mark.parametrize("scale", [{"workers": 0}, {"zero_stage": 4}, {"zero_stage": -1}])
+def test_scale_has_limits(scale: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="scale: workers"):
+        ScaleConfig(**scale)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", "a\\b"])
+def test_a_name_is_a_folder(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="names a folder"):
+        config(name=name)
+
+
+def test_reconstruction_reads_a_layer_that_exists() -> None:
+    with pytest.raises(ConfigurationError, match=r"masked_image\.layer 7 lies behind the last of the 6"):
+        config(pretext=PretextConfig(masked_image=MaskedImageConfig(layer=7)))
+
+
+@pytest.mark.parametrize(("architecture", "room"), [("roberta", 62), ("bert", 64)])
+def test_texts_fit_the_position_table(architecture: str, room: int) -> None:
+    def with_tokens(tokens: int) -> PretrainConfig:
+        language = LanguageConfig(architecture=architecture, positions=64)
+        return config(model=ARLConfig(language=language), data=DataConfig(shards="/s", links="/l", maximum_tokens=tokens))
+
+    assert with_tokens(room).data.maximum_tokens == room
+    with pytest.raises(ConfigurationError, match=rf"maximum_tokens {room + 1} is more than the {room} tokens"):
+        with_tokens(room + 1)

@@ -1,0 +1,171 @@
+"""The loop, without Ray or DeepSpeed: resumed it is the unbroken run, and what cannot go on stops with a reason."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from medvlp.errors import TrainingError
+from scaleout.train.config import PretrainConfig
+from scaleout.train.loop import Window
+from tests.scaleout.train.tiny_run import TinyRun, spoilt_images, spoilt_loss, tiny_config
+
+
+@pytest.fixture
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+    """A run in a folder of its own."""
+    return tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
+
+
+def with_train(config: PretrainConfig, **changes: object) -> PretrainConfig:
+    return replace(config, train=replace(config.train, **changes))
+
+
+def learned(metrics: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]:
+    """What does not depend on the clock."""
+    return {step: {name: value for name, value in values.items() if not name.startswith("perf/")} for step, values in metrics.items()}
+
+
+def test_a_resumed_run_is_the_unbroken_one_to_the_last_bit(config: PretrainConfig, tmp_path: Path) -> None:
+    unbroken = TinyRun(replace(config, storage=str(tmp_path / "unbroken")))
+    last = unbroken.run()
+    stopped = TinyRun(config)
+    stopped.run(stop_at=3)
+    assert stopped.progress.step == 3
+    resumed = TinyRun(config)
+    assert resumed.progress.step == 3
+    assert resumed.run() == last
+    assert learned(resumed.metrics()) == learned(unbroken.metrics())
+    weights = unbroken.engine.weights()
+    assert all(torch.equal(value, weights[name]) for name, value in resumed.engine.weights().items())
+
+
+def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
+    run = TinyRun(config)
+    last = run.run()
+    metrics = run.metrics()
+    assert sorted(metrics) == [1, 2, 3, 4, 5, 6]
+    losses = {f"{objective}_loss" for objective in ("mlm", "mim", "itm", "align")}
+    assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
+        *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples"),
+        *("perf/samples_per_second", "perf/data_stall_fraction"),
+        *(f"train/{loss}" for loss in losses),
+    }
+    assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
+        f"train/lr_{role}" for role in ("encoders", "knowledge", "fusion", "heads")
+    }
+    validated = {name for name in metrics[3] if name.startswith("val/")}
+    assert {name for name in validated if "modality_only" not in name} == {
+        *(f"val/{loss}" for loss in losses),
+        *("val/mlm_accuracy", "val/mlm_entity_accuracy", "val/mlm_entity_accuracy_shuffled_image", "val/itm_accuracy"),
+        *(f"val/align_{side}_{figure}" for side in ("image", "text") for figure in ("auroc", "f1")),
+    }
+    assert validated == last.keys() == {name for name in metrics[6] if name.startswith("val/")}
+    assert not any(name.startswith("val/") for step in (1, 2, 4, 5) for name in metrics[step])
+
+
+def test_it_learns(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=30, log_every=10, validate_every=30, checkpoint_every=30))
+    run.run()
+    curve = [values["train/loss"] for _, values in sorted(run.metrics().items())]
+    assert curve[-1] < 0.9 * curve[0]
+
+
+def test_pictures_are_kept_of_a_public_corpus_only(config: PretrainConfig, tmp_path: Path) -> None:
+    short = with_train(config, max_steps=1)
+    TinyRun(short).run()
+    names = {path.parent.name for path in (tmp_path / "tiny" / "pictures").rglob("*.png")}
+    assert names == {"entity_attention", "reconstruction"}
+    private = replace(short, name="private", tracking=replace(short.tracking, pictures=False))
+    TinyRun(private).run()
+    assert not (tmp_path / "private" / "pictures").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_stops_and_names_the_micro_batch(config: PretrainConfig, value: float) -> None:
+    # The first of the two micro-batches of the third step.
+    run = TinyRun(config, spoilt_loss(4, value))
+    with pytest.raises(TrainingError, match=r"from micro-batch 4 \(samples 0[0-9, ]+\): lower") as caught:
+        run.run()
+    assert "micro-batch 5" not in str(caught.value)
+    assert run.store.newest() is None
+
+
+def test_a_gradient_that_explodes_from_finite_losses_names_the_whole_step(config: PretrainConfig) -> None:
+    run = TinyRun(config)
+    with torch.no_grad():
+        run.engine.task.get_parameter("arl.image_projection.bias").fill_(0)
+    run.engine.task.get_parameter("arl.image_projection.bias").register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(TrainingError, match=r"from micro-batch 0 \(.*\); micro-batch 1 \("):
+        run.run()
+
+
+def test_too_many_bad_samples_stop_the_run(config: PretrainConfig) -> None:
+    few = replace(config, data=replace(config.data, bad_samples=0.01))
+    run = TinyRun(few, spoilt_images(set(range(16, 27))))
+    with pytest.raises(TrainingError, match=r"11 of 32 samples did not decode, more than data\.bad_samples 1\.00% allows"):
+        run.run()
+    assert sum("did not decode" in line for line in run.lines) >= 1
+    enough = replace(config, name="enough", data=replace(config.data, bad_samples=0.02))
+    assert TinyRun(enough, spoilt_images(set(range(16, 27)))).run()
+
+
+def test_bad_samples_are_told_by_shard_and_reason(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=1), spoilt_images({1, 2, 3}))
+    run.run()
+    told = [line for line in run.lines if "did not decode" in line]
+    assert all(line.startswith("samples of shard train-") and line.endswith("(UnidentifiedImageError)") for line in told)
+    assert sum(int(line.split(": ")[1].split()[0]) for line in told) == 3
+
+
+def test_no_sample_is_forgotten_between_reports(config: PretrainConfig) -> None:
+    # Validations and checkpoints fall between the points of the curves.
+    odd = with_train(config, log_every=4, validate_every=3, checkpoint_every=3)
+    run = TinyRun(odd, spoilt_images(set(range(0, 96, 16))))
+    run.run(stop_at=3)
+    _, record = run.store.newest()
+    assert (record.step, record.position, record.skipped) == (3, 48, 3)
+    resumed = TinyRun(odd, spoilt_images(set(range(0, 96, 16))))
+    resumed.run()
+    assert resumed.metrics()[6]["train/skipped_samples"] == 6
+
+
+def test_points_are_means_over_all_steps_since_the_last(config: PretrainConfig, tmp_path: Path) -> None:
+    every = TinyRun(config)
+    every.run()
+    odd = TinyRun(with_train(replace(config, name="odd"), log_every=4, validate_every=3, checkpoint_every=3))
+    odd.run()
+    losses = [every.metrics()[step]["train/loss"] for step in range(1, 7)]
+    assert odd.metrics()[4]["train/loss"] == pytest.approx(sum(losses[:4]) / 4)
+    assert odd.metrics()[6]["train/loss"] == pytest.approx(sum(losses[4:]) / 2)
+
+
+def test_the_clock_of_a_window_stops_while_it_is_paused() -> None:
+    window = Window()
+    before = time.perf_counter() - window.started
+    with window.paused():
+        time.sleep(0.2)
+    assert time.perf_counter() - window.started - before < 0.1
+
+
+def test_a_stream_that_ends_early_is_a_defect(config: PretrainConfig) -> None:
+    run = TinyRun(config)
+    short = replace(run.loop.stream, tables=lambda: iter(list(run.loop.stream.tables())[:3]))
+    with pytest.raises(TrainingError, match="stream ended before the last step"):
+        replace(run.loop, stream=short).run(run.progress)
+
+
+def test_a_finished_run_does_nothing(config: PretrainConfig) -> None:
+    TinyRun(with_train(config, max_steps=1)).run()
+    again = TinyRun(with_train(config, max_steps=1))
+    assert again.run() == {}
+    assert again.lines == []
+
+
+def test_the_first_worker_tells_when_it_will_end(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=2))
+    run.run()
+    assert run.lines[0].startswith("step 1/2: loss ")
+    assert "training ends about" in run.lines[0]

@@ -1,0 +1,84 @@
+"""What a worker does before its first step: cost, frozen parameters, and weights to start from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from medvlp.errors import CheckpointError
+from medvlp.pretext.config import ObjectiveWeights
+from scaleout.train.assembly import Assembly
+from scaleout.train.config import PretrainConfig
+from scaleout.train.inputs import Inputs, open_tokenizer
+from scaleout.train.pretraining import assemble_pretraining
+from scaleout.train.session import load_initial_weights, prepare_task
+from tests.scaleout.train.tiny_run import TinyRun, tiny_config
+
+
+@pytest.fixture
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+    """A run that could be started."""
+    return tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
+
+
+def assemble(config: PretrainConfig, seed: int = 0) -> Assembly:
+    torch.manual_seed(seed)
+    return assemble_pretraining(config, open_tokenizer(config.data), Inputs.open(config).bundle)
+
+
+def test_the_cost_is_counted(config: PretrainConfig) -> None:
+    assembly = assemble(config)
+    cost = prepare_task(assembly)
+    assert cost.parameters == sum(parameter.numel() for parameter in assembly.task.parameters())
+    assert cost.frozen == 0
+    # The logits alone: forward, and twice that backward, for every masked slot and word of the vocabulary.
+    slots, vocabulary = config.data.masking.slots(config.data.maximum_tokens), len(open_tokenizer(config.data))
+    assert cost.flops_per_sample > 3 * 2 * slots * vocabulary * 16
+    assert "6 samples" not in cost.describe(config)
+    assert " 96 samples" in cost.describe(config)
+
+
+def test_counting_costs_changes_nothing_else(config: PretrainConfig) -> None:
+    assembly = assemble(config)
+    before = {name: parameter.clone() for name, parameter in assembly.task.named_parameters()}
+    torch.manual_seed(5)
+    prepare_task(assembly)
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+    assert all(torch.equal(parameter, before[name]) for name, parameter in assembly.task.named_parameters())
+    assert all(parameter.grad is None for parameter in assembly.task.parameters())
+
+
+def test_what_no_objective_reaches_is_frozen(config: PretrainConfig) -> None:
+    weights = ObjectiveWeights(mlm=1, mim=0, itm=0, align=0)
+    assembly = assemble(replace(config, pretext=replace(config.pretext, weights=weights)))
+    cost = prepare_task(assembly)
+    assert cost.frozen > 0
+    assert not assembly.arl.image_pooler.weight.requires_grad
+    assert assembly.arl.fusion.layers[0].text_self_attention.query.weight.requires_grad
+
+
+def test_weights_start_the_model_and_leave_its_heads(config: PretrainConfig) -> None:
+    run = TinyRun(replace(config, train=replace(config.train, max_steps=1)))
+    run.run()
+    folder, _ = run.store.newest()
+    assembly = assemble(config, seed=9)
+    heads = assembly.task.masked_language.output.weight.clone()
+    load_initial_weights(assembly.arl, folder)
+    for name, value in run.engine.weights().items():
+        if name.startswith("arl."):
+            assert torch.equal(assembly.task.get_parameter(name), value), name
+    assert torch.equal(assembly.task.masked_language.output.weight, heads)
+
+
+def test_weights_that_do_not_fit_are_refused(config: PretrainConfig) -> None:
+    run = TinyRun(replace(config, train=replace(config.train, max_steps=1)))
+    run.run()
+    folder, _ = run.store.newest()
+    arl = assemble(config).arl
+    arl.text_pooler = nn.Linear(16, 8)
+    with pytest.raises(CheckpointError, match=r"do not fit this model: text_pooler\.bias \(16, wanted 8\)"):
+        load_initial_weights(arl, folder)

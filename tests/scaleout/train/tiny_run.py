@@ -1,0 +1,130 @@
+"""A whole pre-training run of the smallest model on a few phantoms, in this process: torch's engine, no Ray."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medvlp.data.batch import Batch
+from medvlp.data.sample import StreamRow
+from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
+from scaleout.stream.batches import BatchStream, Collate
+from scaleout.stream.local import local_tables
+from scaleout.tracking import CompositeTracker, JsonLinesTracker
+from scaleout.tracking.jsonlines import METRICS_FILE
+from scaleout.tracking.records import read_records
+from scaleout.train.checkpoint import load_training_state
+from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
+from scaleout.train.engine import EngineConfig, TorchEngine
+from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
+from scaleout.train.loop import Loop, Progress
+from scaleout.train.pretraining import assemble_pretraining
+from scaleout.train.ranks import Ranks
+from scaleout.train.run_record import checkpoint_store
+from scaleout.train.session import build_validation
+from tests.medvlp.tiny import model_config, pretext_config
+
+
+def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train: Any) -> PretrainConfig:
+    """Six steps of two micro-batches of eight phantoms, with dropout; validated and saved after the third."""
+    model = model_config(dropout=0.1)
+    settings: dict[str, Any] = {
+        "max_steps": 6,
+        "global_batch": 16,
+        "micro_batch": 8,
+        "optimiser": OptimiserConfig(learning_rate=1e-3),
+        "log_every": 1,
+        "validate_every": 3,
+        "validation_samples": 48,
+        "findings": ["finding"],
+        "checkpoint_every": 3,
+    }
+    return PretrainConfig(
+        name="tiny",
+        storage=str(storage),
+        knowledge=str(knowledge),
+        data=DataConfig(shards=shards, links=links, maximum_tokens=32, maximum_entities=8, width_multiple=8, window_shards=2),
+        train=TrainConfig(**{**settings, **train}),
+        model=replace(model, language=replace(model.language, positions=34)),
+        pretext=pretext_config(),
+    )
+
+
+class TinyRun:
+    """One process's life of a run: what ``session.py`` builds, with torch's engine in place of DeepSpeed's."""
+
+    def __init__(self, config: PretrainConfig, collate: Callable[[Collate], Collate] = lambda collate: collate):
+        """``collate`` may spoil what the run is fed."""
+        inputs, ranks = Inputs.open(config), Ranks()
+        torch.manual_seed(0)
+        assembly = assemble_pretraining(config, open_tokenizer(config.data), inputs.bundle)
+        optimiser = config.train.optimiser
+        groups = parameter_groups(assembly.task, assembly.arl, optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
+        factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
+        settings = EngineConfig(config.train.micro_batch, config.accumulation, optimiser.clip_norm, 0, False, factor)
+        self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
+        self.store = checkpoint_store(config)
+        self.folder = Path(config.storage, config.name)
+        self.lines: list[str] = []
+        self.progress, start = Progress(), 0
+        if (newest := self.store.newest()) is not None:
+            load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
+            self.progress, start = Progress(newest[1].step, newest[1].skipped), newest[1].position
+        micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
+        reader = row_reader(config, inputs, "train")
+        self.loop = Loop(
+            config=config,
+            engine=self.engine,
+            stream=BatchStream(
+                tables=lambda: local_tables(reader, start, stop, micro_batch, rank=0, workers=1),
+                collate=collate(assembly.train_collate),
+                micro_batch=micro_batch,
+                first=start // micro_batch,
+                stride=1,
+            ),
+            validation=build_validation(assembly, config, inputs, ranks),
+            store=self.store,
+            tracker=CompositeTracker([JsonLinesTracker(self.folder)]),
+            ranks=ranks,
+            fingerprints=inputs.fingerprints,
+            announce=self.lines.append,
+        )
+
+    def run(self, stop_at: int | None = None) -> dict[str, float]:
+        """Train to the end, or until the validation at step ``stop_at``."""
+        return replace(self.loop, go_on=lambda metrics, step: step != stop_at).run(self.progress)
+
+    def metrics(self) -> dict[int, dict[str, float]]:
+        """All that was tracked, by step."""
+        found: dict[int, dict[str, float]] = {}
+        for record in read_records(self.folder / METRICS_FILE):
+            found.setdefault(record["step"], {}).update({name: float(value) for name, value in record["metrics"].items()})
+        return found
+
+
+def spoilt_images(positions: set[int]) -> Callable[[Collate], Collate]:
+    """Makes the samples at these positions undecodable."""
+
+    def wrap(collate: Collate) -> Collate:
+        def spoil(rows: list[StreamRow], executor: Any = None) -> Batch:
+            return collate([replace(row, image=b"") if row.position in positions else row for row in rows], executor)
+
+        return spoil
+
+    return wrap
+
+
+def spoilt_loss(number: int, value: float) -> Callable[[Collate], Collate]:
+    """Makes the loss of one micro-batch ``value``."""
+
+    def wrap(collate: Collate) -> Collate:
+        def spoil(rows: list[StreamRow], executor: Any = None) -> Batch:
+            batch = collate(rows, executor)
+            return replace(batch, weight=batch.weight * value) if rows[0].position == number * len(rows) else batch
+
+        return spoil
+
+    return wrap
