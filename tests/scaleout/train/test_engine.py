@@ -10,11 +10,11 @@ from medvlp.errors import CheckpointError
 from scaleout.train.engine import EngineConfig, TorchEngine
 
 
-def engine(accumulation: int = 1, clip_norm: float = 0.0, rate: float = 0.1) -> TorchEngine:
+def engine(accumulation: int = 1, clip_norm: float = 0.0) -> TorchEngine:
     """One weight of 1 that learns by plain descent; the rate halves with every step."""
     task = nn.Linear(1, 1, bias=False)
     nn.init.ones_(task.weight)
-    optimiser = torch.optim.SGD([{"name": "heads", "params": list(task.parameters()), "lr": rate}])
+    optimiser = torch.optim.SGD([{"name": "heads", "params": list(task.parameters()), "lr": 0.1}])
     return TorchEngine(task, optimiser, EngineConfig(1, accumulation, clip_norm, 0, False, lambda step: 0.5**step))
 
 
@@ -64,8 +64,9 @@ def test_the_schedule_follows_optimiser_steps() -> None:
 
 
 def test_a_loaded_engine_goes_on(tmp_path: Path) -> None:
-    trained, other = engine(), engine(rate=7.0)
+    trained, other = engine(), engine()
     push(trained, 1.0, 2.0)
+    push(other, 9.0)
     trained.save(tmp_path / "new")
     other.load(tmp_path / "new")
     assert (weight(other), other.learning_rates()) == (weight(trained), trained.learning_rates())
