@@ -39,7 +39,11 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
     environment = {"env_vars": {"PYTHONPATH": worker_path()}}
     if address := os.environ.get("RAY_ADDRESS"):
         try:
-            ray.init(logging_level=logging.WARNING, runtime_env=None if _SUBMITTED_VARIABLE in os.environ else environment)
+            ray.init(
+                logging_level=logging.WARNING,
+                log_to_driver=False,  # Workers tell the driver what a user wants to know; the rest is in Ray's logs.
+                runtime_env=None if _SUBMITTED_VARIABLE in os.environ else environment,
+            )
         except ConnectionError as error:
             raise ConfigurationError(f"no Ray answers at RAY_ADDRESS={address}; start it, or unset the variable") from error
     else:

@@ -24,7 +24,10 @@ def micro_batch_dataset(reader: RowReader, start: int, stop: int, micro_batch: i
 
     indices = ray.data.range(len(windows), override_num_blocks=len(windows))
     rows = indices.map_batches(read_window, batch_size=None, zero_copy_batch=True)
-    return rows.repartition(target_num_rows_per_block=micro_batch, strict=True)
+    blocks = rows.repartition(target_num_rows_per_block=micro_batch, strict=True)
+    # The dataset is made and executed in processes of Ray, where the driver's own setting does not reach.
+    blocks.context.enable_progress_bars = False
+    return blocks
 
 
 def dealt_in_turn() -> DataConfig:
