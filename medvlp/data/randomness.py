@@ -17,6 +17,7 @@ class Purpose(StrEnum):
     PARTNERS = "partners"
     MODEL = "model"
     CORPUS = "corpus"
+    SWEEP = "sweep"
 
 
 def keyed_seed(seed: int, purpose: Purpose, *key: int | str) -> int:

@@ -1,0 +1,21 @@
+"""Search the weights of the pretext objectives: Ray Tune runs many pre-trainings, and stops those that do not keep up."""
+
+from scaleout.cli import run_job
+from scaleout.sweep.config import SweepConfig
+from scaleout.sweep.report import sweep_card
+from scaleout.sweep.search import SweepOutcome, search
+
+
+def sweep(config: SweepConfig) -> SweepOutcome:
+    """Pre-train with many weights of the pretext objectives, and rank them by a score that does not depend on the weights.
+
+    Takes every option of jobs/pretrain.py, which all trials share, and those under ``sweep``. Each trial is an ordinary run
+    named NAME-NUMBER. The same name with the same configuration goes on with the trials that have not ended.
+    """
+    outcome = search(config)
+    print(sweep_card(outcome))
+    return outcome
+
+
+if __name__ == "__main__":
+    run_job(sweep)

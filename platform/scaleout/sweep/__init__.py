@@ -1,0 +1,1 @@
+"""Searching the weights of the pretext objectives: Ray Tune over ordinary runs."""
