@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
 
 from medvlp.errors import ConfigurationError
 
 
-def load_published(model_class: Any, source: str, **settings: Any) -> PreTrainedModel:
+def load_published(model_class: Any, source: str, **settings: Any) -> Any:
     """The model of ``source``, in float32 whatever it was saved in.
 
     Args:

@@ -80,7 +80,7 @@ def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
 
 def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
     """Published weights: the first ``layers`` blocks, positions interpolated to the image size."""
-    clip = load_published(CLIPVisionModel, source)
+    clip: CLIPVisionModel = load_published(CLIPVisionModel, source)
     published = clip.config
     wanted = (config.width, config.heads, config.patch)
     found = (published.hidden_size, published.num_attention_heads, published.patch_size)
@@ -90,17 +90,17 @@ def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
             f"model.vision asks for {wanted} and {config.layers}: set model.vision to the sizes of the weights"
         )
     clip.encoder.layers = clip.encoder.layers[: config.layers]
-    _resize_positions(clip, config.image_size)
+    _resize_positions(clip, config.image_size, config.patch)
     return clip
 
 
-def _resize_positions(clip: CLIPVisionModel, image_size: int) -> None:
+def _resize_positions(clip: CLIPVisionModel, image_size: int, patch: int) -> None:
     """Interpolate the position embeddings (bicubic) to another image size; the class token's stays."""
     embeddings = clip.embeddings
     if embeddings.image_size == image_size:
         return
     table = embeddings.position_embedding.weight.detach()
-    grid, wanted = round((len(table) - 1) ** 0.5), image_size // clip.config.patch_size
+    grid, wanted = round((len(table) - 1) ** 0.5), image_size // patch
     image = table[1:].T.reshape(1, -1, grid, grid)
     resized = F.interpolate(image, size=(wanted, wanted), mode="bicubic", align_corners=False)
     weight = torch.cat([table[:1], resized.flatten(2)[0].T])

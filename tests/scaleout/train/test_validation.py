@@ -40,7 +40,15 @@ def test_every_batch_counts(engine: TorchEngine) -> None:
     assert pictures == {}
 
 
-def test_it_is_the_same_every_time_and_without_dropout(engine: TorchEngine) -> None:
+def test_nothing_is_dropped_out(engine: TorchEngine) -> None:
+    metrics, _ = validation(engine).run(engine, Ranks())
+    without = pretraining_task(model_config(dropout=0.0))
+    without.load_state_dict(engine.task.state_dict())
+    engine.task = without
+    assert validation(engine).run(engine, Ranks())[0] == metrics
+
+
+def test_it_is_the_same_every_time(engine: TorchEngine) -> None:
     first = validation(engine).run(engine, Ranks())
     torch.rand(3)
     assert validation(engine).run(engine, Ranks()) == first
