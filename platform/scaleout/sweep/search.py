@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 RESULT_FILE = "sweep.json"
 
-_TRIAL_RESOURCES = {"memory": 1}
+_TRIAL_RESOURCES: dict[str, float] = {"memory": 1}
 """Of a trial's driver. Tune wants something to reserve, and a share of a CPU may be the one that Ray Data needs."""
 
 
