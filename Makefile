@@ -13,7 +13,7 @@ ONTOLOGY := $(CURDIR)/medvlp/corpora/phantom/phantom.obo
 export PATH := $(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 
-.PHONY: help setup pretrain finetune sweep export ui check format test test-all clean
+.PHONY: help setup pretrain finetune export ui check format test test-all clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
