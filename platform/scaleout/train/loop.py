@@ -80,6 +80,7 @@ class Loop:
         """One optimiser step; returns the norm of its gradient."""
         norm = None
         losses: list[tuple[MicroBatch, torch.Tensor]] = []
+        window.rates = self.engine.learning_rates()  # before the step moves the schedule on
         for _ in range(self.config.accumulation):
             started = time.perf_counter()
             micro = next(batches, None)
@@ -114,7 +115,7 @@ class Loop:
         parts = self.ranks.gather((window.means(), window.wait_seconds))
         metrics = {name: sum(means[name] for means, _ in parts) / len(parts) for name in parts[0][0]}
         samples = window.steps * self.config.train.global_batch
-        rates = self.engine.learning_rates()
+        rates = window.rates
         metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
         metrics["train/skipped_samples"] = progress.skipped
@@ -189,6 +190,8 @@ class Window:
     wait_seconds: float = 0.0
     steps: int = 0
     micro_batches: int = 0
+    rates: dict[str, float] = field(default_factory=dict)
+    """Learning rates of the last step."""
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 

@@ -18,8 +18,9 @@ CHECKPOINTS_FOLDER = "checkpoints"
 _MAY_CHANGE = (
     *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
     *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
+    *("train.log_every", "train.validate_every", "train.checkpoint_every", "train.keep_checkpoints"),
 )
-"""What a resumed run may have otherwise: where things lie (their fingerprints count instead), who does the work, what is borne."""
+"""What a resumed run may have otherwise: where things lie (their fingerprints count instead), who works, what is borne and told."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,6 +56,7 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
         f"train/lr_{role}" for role in ("encoders", "knowledge", "fusion", "heads")
     }
+    assert metrics[6]["train/lr"] > 0, "the rate that the last step used, not the next one's"
     validated = {name for name in metrics[3] if name.startswith("val/")}
     assert {name for name in validated if "modality_only" not in name} == {
         *(f"val/{loss}" for loss in losses),

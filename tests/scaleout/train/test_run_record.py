@@ -59,6 +59,7 @@ def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
         {"data__shards": "s3://moved"},
         {"data__ahead": 9},
         {"data__bad_samples": 0.5},
+        {"train__log_every": 7},
     ],
 )
 def test_where_it_lies_and_who_works_may_change(tmp_path: Path, change: dict[str, Any]) -> None:
