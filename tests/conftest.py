@@ -12,11 +12,16 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# A colleague's process on the same cores makes any example slow.
+# Any other process on the same cores makes an example slow.
 hypothesis.settings.register_profile("shared machine", deadline=None)
 hypothesis.settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: a mistake shows in seconds, and Ray starts when the rest has passed."""
+    items.sort(key=lambda item: item.get_closest_marker("ray") is not None)
 
 
 @pytest.fixture(scope="session")
