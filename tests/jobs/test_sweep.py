@@ -3,10 +3,13 @@
 import json
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
+from ray.tune.schedulers import ASHAScheduler
 from ray.util import placement_group_table
 
 from jobs.sweep import sweep
@@ -14,6 +17,7 @@ from medvlp.errors import ConfigurationError, DataError
 from scaleout.cli import parse
 from scaleout.sweep.config import SearchConfig, SweepConfig
 from scaleout.sweep.search import SweepOutcome, concurrent_trials
+from scaleout.sweep.trial import NUMBER, STEP
 from scaleout.tracking.runs import PARENT_RUN_TAG, open_client
 from scaleout.train.checkpoint import read_record
 from scaleout.train.config import ScaleConfig
@@ -31,16 +35,32 @@ METRICS = {
 
 
 def sweep_config(phantoms: Artefacts, runs: Path, *overrides: str) -> SweepConfig:
-    """Three trials, of which the scheduler may stop the weaker ones after the first validation."""
-    options = ["--sweep.trials", "3", "--sweep.grace_steps", "2", "--sweep.reduction", "2", "--tracking.pictures", "false"]
+    """Three trials of two validations."""
+    options = ["--sweep.trials", "3", "--tracking.pictures", "false"]
     short = ["--train.max_steps", "4", "--train.validate_every", "2", "--train.checkpoint_every", "4"]
     return parse(SweepConfig, pretrain_options(phantoms, "sweep", runs, *options, *short, *overrides))
 
 
+class StopsTheSecond(ASHAScheduler):
+    """The scheduler of a sweep, which has luck to thank if trials of four steps differ; this one stops a trial in any case."""
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Stop "sweep-1" at its first validation."""
+        decision = super().on_trial_result(tune_controller, trial, result)
+        return self.STOP if trial.config[NUMBER] == 1 else decision
+
+
+def scheduler(config: SweepConfig) -> ASHAScheduler:
+    """In place of the scheduler of a sweep."""
+    return StopsTheSecond(time_attr=STEP, max_t=config.train.max_steps, grace_period=2, stop_last_trials=False)
+
+
 @pytest.fixture(scope="module")
-def outcome(phantoms: Artefacts, ray_cluster: None, runs: Path) -> SweepOutcome:
+def outcome(phantoms: Artefacts, ray_cluster: None, runs: Path) -> Iterator[SweepOutcome]:
     """A sweep that has ended."""
-    return sweep(sweep_config(phantoms, runs))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scaleout.sweep.search.scheduler", scheduler)
+        yield sweep(sweep_config(phantoms, runs))
 
 
 @pytest.mark.ray
@@ -56,6 +76,7 @@ def test_every_trial_is_an_ordinary_run_with_weights_of_its_own(outcome: SweepOu
         assert read_record(trial.checkpoint).step == trial.steps
         assert trial.steps in (2, 4)
         assert trial.finished == (trial.steps == 4)
+    assert [(trial.steps, trial.finished) for trial in outcome.trials if trial.name == "sweep-1"] == [(2, False)]
     assert outcome.best.finished
     assert outcome.best.score == max(trial.score for trial in outcome.trials if trial.finished)
 

@@ -110,7 +110,7 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
         tune_config=tune.TuneConfig(
             metric=SCORE,
             mode="max",
-            scheduler=_scheduler(config),
+            scheduler=scheduler(config),
             max_concurrent_trials=concurrent,
             trial_name_creator=lambda trial: config.trial_name(trial.config[NUMBER]),
         ),
@@ -120,7 +120,8 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
     return {config.trial_name(number): str(find_user_error(error) or error) for number, error in errors.items() if error}
 
 
-def _scheduler(config: SweepConfig) -> ASHAScheduler:
+def scheduler(config: SweepConfig) -> ASHAScheduler:
+    """Successive halving: at every halt the trials that are not among the best so far are stopped."""
     train, sweep = config.train, config.sweep
     grace = min(sweep.grace_steps or train.validate_every, train.max_steps)
     return ASHAScheduler(
