@@ -12,6 +12,9 @@ ONTOLOGY := $(CURDIR)/medvlp/corpora/phantom/phantom.obo
 
 export PATH := $(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
+# DeepSpeed compiles its CPU communication on first use. A process that is killed meanwhile leaves a lock behind, for which
+# every later one would wait for ever: so it is compiled once, at set-up, in a folder that no other environment shares.
+export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 
 .PHONY: help setup pretrain finetune export ui check format test test-all clean
 
@@ -24,6 +27,8 @@ setup: .venv/installed ## create .venv and install
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -e '.[test]'
+	rm -rf $(TORCH_EXTENSIONS_DIR)
+	$(BIN)/python -c "from deepspeed.accelerator import get_accelerator as a; b = a().create_op_builder('ShareMemCommBuilder'); b and b.load()"
 	touch $@
 
 $(PHANTOM)/knowledge: | setup
