@@ -25,7 +25,7 @@ def test_a_submitted_job_trains_in_its_snapshot(phantoms: Artefacts, tmp_path: P
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=500,
+            timeout=300,
         )
     assert job.returncode == 0, job.stdout
     newest = CheckpointStore(str(tmp_path / "runs" / "submitted" / "checkpoints"), keep=1).newest()
