@@ -16,13 +16,7 @@ def finetune(config: FinetuneConfig) -> Outcome:
     questions. The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
     """
     run = resolve_finetuning(config)
-    outcome = launch(
-        FINETUNE,
-        run.config,
-        partial(assemble_question_answering, answers=run.answers),
-        initial_weights=run.config.pretrained,
-        details=run.details,
-    )
+    outcome = launch(FINETUNE, run.config, partial(assemble_question_answering, answers=run.answers), details=run.details)
     print(outcome_card(outcome))
     return outcome
 

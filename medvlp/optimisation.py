@@ -1,7 +1,8 @@
 """The paper's optimiser: three learning rates, decay for matrices only, linear warm-up and decay."""
 
+import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -21,12 +22,14 @@ class OptimiserConfig:
     head_multiplier: float = 5.0
     """Of the heads of the task; in pre-training, of the knowledge encoder too."""
     weight_decay: float = 0.01
-    """Of everything with more than one dimension; biases, norms and the class embedding of the image have none."""
+    """Of what ``decayed`` says; the rest has none."""
+    decayed: Literal["matrices", "authors"] = "matrices"
+    """Everything with more than one dimension; or what the authors' rules by name leave, which decay CLIP's norms too."""
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-8
     warmup: float = 0.1
-    """Share of the steps over which the learning rate rises linearly; it then falls linearly to 0."""
+    """Share of the steps over which the learning rate rises linearly from 0; it then falls linearly to 0."""
     clip_norm: float = 1.0
     """Largest norm of the gradient; 0 does not clip, as the authors."""
 
@@ -50,13 +53,21 @@ def parameter_groups(task: nn.Module, arl: ARL, config: OptimiserConfig, *, know
     }
     groups: list[dict[str, Any]] = []
     for role, multiplier in multipliers.items():
-        trained = [p for p in task.parameters() if p.requires_grad and role_of.get(id(p), "heads") == role]
+        trained = [(name, p) for name, p in task.named_parameters() if p.requires_grad and role_of.get(id(p), "heads") == role]
         for decayed in (True, False):
-            chosen = [parameter for parameter in trained if (parameter.ndim > 1) == decayed]
+            chosen = [parameter for name, parameter in trained if _is_decayed(name, parameter, config) == decayed]
             if chosen:
                 decay = config.weight_decay if decayed else 0.0
                 groups.append({"name": role, "params": chosen, "lr": config.learning_rate * multiplier, "weight_decay": decay})
     return groups
+
+
+_AUTHORS_UNDECAYED = re.compile(r".*\.bias|.*\.LayerNorm\.weight|arl\.fusion\..*norm\.weight|masked_(language|image)\.norm\.weight")
+"""Their rule by their names, in ours: CLIP's norms, that of the knowledge encoder and those of downstream heads escape it."""
+
+
+def _is_decayed(name: str, parameter: nn.Parameter, config: OptimiserConfig) -> bool:
+    return parameter.ndim > 1 if config.decayed == "matrices" else _AUTHORS_UNDECAYED.fullmatch(name) is None
 
 
 def build_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.AdamW:
@@ -65,11 +76,11 @@ def build_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> to
 
 
 def learning_rate_factor(step: int, *, total: int, warmup: float) -> float:
-    """Factor of the peak learning rate at optimiser step ``step`` of ``total``."""
-    rising = max(1, round(warmup * total))
+    """Factor of the peak learning rate at optimiser step ``step`` of ``total``; the authors' too starts at 0."""
+    rising = min(round(warmup * total), total - 1)
     if step < rising:
-        return (step + 1) / rising
-    return max(0.0, (total - step) / max(1, total - rising))
+        return step / rising
+    return max(0.0, (total - step) / (total - rising))
 
 
 def freeze_unreached(task: nn.Module, loss: torch.Tensor) -> list[str]:

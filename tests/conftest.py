@@ -34,6 +34,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_reference() -> Path:
+    """The folder with what the authors' code computes."""
+    folder = REPOSITORY.parent / "shared" / "reference"
+    if not folder.is_dir():
+        pytest.skip(f"outputs of the authors' code are not on this machine ({folder} is absent)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
     """The address of an S3 server on loopback, which the environment of this process and its children names."""
     from moto.server import ThreadedMotoServer

@@ -1,6 +1,7 @@
 """The typed batch of pre-training and the collate that makes it.
 
-Shapes: B samples, S image side, L tokens, E entities of a text, M masked slots of a text, F entities of an image.
+Shapes: B samples, S image side, L tokens, E entities of a text, M masked slots of a text, F entities of an image,
+Q negatives that the corpus gives (0 where the batch's own images serve).
 """
 
 from collections.abc import Sequence
@@ -62,10 +63,14 @@ class PretrainBatch(Batch):
     """bool [B, E], entities of which no token is to be predicted: what the knowledge stream of the masked text may see."""
     image_entities: Tensor
     """int64 [B, F], entity ids of all texts of the image, -1 padded."""
+    negative_images: Tensor
+    """uint8 [Q, 3, S, S], images of the corpus drawn as negatives for matching; none if they come from the batch itself."""
+    negative_weight: Tensor
+    """float32 [Q], 0 for a negative that does not decode."""
     partner: Tensor
-    """int64 [B], another row, of the same modality where there is one: its image is the negative for matching."""
+    """int64 [B], whose image is the row's negative for matching: a row of ``images`` followed by ``negative_images``."""
     has_partner: Tensor
-    """bool [B], whether the partner is of the same modality."""
+    """bool [B], whether the partner is another row of the same modality."""
     matched: Tensor
     """bool [B], whether matching shows the row its own image (True) or its partner's (False)."""
 

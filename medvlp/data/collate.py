@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +16,8 @@ from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import EncodedText, TextConfig, encode_texts, padded_width
 
-Negatives = Literal["same_modality", "any"]
+Negatives = Literal["same_modality", "any", "corpus"]
+"""Whose image is shown as a wrong one: that of a row of the batch, of the same modality or any, or one drawn from the corpus."""
 IMAGE_ENTITY_MULTIPLE = 8
 
 
@@ -34,26 +35,31 @@ class CommonCollate:
     def common_fields(self, rows: Sequence[StreamRow], texts: list[EncodedText], executor: Executor | None) -> dict[str, Any]:
         """The fields of ``Batch``."""
         decoded = list(_map(executor, self._decode, rows))
-        images = np.zeros((len(rows), 3, self.image.size, self.image.size), dtype=np.uint8)
-        for index, image in enumerate(decoded):
-            if isinstance(image, np.ndarray):
-                images[index] = image
+        images, weight = self._stack(decoded)
         width = padded_width(max(len(text.token_ids) for text in texts), self.text)
         ids = padded([text.token_ids for text in texts], width, self.tokenizer.pad_token_id)
         lengths = torch.tensor([len(text.token_ids) for text in texts])
         entities = [[entity.entity for entity in text.entities] for text in texts]
         return {
-            "images": torch.from_numpy(images),
+            "images": images,
             "token_ids": ids,
             "token_mask": torch.arange(width) < lengths[:, None],
             "entity_ids": padded(entities, self.text.maximum_entities, 0),
             "entity_mask": padded_bool([[True] * len(ids) for ids in entities], self.text.maximum_entities),
             "entity_tokens": self._entity_tokens(texts, width),
-            "weight": torch.tensor([float(isinstance(image, np.ndarray)) for image in decoded]),
+            "weight": weight,
             "modalities": tuple(row.modality for row in rows),
             "keys": tuple(row.key for row in rows),
             "skipped": tuple((row.shard, image) for row, image in zip(rows, decoded, strict=True) if isinstance(image, str)),
         }
+
+    def _stack(self, decoded: Sequence[np.ndarray | str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """uint8 [B, 3, S, S], black where there is no image, and float32 [B], 0 there."""
+        images = np.zeros((len(decoded), 3, self.image.size, self.image.size), dtype=np.uint8)
+        for index, image in enumerate(decoded):
+            if isinstance(image, np.ndarray):
+                images[index] = image
+        return torch.from_numpy(images), torch.tensor([float(isinstance(image, np.ndarray)) for image in decoded])
 
     def _decode(self, row: StreamRow) -> np.ndarray | str:
         """The image, or the reason why there is none."""
@@ -86,7 +92,14 @@ class PretrainCollate(CommonCollate):
         masked = [self._mask(row, text) for row, text in zip(rows, texts, strict=True)]
         most = max(len(row.image_entities) for row in rows)
         generator = keyed_generator(self.seed, Purpose.PARTNERS, rows[0].position)
-        partner, has_partner = choose_partners([row.modality for row in rows], fields["weight"].numpy() > 0, generator, self.negatives)
+        usable = fields["weight"].numpy() > 0
+        partner, has_partner = choose_partners([row.modality for row in rows], usable, generator, self.negatives)
+        matched = choose_matched(partner, generator)
+        # A row whose partner stands behind the batch has a negative of its own.
+        own = np.flatnonzero(~matched & (partner >= len(rows)))
+        partner[own] = len(rows) + np.arange(len(own))
+        negatives = [replace(rows[index], image=rows[index].negative_image) for index in own.tolist()]
+        negative_images, negative_weight = self._stack(list(_map(executor, self._decode, negatives)))
         return PretrainBatch(
             **fields,
             masked_token_ids=padded([text.token_ids for text in masked], width, self.tokenizer.pad_token_id),
@@ -95,9 +108,11 @@ class PretrainCollate(CommonCollate):
             masked_in_entity=padded_bool([text.in_entity for text in masked], slots),
             entity_kept=padded_bool([text.entity_kept for text in masked], self.text.maximum_entities),
             image_entities=padded([row.image_entities for row in rows], -(-most // IMAGE_ENTITY_MULTIPLE) * IMAGE_ENTITY_MULTIPLE, -1),
+            negative_images=negative_images,
+            negative_weight=negative_weight,
             partner=torch.from_numpy(partner),
             has_partner=torch.from_numpy(has_partner),
-            matched=torch.from_numpy(choose_matched(partner, generator)),
+            matched=torch.from_numpy(matched),
         )
 
     def _mask(self, row: StreamRow, text: EncodedText) -> MaskedText:
@@ -119,8 +134,11 @@ def choose_partners(
 
     Rows are paired in random cycles within each group, so nobody is its own partner and no image is preferred.
     A row that is alone in its group takes a row of the whole batch, itself only if it is the only one.
+    With negatives of the corpus the partner of every row stands behind the batch.
     """
     everyone = np.arange(len(modalities))
+    if negatives == "corpus":
+        return np.full_like(everyone, len(everyone)), np.zeros(len(everyone), dtype=bool)
     names = np.array(modalities)
     partner = _cycle(np.flatnonzero(usable), generator, everyone)
     if negatives == "same_modality":

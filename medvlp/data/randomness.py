@@ -15,6 +15,7 @@ class Purpose(StrEnum):
     MASKING = "masking"
     AUGMENTATION = "augmentation"
     PARTNERS = "partners"
+    NEGATIVES = "negatives"
     MODEL = "model"
     CORPUS = "corpus"
     SWEEP = "sweep"

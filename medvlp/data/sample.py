@@ -88,6 +88,8 @@ class StreamRow:
     """(start, end, entity id), ascending, not overlapping."""
     image_entities: tuple[int, ...]
     """Entity ids of all texts of the image, ascending."""
+    negative_image: bytes = b""
+    """An image drawn from the whole corpus; empty unless the run asks for such negatives."""
     modality: str = ""
     answer: str = ""
     answer_type: str = ""

@@ -39,6 +39,8 @@ def synthetic_batch(
         masked_in_entity=torch.zeros(size, slots, dtype=torch.bool),
         entity_kept=torch.arange(entities).expand(size, -1) % 2 == 0,
         image_entities=integers(graph, size, entities),
+        negative_images=torch.zeros(0, 3, image_size, image_size, dtype=torch.uint8),
+        negative_weight=torch.zeros(0),
         partner=torch.arange(size).roll(1),
         has_partner=torch.full((size,), size > 1),
         matched=torch.arange(size) < size // 2,

@@ -67,6 +67,14 @@ def unpatchify(patches_BPD: Tensor, patch: int) -> Tensor:
     return blocks.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, grid * patch, grid * patch)
 
 
+def resized_positions(table_PW: Tensor, grid: int) -> Tensor:
+    """[1 + grid², W]: the position embeddings of another square grid (bicubic); that of the class token, the first, stays."""
+    published = round((len(table_PW) - 1) ** 0.5)
+    image = table_PW[1:].T.reshape(1, -1, published, published)
+    resized = F.interpolate(image, size=(grid, grid), mode="bicubic", align_corners=False)
+    return torch.cat([table_PW[:1], resized.flatten(2)[0].T])
+
+
 def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
     return CLIPVisionConfig(
         hidden_size=config.width,
@@ -99,11 +107,8 @@ def _resize_positions(clip: CLIPVisionModel, image_size: int, patch: int) -> Non
     embeddings = clip.embeddings
     if embeddings.image_size == image_size:
         return
-    table = embeddings.position_embedding.weight.detach()
-    grid, wanted = round((len(table) - 1) ** 0.5), image_size // patch
-    image = table[1:].T.reshape(1, -1, grid, grid)
-    resized = F.interpolate(image, size=(wanted, wanted), mode="bicubic", align_corners=False)
-    weight = torch.cat([table[:1], resized.flatten(2)[0].T])
+    wanted = image_size // patch
+    weight = resized_positions(embeddings.position_embedding.weight.detach(), wanted)
     embeddings.position_embedding = nn.Embedding.from_pretrained(weight, freeze=False)
     embeddings.register_buffer("position_ids", torch.arange(len(weight)).expand(1, -1), persistent=False)
     embeddings.image_size, embeddings.num_patches, embeddings.num_positions = image_size, wanted**2, len(weight)

@@ -1,6 +1,6 @@
 """Weights into a model: all of them, or an error that names what differs."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from torch import Tensor, nn
 
@@ -15,7 +15,18 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
     Raises:
         CheckpointError: a parameter is missing, left over, or of another shape.
     """
-    wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    check_weights(model, weights, source)
+    # Buffers are constants of the configuration, not weights.
+    model.load_state_dict(dict(weights), strict=False)
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, but: Container[str] = ()) -> None:
+    """Refuse weights that are not exactly those of ``model``, leaving out the parameters ``but``.
+
+    Raises:
+        CheckpointError: a parameter is missing, left over, or of another shape.
+    """
+    wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters() if name not in but}
     given = {name: tuple(value.shape) for name, value in weights.items()}
     wrong = [name for name in sorted(wanted | given) if wanted.get(name) != given.get(name)]
     if wrong:
@@ -24,8 +35,6 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
         raise CheckpointError(
             f"the weights of {source} do not fit this model: {shown}{more}; take the model configuration they were made with"
         )
-    # Buffers are constants of the configuration, not weights.
-    model.load_state_dict(dict(weights), strict=False)
 
 
 def _words(shape: tuple[int, ...] | None) -> str:

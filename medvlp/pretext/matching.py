@@ -1,4 +1,4 @@
-"""Image-text matching. Shapes: B samples, H width."""
+"""Image-text matching. Shapes: B samples, R encoded images, H width."""
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,13 @@ class MatchingHead(nn.Linear):
         super().__init__(2 * width, 2)
 
 
-def matching_images(image_BIH: Tensor, partner_B: Tensor, matched_B: Tensor) -> Tensor:
-    """Each row's own image encoding where ``matched_B``, its partner's elsewhere: negatives cost no encoding of their own."""
-    return torch.where(matched_B[:, None, None], image_BIH, image_BIH[partner_B])
+def matching_images(shown_RIH: Tensor, partner_B: Tensor, matched_B: Tensor) -> Tensor:
+    """Encodings [B, I, H] for matching: each row's own where ``matched_B``, its partner's elsewhere.
+
+    Args:
+        shown_RIH: the B own images, then any others that a partner may be.
+    """
+    return torch.where(matched_B[:, None, None], shown_RIH[: len(partner_B)], shown_RIH[partner_B])
 
 
 def matching_loss(logits_B2: Tensor, matched_B: Tensor, weight_B: Tensor) -> Tensor:

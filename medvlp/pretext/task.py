@@ -3,7 +3,7 @@
 Every distinct input is encoded once and the graph is attended once. Every built head runs in every step in the same
 order, whatever the data: ZeRO-3 gathers parameters by that order.
 
-Shapes as in ``medvlp.model.arl``; M masked slots, P patches.
+Shapes as in ``medvlp.model.arl``; M masked slots, P patches, Q negatives that the corpus gives.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,11 @@ class Encoded:
     """A batch behind its encoders, and the graph."""
 
     pixels: Tensor
+    """[B, 3, S, S], normalised."""
+    shown: Tensor
+    """[B + Q, I, H]: the images, then the negatives that the corpus gave."""
     image: Tensor
+    """[B, I, H]: the images."""
     text: Tensor
     masked_text: Tensor
     graph: Tensor
@@ -81,10 +85,12 @@ class PretrainingTask(nn.Module):
 
     def encode(self, batch: PretrainBatch) -> Encoded:
         """Image, text and masked text through their encoders, and one pass over the graph."""
-        pixels = self.arl.vision.normalise(batch.images)
+        pixels = self.arl.vision.normalise(torch.cat([batch.images, batch.negative_images]))
+        shown = self.arl.encode_images(pixels)
         both = self.arl.encode_texts(torch.cat([batch.token_ids, batch.masked_token_ids]), torch.cat([batch.token_mask] * 2))
         text, masked_text = both.chunk(2)
-        return Encoded(pixels, self.arl.encode_images(pixels), text, masked_text, self.arl.knowledge())
+        own = len(batch)
+        return Encoded(pixels[:own], shown, shown[:own], text, masked_text, self.arl.knowledge())
 
     def masked_streams(self, batch: PretrainBatch, encoded: Encoded, image: Tensor) -> Streams:
         """The masked text with ``image``; its knowledge stream sees no entity that is to be predicted."""
@@ -115,7 +121,7 @@ class PretrainingTask(nn.Module):
         if self.masked_language is not None:
             rows.append(self.masked_streams(batch, encoded, encoded.image))
         if self.matching is not None:
-            image = matching_images(encoded.image, batch.partner, batch.matched)
+            image = matching_images(encoded.shown, batch.partner, batch.matched)
             rows.append(self.text_streams(batch, encoded, image))
         if not rows:
             return
@@ -125,7 +131,7 @@ class PretrainingTask(nn.Module):
             losses[Objective.MLM] = masked_language_loss(logits, batch.masked_labels, batch.weight)
         if self.matching is not None:
             # A negative made of an undecodable image counts as little as a row that has no image of its own.
-            counted = batch.weight * batch.weight[batch.partner]
+            counted = batch.weight * torch.cat([batch.weight, batch.negative_weight])[batch.partner]
             losses[Objective.ITM] = matching_loss(self.matching(pooled), batch.matched, counted)
 
     def _masked_image_loss(self, batch: PretrainBatch, encoded: Encoded) -> Tensor:

@@ -68,8 +68,9 @@ def test_the_optimiser_is_adamw_with_the_papers_betas() -> None:
 @given(total=st.integers(1, 500), warmup=st.floats(0, 0.99))
 def test_the_rate_rises_to_its_peak_and_falls_to_zero(total: int, warmup: float) -> None:
     factors = [learning_rate_factor(step, total=total, warmup=warmup) for step in range(total)]
-    peak = max(1, round(warmup * total)) - 1
-    assert all(0 < factor <= 1 for factor in factors)
+    peak = min(round(warmup * total), total - 1)
+    assert all(0 < factor <= 1 for factor in factors[1:])
+    assert factors[0] == (peak == 0)
     assert factors[peak] == 1
     assert all(earlier < later for earlier, later in pairwise(factors[: peak + 1]))
     assert all(earlier > later for earlier, later in pairwise(factors[peak + 1 :]))
@@ -78,7 +79,7 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(total: int, warmup: float)
 
 def test_the_rate_is_linear() -> None:
     factors = [learning_rate_factor(step, total=10, warmup=0.4) for step in range(11)]
-    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0])
+    assert factors == pytest.approx([0, 0.25, 0.5, 0.75, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0])
 
 
 def test_what_no_objective_reaches_is_frozen_and_named() -> None:

@@ -30,6 +30,7 @@ ROW_SCHEMA = pa.schema(
         ("span_end", _INTEGERS),
         ("span_entity", _INTEGERS),
         ("image_entities", _INTEGERS),
+        ("negative_image", pa.binary()),
         ("modality", pa.string()),
         ("answer", pa.string()),
         ("answer_type", pa.string()),
@@ -37,7 +38,7 @@ ROW_SCHEMA = pa.schema(
 )
 """One row per planned slot; ``StreamRow`` in Arrow's terms."""
 
-_PASSED_ON = ("key", "shard", "image", "modality", "answer", "answer_type")
+_PASSED_ON = ("key", "shard", "image", "negative_image", "modality", "answer", "answer_type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ class RowReader:
     links_manifest: LinksManifest
     entity_ids: Mapping[str, int]
     """Concept to entity id; concepts outside the vocabulary are left out."""
+    corpus_negatives: bool = False
+    """Give every row an image drawn from the whole split; every window then reads another one beside its own."""
     rows_per_table: int = 256
 
     def read(self, window: WindowSlice) -> Iterator[pa.Table]:
@@ -64,9 +67,22 @@ class RowReader:
         samples = pa.concat_tables([table for table, _ in read])
         links = [row for _, rows in read for row in rows]
         chosen = self.plan.order(window)[window.skip : window.skip + window.rows]
+        negatives = self._negatives(window)
         for first in range(0, len(chosen), self.rows_per_table):
             part = chosen[first : first + self.rows_per_table]
-            yield self._join(samples.take(part), [links[index] for index in part], window.epoch, window.start + first)
+            taken = samples.take(part).append_column("negative_image", negatives.slice(first, len(part)))
+            yield self._join(taken, [links[index] for index in part], window.epoch, window.start + first)
+
+    def _negatives(self, window: WindowSlice) -> pa.ChunkedArray:
+        """An image for each row of the slice, drawn with replacement from as many shards of the split; empty where none is asked for."""
+        if not self.corpus_negatives:
+            return pa.chunked_array([pa.array([b""] * window.rows, pa.binary())])
+        generator = keyed_generator(self.plan.seed, Purpose.NEGATIVES, window.epoch, window.shards[0].name)
+        shards = generator.choice(len(self.plan.shards), size=len(window.shards), replace=False)
+        read = [read_shard_checked(self.shards, self.plan.shards[index], verify_hash=True).column("image") for index in shards]
+        images = pa.chunked_array([chunk for column in read for chunk in column.chunks])
+        drawn = generator.integers(len(images), size=window.window_rows)
+        return images.take(drawn[window.skip : window.skip + window.rows])
 
     def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, list[list[dict]]]:
         """Samples of a shard with the shard's name, and the links of all texts of each sample."""

@@ -31,6 +31,8 @@ class Assembly:
     """Draws from a batch of validation; None if there is nothing to draw."""
     knowledge_multiplier: float
     """Of the learning rate of the knowledge encoder."""
+    start: Callable[[], str]
+    """Loads the weights that a new run starts from, and says where they come from."""
 
 
 class Assemble(Protocol):

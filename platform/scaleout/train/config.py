@@ -42,7 +42,8 @@ class DataConfig(SourceConfig):
     """Texts are padded to a multiple of this."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     negatives: Negatives = "same_modality"
-    """Whose image is a training negative for matching: one of the same modality, or any of the micro-batch (as the paper's)."""
+    """Whose image is a training negative for matching: that of a row of the micro-batch, of the same modality or any; or one
+    drawn from the corpus, as the authors' (it is encoded too, and may be the true one)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +153,8 @@ class PretrainConfig(RunConfig):
 
     model: ARLConfig = field(default_factory=ARLConfig)
     pretext: PretextConfig = field(default_factory=PretextConfig)
+    initial_weights: str | None = None
+    """URI of the folder that jobs/import_weights.py made: a new run starts from its weights."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

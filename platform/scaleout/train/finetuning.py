@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from medvlp.downstream.answers import AnswerVocabulary
@@ -13,10 +14,12 @@ from medvlp.downstream.question_answering import QuestionAnsweringTask
 from medvlp.downstream.questions import QuestionCollate, synthetic_questions
 from medvlp.errors import CheckpointError, ConfigurationError
 from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.model.weights import load_weights
 from scaleout import storage
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.reader import read_shard_checked
 from scaleout.train.assembly import Assembly
+from scaleout.train.checkpoint import read_weights
 from scaleout.train.config import FinetuneConfig, PretrainConfig, QuestionAnsweringConfig, SourceConfig
 from scaleout.train.inputs import Inputs, tokenizer_uri
 from scaleout.train.pretraining import image_config, text_config
@@ -66,6 +69,19 @@ def read_answers(shards: str) -> Iterator[str]:
         yield from read_shard_checked(shards, record).column("answer").to_pylist()
 
 
+def load_pretrained(arl: nn.Module, checkpoint: str) -> str:
+    """Start the model, without its heads, from the weights of another run's checkpoint.
+
+    Raises:
+        CheckpointError: they do not fit; the message names the first differences.
+    """
+    prefix = "arl."
+    weights = read_weights(checkpoint)
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    load_weights(arl, own, checkpoint)
+    return f"the weights of {checkpoint}"
+
+
 def _open_pretrained(uri: str, begun: RunRecord | None) -> TrainedRun:
     pretrained = TrainedRun.open(uri)
     if pretrained.record.kind != PRETRAIN:
@@ -77,7 +93,8 @@ def _open_pretrained(uri: str, begun: RunRecord | None) -> TrainedRun:
 
 def _resolved(config: FinetuneConfig, pretraining: PretrainConfig, checkpoint: str) -> QuestionAnsweringConfig:
     source = {name: getattr(config.data, name) for name in SourceConfig.__dataclass_fields__}
-    data = replace(pretraining.data, **source, tokenizer=config.tokenizer or tokenizer_uri(pretraining.data))
+    tokenizer = config.tokenizer or tokenizer_uri(pretraining.data)
+    data = replace(pretraining.data, **source, tokenizer=tokenizer, negatives="same_modality")  # questions have no negatives to draw
     return QuestionAnsweringConfig(
         name=config.name,
         storage=config.storage,
@@ -129,4 +146,5 @@ def assemble_question_answering(
         pictures=None,
         # In fine-tuning the knowledge encoder learns as slowly as the encoders of image and text.
         knowledge_multiplier=1.0,
+        start=partial(load_pretrained, task.arl, config.pretrained),
     )

@@ -69,6 +69,7 @@ def row_reader(config: RunConfig, inputs: Inputs, split: str) -> RowReader:
         links=config.data.links,
         links_manifest=inputs.links,
         entity_ids=inputs.bundle.entity_ids,
+        corpus_negatives=split == "train" and config.data.negatives == "corpus",
     )
 
 

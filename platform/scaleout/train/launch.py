@@ -11,7 +11,7 @@ from scaleout.cluster import connect
 from scaleout.preflight import check_run, cluster_resources
 from scaleout.tracking import RunStatus, end_run, resolve_tracking_uri, start_run
 from scaleout.train.assembly import Assemble
-from scaleout.train.config import RunConfig
+from scaleout.train.config import PretrainConfig, RunConfig
 from scaleout.train.group import Judge, run_group
 from scaleout.train.inputs import Inputs
 from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, load_run, run_folder
@@ -39,7 +39,6 @@ def launch(
     config: RunConfig,
     assemble: Assemble,
     *,
-    initial_weights: str | None = None,
     details: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
 ) -> Outcome:
@@ -47,7 +46,6 @@ def launch(
 
     Args:
         kind: what is trained; a name stays with one kind.
-        initial_weights: URI of a checkpoint whose weights a new run starts from.
         details: see ``RunRecord.details``.
         judge: may end the run early, as a sweep does with a trial that does not keep up.
 
@@ -72,7 +70,6 @@ def launch(
             assemble=assemble,
             tracking_uri=tracking_uri,
             mlflow_run=record.mlflow_run,
-            initial_weights=initial_weights,
         )
         try:
             metrics = run_group(setup, inputs, use_gpu=use_gpu, judge=judge)
@@ -92,7 +89,10 @@ def with_absolute_uris(config: C) -> C:
     if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
         tokenizer = storage.absolute(tokenizer)
     data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), tokenizer=tokenizer)
-    return replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
+    config = replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
+    if isinstance(config, PretrainConfig) and config.initial_weights:
+        config = replace(config, initial_weights=storage.absolute(config.initial_weights))
+    return config
 
 
 def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:

@@ -8,10 +8,12 @@ from medvlp.data.collate import PretrainCollate
 from medvlp.data.image import ImageConfig
 from medvlp.data.synthetic import synthetic_batch
 from medvlp.data.text import TextConfig
+from medvlp.imported.folder import load_imported
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.pretext.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
 from medvlp.pretext.pictures import pretraining_pictures
 from medvlp.pretext.task import PretrainingTask
+from scaleout import storage
 from scaleout.train.assembly import Assembly
 from scaleout.train.config import PretrainConfig, RunConfig
 
@@ -39,7 +41,21 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
         summarise=partial(summarise_pretraining, findings=FindingRule.of_types(bundle, config.train.findings)),
         pictures=partial(pretraining_pictures, task, bundle=bundle),
         knowledge_multiplier=config.train.optimiser.head_multiplier,
+        start=partial(start_weights, task, config.initial_weights),
     )
+
+
+def start_weights(task: PretrainingTask, imported: str | None) -> str:
+    """Load imported weights, if there are any; says where the weights come from.
+
+    Raises:
+        CheckpointError: they do not fit.
+    """
+    if imported is None:
+        return "new weights"
+    with storage.local_copy(imported) as folder:
+        anew = load_imported(task, folder)
+    return f"the weights of {imported}" + (f"; {len(anew)} parameters that it has not start anew" if anew else "")
 
 
 def image_config(config: RunConfig, size: int) -> ImageConfig:

@@ -12,7 +12,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medvlp.data.randomness import Purpose, keyed_seed
-from medvlp.model.weights import load_weights
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
 from scaleout.cli import to_dict
@@ -20,7 +19,7 @@ from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
-from scaleout.train.checkpoint import load_training_state, read_weights
+from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
@@ -38,8 +37,6 @@ class SessionSetup:
     assemble: Assemble
     tracking_uri: str
     mlflow_run: str
-    initial_weights: str | None = None
-    """URI of a checkpoint whose weights start the run, as in fine-tuning."""
 
 
 def run_session(
@@ -65,8 +62,7 @@ def run_session(
     assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
     store = checkpoint_store(config)
     newest = store.newest()
-    if setup.initial_weights and newest is None:
-        load_initial_weights(assembly.arl, setup.initial_weights)
+    origin = assembly.start() if newest is None else ""
     cost = prepare_task(assembly)
     engine = build_engine(assembly, config)
     progress, start = Progress(), 0
@@ -76,7 +72,7 @@ def run_session(
         progress, start = Progress(record.step, record.skipped), record.position
     if ranks.is_first:
         announce(cost.describe(config))
-        announce(f"continues from step {progress.step}, sample {start}" if newest else "starts from the first sample")
+        announce(f"continues from step {progress.step}, sample {start}" if newest else f"starts from the first sample, with {origin}")
     tracker = build_tracker(setup) if ranks.is_first else CompositeTracker()
     tracker.params(to_dict(config))
     first = start // config.train.micro_batch
@@ -185,15 +181,3 @@ def build_tracker(setup: SessionSetup) -> CompositeTracker:
     local = Path(tempfile.gettempdir()) / f"medvlp-{setup.mlflow_run}" if storage.is_remote(folder) else Path(folder)
     local.mkdir(parents=True, exist_ok=True)
     return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")])
-
-
-def load_initial_weights(arl: torch.nn.Module, checkpoint: str) -> None:
-    """Start the model, without its heads, from the weights of another run's checkpoint.
-
-    Raises:
-        CheckpointError: they do not fit; the message names the first differences.
-    """
-    prefix = "arl."
-    weights = read_weights(checkpoint)
-    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-    load_weights(arl, own, checkpoint)

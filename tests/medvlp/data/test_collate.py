@@ -13,6 +13,7 @@ from medvlp.data.batch import PretrainBatch
 from medvlp.data.collate import choose_matched, choose_partners
 from medvlp.data.image import decode_image
 from medvlp.data.masking import IGNORED
+from tests.medvlp import tiny
 from tests.medvlp.tiny import IMAGE, TEXT, collate, pretrain_batch, stream_row, tokenizer
 
 GROUPS = st.lists(st.tuples(st.sampled_from(["CT", "MR", "US"]), st.booleans()), min_size=1, max_size=20)
@@ -154,3 +155,21 @@ def test_training_negatives_follow_the_setting(negatives: str) -> None:
     rows = [stream_row(position, modality=("CT", "MR")[position % 2]) for position in range(12)]
     batches = [collate(seed=seed, negatives=negatives)(rows) for seed in range(4)]
     assert all(batch.has_partner.all() for batch in batches) == (negatives == "same_modality")
+
+
+def test_negatives_of_the_corpus_come_beside_the_batch() -> None:
+    rows = [replace(stream_row(position), negative_image=tiny.encoded_image(100 + position)) for position in range(5)]
+    batch = collate(augment=False, negatives="corpus")(rows)
+    unmatched = (~batch.matched).nonzero()[:, 0].tolist()
+    assert len(unmatched) == len(batch.negative_images) == 3
+    assert sorted(batch.partner[unmatched].tolist()) == [5, 6, 7]
+    for row in unmatched:
+        shown = batch.negative_images[int(batch.partner[row]) - 5]
+        assert np.array_equal(shown.numpy(), decode_image(rows[row].negative_image, IMAGE))
+    assert batch.negative_weight.tolist() == [1, 1, 1]
+
+
+def test_a_negative_that_does_not_decode_weighs_nothing() -> None:
+    batch = collate(negatives="corpus")([stream_row(position) for position in range(4)])
+    assert batch.negative_weight.tolist() == [0, 0]
+    assert batch.skipped == ()

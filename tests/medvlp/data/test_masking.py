@@ -141,17 +141,15 @@ def authors_rules(encoded: EncodedText, positions: set[int], kept: Sequence[bool
 
 
 @pytest.fixture(scope="module")
-def reference() -> tuple[dict[str, Any], RobertaTokenizer]:
+def reference(shared_reference: Path) -> tuple[dict[str, Any], RobertaTokenizer]:
     """What the authors' collator made of four texts, and its tokenizer."""
-    folder = Path(__file__).parents[3].parent / "shared" / "reference"
-    if not folder.is_dir():
-        pytest.skip(f"the authors' reference is not on this machine ({folder} is absent)")
+    record = json.loads((shared_reference / "parity_collator.json").read_text())
     # Not ``load_tokenizer``: the reference was made without a space before the first word.
-    return json.loads((folder / "parity_collator.json").read_text()), RobertaTokenizer.from_pretrained(folder / "tokenizer_tiny")
+    return record, RobertaTokenizer.from_pretrained(shared_reference / "tokenizer_tiny")
 
 
 @pytest.mark.real_data
-def test_the_authors_collator_obeys_the_same_rules(reference: tuple[dict[str, Any], RobertaTokenizer]) -> None:
+def test_parity_of_the_rules_of_masking(reference: tuple[dict[str, Any], RobertaTokenizer]) -> None:
     record, tokenizer = reference
     maximum, slots = record["L"], record["E"]
     config = MaskingConfig(probability=record["p"], budget="maximum", whole_words=False, entity_share=0.0)

@@ -185,6 +185,18 @@ def test_a_partner_of_weight_zero_counts_for_nothing() -> None:
         torch.testing.assert_close(gradient, expected[name], msg=name)
 
 
+def test_negatives_of_the_corpus_are_shown_to_matching_only() -> None:
+    task, batch = pretraining_task(), pretrain_batch(4)
+    matched = torch.tensor([True, False, True, False])
+    images = torch.flip(batch.images, [0])
+    drawn = {"negative_images": images[[1, 3]], "negative_weight": torch.ones(2), "partner": torch.tensor([0, 4, 2, 5]), "matched": matched}
+    elsewhere, inside = replace(batch, **drawn), replace(batch, partner=torch.tensor([0, 2, 2, 0]), matched=matched)
+    for name, loss in run(task, inside).losses.items():
+        torch.testing.assert_close(run(task, elsewhere).losses[name], loss)
+    undecoded = replace(elsewhere, negative_weight=torch.zeros(2))
+    assert run(task, undecoded).losses["itm"] != run(task, elsewhere).losses["itm"]
+
+
 def test_a_batch_of_weight_zero_has_every_gradient_and_all_are_zero() -> None:
     # ZeRO waits for the gradient of every parameter, whatever the data are.
     task, batch = pretraining_task(), pretrain_batch(3)

@@ -85,6 +85,18 @@ def test_the_size_of_tables_changes_nothing(reader: RowReader, rows_per_table: i
     assert read(replace(reader, rows_per_table=rows_per_table), 3, 40) == read(reader, 3, 40)
 
 
+def test_negatives_are_drawn_from_the_whole_split(reader: RowReader) -> None:
+    drawing = replace(reader, corpus_negatives=True)
+    rows, corpus = read(drawing, 0, 50), ToyCorpus()
+    known = {corpus.sample("train", index).image for index in range(25)}
+    drawn = [row.negative_image for row in rows]
+    assert set(drawn) <= known
+    assert len(set(drawn)) > 12
+    assert [replace(row, negative_image=b"") for row in rows] == read(reader, 0, 50)
+    assert read(drawing, 7, 31) == rows[7:31]
+    assert drawn[:25] != drawn[25:]
+
+
 def test_a_reader_travels_to_tasks(reader: RowReader) -> None:
     assert read(pickle.loads(pickle.dumps(reader)), 0, 10) == read(reader, 0, 10)
 

@@ -38,13 +38,13 @@ from scaleout.train.config import (
     TrainConfig,
 )
 from scaleout.train.engine import EngineConfig, TorchEngine
-from scaleout.train.finetuning import Finetuning, assemble_question_answering, read_answers, resolve_finetuning
+from scaleout.train.finetuning import Finetuning, assemble_question_answering, load_pretrained, read_answers, resolve_finetuning
 from scaleout.train.inputs import Inputs, open_knowledge, open_tokenizer, row_reader
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, run_folder
-from scaleout.train.session import build_validation, load_initial_weights, prepare_task
+from scaleout.train.session import build_validation, prepare_task
 
 TRAIN = TrainConfig(
     max_steps=4,
@@ -209,7 +209,7 @@ def test_shards_without_answers_are_refused(config: FinetuneConfig, pretrained: 
 def test_the_model_starts_from_the_checkpoint_and_its_head_anew(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
     assembly = assemble(run)
-    load_initial_weights(assembly.arl, run.config.pretrained)
+    load_pretrained(assembly.arl, run.config.pretrained)
     saved = read_weights(run.config.pretrained)
     assert all(torch.equal(parameter, saved[name]) for name, parameter in assembly.task.named_parameters() if name.startswith("arl."))
     assert isinstance(assembly.task, QuestionAnsweringTask)
@@ -220,13 +220,13 @@ def test_weights_of_another_model_are_refused(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
     wider = replace(run.config, model=replace(MODEL, vision=replace(MODEL.vision, layers=2)))
     with pytest.raises(CheckpointError, match=r"vision\.encoder\.layers\.1.*none, wanted"):
-        load_initial_weights(assemble(Finetuning(config=wider, answers=run.answers)).arl, run.config.pretrained)
+        load_pretrained(assemble(Finetuning(config=wider, answers=run.answers)).arl, run.config.pretrained)
 
 
 def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
     run = resolve_finetuning(replace(config, scale=ScaleConfig(zero_stage=0)))
     inputs, assembly = Inputs.open(run.config), assemble(run)
-    load_initial_weights(assembly.arl, run.config.pretrained)
+    load_pretrained(assembly.arl, run.config.pretrained)
     assert prepare_task(assembly).frozen == 0
     reader, train = row_reader(run.config, inputs, "train"), run.config.train
     samples = train.max_steps * train.global_batch

@@ -1,20 +1,18 @@
-"""What a worker does before its first step: cost, frozen parameters, and weights to start from."""
+"""What a worker does before its first step: cost, frozen parameters."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
-from medvlp.errors import CheckpointError
 from medvlp.pretext.config import ObjectiveWeights
 from scaleout.train.assembly import Assembly
 from scaleout.train.config import PretrainConfig
 from scaleout.train.inputs import Inputs, open_tokenizer
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.session import load_initial_weights, prepare_task
-from tests.scaleout.train.tiny_run import TinyRun, tiny_config
+from scaleout.train.session import prepare_task
+from tests.scaleout.train.tiny_run import tiny_config
 
 
 @pytest.fixture
@@ -58,26 +56,3 @@ def test_what_no_objective_reaches_is_frozen(config: PretrainConfig) -> None:
     assert cost.frozen > 0
     assert not assembly.arl.image_pooler.weight.requires_grad
     assert assembly.arl.fusion.layers[0].text_self_attention.query.weight.requires_grad
-
-
-def test_weights_start_the_model_and_leave_its_heads(config: PretrainConfig) -> None:
-    run = TinyRun(replace(config, train=replace(config.train, max_steps=1)))
-    run.run()
-    folder, _ = run.store.newest()
-    assembly = assemble(config, seed=9)
-    heads = assembly.task.masked_language.output.weight.clone()
-    load_initial_weights(assembly.arl, folder)
-    for name, value in run.engine.weights().items():
-        if name.startswith("arl."):
-            assert torch.equal(assembly.task.get_parameter(name), value), name
-    assert torch.equal(assembly.task.masked_language.output.weight, heads)
-
-
-def test_weights_that_do_not_fit_are_refused(config: PretrainConfig) -> None:
-    run = TinyRun(replace(config, train=replace(config.train, max_steps=1)))
-    run.run()
-    folder, _ = run.store.newest()
-    arl = assemble(config).arl
-    arl.text_pooler = nn.Linear(16, 8)
-    with pytest.raises(CheckpointError, match=r"do not fit this model: text_pooler\.bias \(16, wanted 8\)"):
-        load_initial_weights(arl, folder)

@@ -1,0 +1,73 @@
+"""Reading a checkpoint of somebody else's: tensors by name, and nothing in the file is ever executed."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+from medvlp.errors import CheckpointError
+
+_BOOKKEEPING = ("pytorch_lightning.", "lightning.", "torchmetrics.", "sacred.")
+"""Packages whose objects Lightning keeps beside the weights: callbacks, loops, settings. They are read as ``Inert``."""
+
+
+class Inert:
+    """Stands in for an object of a checkpoint that is not a tensor; keeps and does nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The weights of a ``.ckpt``, ``.pt`` or ``.safetensors`` file, by the names they have there.
+
+    Raises:
+        CheckpointError: there is no such file, it is damaged, holds code, or holds no weights.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
+    content: Any = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+    weights = {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(f"{path} holds no weights: neither tensors by name nor a state_dict of them")
+    return weights
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): is the download complete?") from error
+
+
+def _read_pickle(path: Path) -> Any:
+    try:
+        unknown = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+        foreign = [name for name in unknown if not name.startswith(_BOOKKEEPING)]
+        if foreign:
+            raise CheckpointError(
+                f"{path} names code ({', '.join(foreign[:3])}), which weights do not need: nothing of it was run; "
+                "ask its authors for safetensors"
+            )
+        with ExitStack() as stack:
+            stack.enter_context(safe_globals([(type(name, (Inert,), {}), name) for name in unknown]))
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path} holds more than weights, or is damaged; nothing of it was run ({reason})") from error
+    except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path} cannot be read ({reason}): is the download complete?") from error
