@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
 from medvlp.pretext.task import TaskOutput
+from scaleout.train.extensions import refuse_stale_lock
 
 _TAG = "engine"
 
@@ -75,6 +76,7 @@ class DeepSpeedEngine:
     def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig):
         import deepspeed
 
+        refuse_stale_lock()
         self.task = task
         self._engine, self._optimiser, _, _ = deepspeed.initialize(
             model=task,
