@@ -80,6 +80,11 @@ class FusionConfig:
     def __post_init__(self) -> None:
         check_heads("model.fusion", self.width, self.heads)
 
+    @property
+    def knowledge_paths(self) -> int:
+        """Layers that have a knowledge path: the first so many."""
+        return self.layers if self.last_layer_knowledge else self.layers - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class ARLConfig:

@@ -104,7 +104,7 @@ class FusionEncoder(nn.Module):
 
     def __init__(self, config: FusionConfig, knowledge_width: int):
         super().__init__()
-        paths = config.layers if config.last_layer_knowledge else config.layers - 1
+        paths = config.knowledge_paths
         unheard = None if config.last_layer_knowledge else paths - 1
         knowledge = [KnowledgePath(config, knowledge_width, last=index == unheard) for index in range(paths)]
         self.layers = nn.ModuleList(FusionLayer(config, path) for path in [*knowledge, *[None] * (config.layers - paths)])

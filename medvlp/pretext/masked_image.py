@@ -21,8 +21,12 @@ def patch_order(noise_BP: Tensor, share: float) -> tuple[Tensor, Tensor]:
         kept [B, K] patch indices, and restore [B, P]: the place of every patch in the order "kept ones first".
     """
     order = noise_BP.argsort(dim=1)
-    kept = int(noise_BP.shape[1] * (1 - share))
-    return order[:, :kept], order.argsort(dim=1)
+    return order[:, : kept_patches(noise_BP.shape[1], share)], order.argsort(dim=1)
+
+
+def kept_patches(patches: int, share: float) -> int:
+    """How many of an image's ``patches`` the encoder keeps when ``share`` of them is dropped."""
+    return int(patches * (1 - share))
 
 
 class MaskedImageHead(nn.Module):

@@ -29,6 +29,7 @@ INTERFACE = {
     "train/grad_norm",
     "perf/samples_per_second",
     "perf/data_stall_fraction",
+    "perf/peak_memory_gb",
     "val/mlm_accuracy",
     "val/mlm_entity_accuracy",
     "val/mlm_entity_accuracy_shuffled_image",

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from medvlp.cost import Flops
 from medvlp.data.batch import Batch
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.arl import ARL
@@ -33,6 +34,8 @@ class Assembly:
     """Of the learning rate of the knowledge encoder."""
     start: Callable[[], str]
     """Loads the weights that a new run starts from, and says where they come from."""
+    flops: Callable[[int], dict[str, Flops]]
+    """What a sample costs whose text is padded to the given width, by part."""
 
 
 class Assemble(Protocol):

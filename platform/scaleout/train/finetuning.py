@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
+from medvlp.cost import Flops, question_answering_flops
 from medvlp.downstream.answers import AnswerVocabulary
 from medvlp.downstream.evaluation import evaluate_question_answering, summarise_question_answering
 from medvlp.downstream.question_answering import QuestionAnsweringTask
@@ -22,7 +23,7 @@ from scaleout.train.assembly import Assembly
 from scaleout.train.checkpoint import read_weights
 from scaleout.train.config import FinetuneConfig, PretrainConfig, QuestionAnsweringConfig, SourceConfig
 from scaleout.train.inputs import Inputs, tokenizer_uri
-from scaleout.train.pretraining import image_config, text_config
+from scaleout.train.pretraining import image_config, step_sizes, text_config
 from scaleout.train.run_record import RunRecord, load_run
 from scaleout.train.trained import TrainedRun
 
@@ -127,6 +128,10 @@ def assemble_question_answering(
     task = QuestionAnsweringTask(config.model, bundle, answers=len(answers), **sizes)
     image, text = image_config(config, config.model.vision.image_size), text_config(config)
     collate = partial(QuestionCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, vocabulary=answers)
+
+    def flops(width: int) -> dict[str, Flops]:
+        return question_answering_flops(config.model, step_sizes(config, width, tokenizer, bundle), answers=len(answers))
+
     return Assembly(
         task=task,
         arl=task.arl,
@@ -147,4 +152,5 @@ def assemble_question_answering(
         # In fine-tuning the knowledge encoder learns as slowly as the encoders of image and text.
         knowledge_multiplier=1.0,
         start=partial(load_pretrained, task.arl, config.pretrained),
+        flops=flops,
     )

@@ -16,6 +16,7 @@ from scaleout.stream.batches import BatchStream, MicroBatch
 from scaleout.tracking.tracker import Tracker
 from scaleout.train.checkpoint import CheckpointStore
 from scaleout.train.config import RunConfig
+from scaleout.train.device import Usage, usage_metrics
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
 from scaleout.train.validation import Validation
@@ -48,6 +49,8 @@ class Loop:
     fingerprints: dict[str, str]
     announce: Callable[[str], None]
     """Tells the user; called by the first worker only."""
+    flops_per_sample: Callable[[int], float]
+    """What a sample costs whose text is padded to the given width."""
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
 
@@ -94,6 +97,7 @@ class Loop:
             norm = self.engine.step()
             losses.append((micro, output.loss.detach()))
             window.add(output.loss.detach(), output.losses, micro)
+            window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
         window.steps += 1
         assert norm is not None, "the engine counts other micro-batches than the loop"
         if not math.isfinite(norm):
@@ -112,15 +116,16 @@ class Loop:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
-        parts = self.ranks.gather((window.means(), window.wait_seconds))
-        metrics = {name: sum(means[name] for means, _ in parts) / len(parts) for name in parts[0][0]}
+        means, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
+        metrics = {name: sum(part[name] for part in means) / len(means) for name in means[0]}
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
         metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
         metrics["train/skipped_samples"] = progress.skipped
         metrics["perf/samples_per_second"] = samples / seconds
-        metrics["perf/data_stall_fraction"] = sum(wait for _, wait in parts) / len(parts) / seconds
+        metrics["perf/data_stall_fraction"] = sum(waits) / len(waits) / seconds
+        metrics |= usage_metrics(usages)
         if self.ranks.is_first:
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
@@ -190,6 +195,7 @@ class Window:
     wait_seconds: float = 0.0
     steps: int = 0
     micro_batches: int = 0
+    flops: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
     """Learning rates of the last step."""
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -208,6 +214,10 @@ class Window:
         started = time.perf_counter()
         yield
         self.started += time.perf_counter() - started
+
+    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
+        """Mean losses, seconds without data, and use of the device: what the first worker hears of each."""
+        return self.means(), self.wait_seconds, Usage.of(device, self.flops / seconds)
 
     def means(self) -> dict[str, float]:
         """Mean of every loss over the micro-batches."""

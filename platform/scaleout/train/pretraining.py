@@ -4,6 +4,7 @@ from functools import partial
 
 from transformers import PreTrainedTokenizerBase
 
+from medvlp.cost import Flops, StepSizes, pretraining_flops
 from medvlp.data.collate import PretrainCollate
 from medvlp.data.image import ImageConfig
 from medvlp.data.synthetic import synthetic_batch
@@ -23,6 +24,11 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
     task = PretrainingTask(config.model, config.pretext, bundle, vocabulary=len(tokenizer), padding_id=tokenizer.pad_token_id)
     data, image, text = config.data, image_config(config, config.model.vision.image_size), text_config(config)
     collate = partial(PretrainCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, masking=data.masking)
+    slots = data.masking.slots(text.maximum_tokens)
+
+    def flops(width: int) -> dict[str, Flops]:
+        return pretraining_flops(config.model, config.pretext, step_sizes(config, width, tokenizer, bundle), slots=slots)
+
     return Assembly(
         task=task,
         arl=task.arl,
@@ -33,7 +39,7 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
             image_size=image.size,
             width=text.maximum_tokens,
             entities=text.maximum_entities,
-            slots=data.masking.slots(text.maximum_tokens),
+            slots=slots,
             vocabulary=len(tokenizer),
             graph=len(bundle.entities),
         ),
@@ -42,6 +48,19 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
         pictures=partial(pretraining_pictures, task, bundle=bundle),
         knowledge_multiplier=config.train.optimiser.head_multiplier,
         start=partial(start_weights, task, config.initial_weights),
+        flops=flops,
+    )
+
+
+def step_sizes(config: RunConfig, width: int, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> StepSizes:
+    """What the cost of a step depends on beside the model, with texts padded to ``width``."""
+    return StepSizes(
+        tokens=width,
+        entities=config.data.maximum_entities,
+        vocabulary=len(tokenizer),
+        graph=len(bundle.entities),
+        knowledge_width=bundle.vectors.shape[1],
+        micro_batch=config.train.micro_batch,
     )
 
 

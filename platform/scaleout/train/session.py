@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+from medvlp.cost import total
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
@@ -94,6 +94,7 @@ def run_session(
         ranks=ranks,
         fingerprints=inputs.fingerprints,
         announce=announce,
+        flops_per_sample=cost.flops_per_sample,
         go_on=go_on,
     )
     return _run_tracked(loop, progress)
@@ -112,30 +113,31 @@ def _run_tracked(loop: Loop, progress: Progress) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the task costs, counted on one forward and backward."""
+    """What the task costs."""
 
     parameters: int
     frozen: int
-    flops_per_sample: float
-    """Forward and backward."""
+    flops_per_sample: Callable[[int], float]
+    """Forward and backward, of a sample whose text is padded to the given width."""
 
     def describe(self, config: RunConfig) -> str:
         """One sentence for the user."""
         samples = config.train.max_steps * config.train.global_batch
-        total = samples * self.flops_per_sample
+        flops = self.flops_per_sample(config.data.maximum_tokens)
         return (
             f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen); "
-            f"{self.flops_per_sample / 1e9:.2f} GFLOP a sample, {samples:,} samples: {total / 1e15:.3g} PFLOP"
+            f"{flops / 1e9:.2f} GFLOP a sample of full width, {samples:,} samples: at most {samples * flops / 1e15:.3g} PFLOP"
         )
 
 
 def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
-    """Freeze what no objective reaches, and count what a sample costs, in one forward and backward on random numbers."""
-    with FlopCounterMode(display=False) as counter, torch.random.fork_rng():
+    """Freeze what no objective reaches, found in one forward and backward on random numbers; returns what the rest costs."""
+    with torch.random.fork_rng():
         loss = assembly.task(assembly.sample_batch(size)).loss
         freeze_unreached(assembly.task, loss)
     frozen = sum(parameter.numel() for parameter in assembly.task.parameters() if not parameter.requires_grad)
-    return Cost(sum(parameter.numel() for parameter in assembly.task.parameters()), frozen, counter.get_total_flops() / size)
+    parameters = sum(parameter.numel() for parameter in assembly.task.parameters())
+    return Cost(parameters, frozen, lambda width: total(assembly.flops(width).values()).total)
 
 
 def build_engine(assembly: Assembly, config: RunConfig) -> Engine:

@@ -227,7 +227,8 @@ def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
     run = resolve_finetuning(replace(config, scale=ScaleConfig(zero_stage=0)))
     inputs, assembly = Inputs.open(run.config), assemble(run)
     load_pretrained(assembly.arl, run.config.pretrained)
-    assert prepare_task(assembly).frozen == 0
+    cost = prepare_task(assembly)
+    assert cost.frozen == 0
     reader, train = row_reader(run.config, inputs, "train"), run.config.train
     samples = train.max_steps * train.global_batch
     lines: list[str] = []
@@ -248,6 +249,7 @@ def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
         ranks=Ranks(),
         fingerprints=inputs.fingerprints,
         announce=lines.append,
+        flops_per_sample=cost.flops_per_sample,
     )
     metrics = loop.run(Progress())
     names = {"answer_accuracy", "answer_accuracy_shuffled_image", "majority_answer_accuracy"}

@@ -50,7 +50,7 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     losses = {f"{objective}_loss" for objective in ("mlm", "mim", "itm", "align")}
     assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
         *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples"),
-        *("perf/samples_per_second", "perf/data_stall_fraction"),
+        *("perf/samples_per_second", "perf/data_stall_fraction", "perf/peak_memory_gb"),
         *(f"train/{loss}" for loss in losses),
     }
     assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
@@ -65,6 +65,26 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     }
     assert validated == last.keys() == {name for name in metrics[6] if name.startswith("val/")}
     assert not any(name.startswith("val/") for step in (1, 2, 4, 5) for name in metrics[step])
+
+
+def test_the_work_done_is_counted_at_the_width_of_every_micro_batch(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=2))
+    widths: list[int] = []
+
+    def flops(width: int) -> float:
+        widths.append(width)
+        return 1e9
+
+    replace(run.loop, flops_per_sample=flops).run(run.progress)
+    batches = [micro.batch for micro in run.loop.stream][:4]
+    assert widths == [batch.token_ids.shape[1] for batch in batches]
+
+
+def test_work_is_told_by_the_second() -> None:
+    window = Window(flops=6e12, micro_batches=1)
+    means, wait, usage = window.figures(torch.device("cpu"), seconds=3.0)
+    assert (means, wait, usage.flops_per_second) == ({}, 0.0, 2e12)
+    assert usage.peak_memory > 0
 
 
 def test_it_learns(config: PretrainConfig) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from medvlp.pretext.config import ObjectiveWeights
 from scaleout.train.assembly import Assembly
@@ -26,15 +28,18 @@ def assemble(config: PretrainConfig, seed: int = 0) -> Assembly:
     return assemble_pretraining(config, open_tokenizer(config.data), Inputs.open(config).bundle)
 
 
-def test_the_cost_is_counted(config: PretrainConfig) -> None:
+def test_the_cost_is_that_of_the_step(config: PretrainConfig) -> None:
     assembly = assemble(config)
     cost = prepare_task(assembly)
     assert cost.parameters == sum(parameter.numel() for parameter in assembly.task.parameters())
     assert cost.frozen == 0
-    # The logits alone: forward, and twice that backward, for every masked slot and word of the vocabulary.
-    slots, vocabulary = config.data.masking.slots(config.data.maximum_tokens), len(open_tokenizer(config.data))
-    assert cost.flops_per_sample > 3 * 2 * slots * vocabulary * 16
-    assert " 96 samples" in cost.describe(config)
+    size, width = config.train.micro_batch, config.data.maximum_tokens
+    # Torch has no formula for the fused attention of the CPU.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        assembly.task(assembly.sample_batch(size)).loss.backward()
+    assert counter.get_total_flops() == pytest.approx(size * cost.flops_per_sample(width), rel=1e-12)
+    assert cost.flops_per_sample(width // 2) < cost.flops_per_sample(width)
+    assert f"{cost.flops_per_sample(width) / 1e9:.2f} GFLOP a sample of full width, 96 samples" in cost.describe(config)
 
 
 def test_counting_costs_changes_nothing_else(config: PretrainConfig) -> None:

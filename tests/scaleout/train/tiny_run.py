@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from medvlp.cost import total
 from medvlp.data.batch import Batch
 from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
@@ -91,6 +92,7 @@ class TinyRun:
             ranks=ranks,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,
+            flops_per_sample=lambda width: total(assembly.flops(width).values()).total,
         )
 
     def run(self, stop_at: int | None = None) -> dict[str, float]:
