@@ -78,7 +78,8 @@ def test_the_store_is_in_the_root_of_the_runs_and_holds_one_finished_run(
 
 
 def test_every_number_is_there_by_its_name_and_optimiser_step(tracked: Run, client: MlflowClient, outcome: Outcome) -> None:
-    assert set(tracked.data.metrics) == INTERFACE | BESIDE
+    # Utilisation is told where the peak of every GPU is known.
+    assert set(tracked.data.metrics) - {"perf/mfu"} == INTERFACE | BESIDE
     for name in sorted(INTERFACE):
         steps = [metric.step for metric in client.get_metric_history(outcome.mlflow_run, name)]
         assert steps == (VALIDATED if name.startswith("val/") else LOGGED), name

@@ -1,0 +1,75 @@
+"""What benchmarks share: their command line, subjects timed in turn, the machine, and figures as JSON."""
+
+import inspect
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import docstring_parser
+import torch
+from jsonargparse import ArgumentParser
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Medians over the repeats, seconds."""
+
+    wall: float
+    cpu: float
+    """Of this process on all its threads: other jobs on the machine do not count."""
+
+
+def run_benchmark(function: Callable[..., dict[str, Any]]) -> None:
+    """Call ``function`` with its parameters from the command line; ``--json FILE`` writes the figures that it returns."""
+    parser = ArgumentParser(description=docstring_parser.parse(inspect.getdoc(function) or "").description, default_meta=False)
+    parser.add_function_arguments(function)
+    parser.add_argument("--json", metavar="FILE", type=Path | None, help="Write the figures to this file.")
+    options = vars(parser.instantiate(parser.parse_args()))
+    file = options.pop("json")
+    figures = function(**options)
+    if file is not None:
+        file.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def time_in_turn(subjects: Mapping[str, Callable[[], object]], repeats: int, device: torch.device) -> dict[str, Timing]:
+    """Run every subject once to warm up, then ``repeats`` times in turn, every other time in reverse order."""
+    for subject in subjects.values():
+        subject()
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
+    for repeat in range(repeats):
+        for name in list(subjects)[:: 1 if repeat % 2 == 0 else -1]:
+            _synchronise(device)
+            wall, cpu = time.perf_counter(), time.process_time()
+            subjects[name]()
+            _synchronise(device)
+            seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+    return {name: Timing(*(median(column) for column in zip(*rows, strict=True))) for name, rows in seconds.items()}
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were seen on."""
+    return {
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _processor() -> str:
+    """The model as Linux names it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
