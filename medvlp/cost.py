@@ -66,11 +66,12 @@ def total(parts: Iterable[Flops]) -> Flops:
     return reduce(add, parts, Flops())
 
 
-def pretraining_flops(model: ARLConfig, pretext: PretextConfig, sizes: StepSizes, *, slots: int) -> dict[str, Flops]:
+def pretraining_flops(model: ARLConfig, pretext: PretextConfig, sizes: StepSizes, *, slots: int, negatives: float = 0) -> dict[str, Flops]:
     """A sample's share of ``PretrainingTask``'s step, by part.
 
     Args:
         slots: masked tokens of a text that are predicted.
+        negatives: images of the corpus that are encoded for each sample; none if matching's negatives come from the batch.
     """
     built, width, patches = set(pretext.weights.built()), model.fusion.width, model.vision.patches
     mlm, mim, itm, align = (objective in built for objective in Objective)
@@ -79,9 +80,9 @@ def pretraining_flops(model: ARLConfig, pretext: PretextConfig, sizes: StepSizes
     whole_image, layer = mlm or itm or align, pretext.masked_image.layer
     text = whole_image or layer > 0
     parts = {
-        "vision": vision_flops(model.vision, image).reached(whole_image),
+        "vision": vision_flops(model.vision, image).reached(whole_image) * (1 + negatives),
         "language": language_flops(model.language, sizes.tokens).reached(text) * 2,
-        "projections": _product(image, model.vision.width, width).reached(whole_image)
+        "projections": _product(image, model.vision.width, width).reached(whole_image) * (1 + negatives)
         + _product(sizes.tokens, model.language.width, width).reached(text) * 2,
         "knowledge": _knowledge_share(model.knowledge, sizes).reached(align or (paths > 0 and (mlm or itm or (mim and layer > 1)))),
     }

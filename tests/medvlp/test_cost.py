@@ -22,6 +22,7 @@ from medvlp.cost import (
     total,
     vision_flops,
 )
+from medvlp.data.batch import PretrainBatch
 from medvlp.data.synthetic import synthetic_batch
 from medvlp.downstream.question_answering import QuestionAnsweringTask
 from medvlp.downstream.questions import synthetic_questions
@@ -157,8 +158,18 @@ STEPS = [
 @pytest.mark.parametrize(("weights", "layer"), STEPS, ids=str)
 def test_the_step_is_the_sum_of_its_parts(model: ARLConfig, weights: tuple[int, ...], layer: int) -> None:
     config = pretext(min(layer, model.fusion.layers), weights)
-    task = build(model, config)
-    batch = synthetic_batch(
+    check_step(model, config, random_batch(model))
+
+
+def test_negatives_of_the_corpus_are_images_too() -> None:
+    batch = random_batch(OTHER)
+    images, weight = batch.images[:2], torch.ones(2)
+    batch = replace(batch, negative_images=images, negative_weight=weight, partner=torch.tensor([0, 3, 4]))
+    check_step(OTHER, pretext(), batch, negatives=2 / BATCH)
+
+
+def random_batch(model: ARLConfig) -> PretrainBatch:
+    return synthetic_batch(
         BATCH,
         image_size=model.vision.image_size,
         width=SIZES.tokens,
@@ -167,10 +178,14 @@ def test_the_step_is_the_sum_of_its_parts(model: ARLConfig, weights: tuple[int, 
         vocabulary=SIZES.vocabulary,
         graph=SIZES.graph,
     )
-    expected = total(pretraining_flops(model, config, SIZES, slots=SLOTS).values()) * BATCH
+
+
+def check_step(model: ARLConfig, config: PretextConfig, batch: PretrainBatch, negatives: float = 0) -> None:
+    task = build(model, config)
+    expected = total(pretraining_flops(model, config, SIZES, slots=SLOTS, negatives=negatives).values()) * BATCH
     freeze_unreached(task, task(batch).loss)
     found = counted(lambda: task(batch).loss)
-    # The share of the graph is a fraction: exact but for the rounding of the sum.
+    # Shares of a sample are fractions: exact but for the rounding of the sum.
     assert (found.forward, found.backward) == pytest.approx((expected.forward, expected.backward), rel=1e-12)
 
 

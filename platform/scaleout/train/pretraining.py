@@ -27,7 +27,10 @@ def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerB
     slots = data.masking.slots(text.maximum_tokens)
 
     def flops(width: int) -> dict[str, Flops]:
-        return pretraining_flops(config.model, config.pretext, step_sizes(config, width, tokenizer, bundle), slots=slots)
+        sizes = step_sizes(config, width, tokenizer, bundle)
+        # Every row that is not shown its own image has a negative of its own.
+        negatives = (1 - sizes.micro_batch // 2 / sizes.micro_batch) if data.negatives == "corpus" else 0
+        return pretraining_flops(config.model, config.pretext, sizes, slots=slots, negatives=negatives)
 
     return Assembly(
         task=task,
