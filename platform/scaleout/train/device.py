@@ -8,30 +8,28 @@ from pathlib import Path
 import torch
 
 _PEAKS = (
-    # Name as torch.cuda.get_device_name gives it, whole; dense bfloat16 TFLOP/s with float32 accumulation; source.
+    # Name as torch.cuda.get_device_name gives it, whole; dense bfloat16 TFLOP/s with float32 accumulation; its source.
     # Data sheets that give the figure "with sparsity" only are halved.
-    (r"NVIDIA B200", 2250, "NVIDIA HGX B200 data sheet"),
-    (r"NVIDIA H200 NVL", 835.5, "nvidia.com/en-us/data-center/h200"),
-    (r"NVIDIA (H200|GH200).*", 989.5, "nvidia.com/en-us/data-center/h200, grace-hopper-superchip"),
-    (r"NVIDIA H100 NVL", 835.5, "nvidia.com/en-us/data-center/h100"),
-    (r"NVIDIA H100 PCIe", 756, "NVIDIA H100 PCIe data sheet"),
-    (r"NVIDIA H100( \d+GB HBM\d)?", 989.5, "nvidia.com/en-us/data-center/h100, SXM"),
-    (r"(NVIDIA )?A100[- ].*", 312, "nvidia.com/en-us/data-center/a100, SXM and PCIe alike"),
-    (r"NVIDIA A40", 149.7, "NVIDIA A40 data sheet"),
-    (r"NVIDIA A30", 165, "NVIDIA A30 data sheet"),
-    (r"NVIDIA A10G", 70, "NVIDIA A10G data sheet, as Amazon publishes it for G5"),
-    (r"NVIDIA A10", 125, "NVIDIA A10 data sheet"),
-    (r"NVIDIA L40S", 362, "nvidia.com/en-us/data-center/l40s"),
-    (r"NVIDIA L40", 181, "NVIDIA L40 data sheet"),
-    (r"NVIDIA L4", 121, "nvidia.com/en-us/data-center/l4"),
-    (r"NVIDIA RTX 6000 Ada Generation", 364.2, "NVIDIA Ada professional white paper"),
-    (r"NVIDIA RTX A6000", 154.8, "NVIDIA GA102 white paper"),
-    (r"NVIDIA GeForce RTX 4090", 165.2, "NVIDIA Ada white paper, appendix A"),
-    (r"NVIDIA GeForce RTX 3090", 71, "NVIDIA GA102 white paper, appendix A"),
+    (r"NVIDIA B200", 2250),  # NVIDIA HGX B200 data sheet
+    (r"NVIDIA H200 NVL", 835.5),  # nvidia.com/en-us/data-center/h200
+    (r"NVIDIA (H200|GH200).*", 989.5),  # nvidia.com/en-us/data-center/h200, grace-hopper-superchip
+    (r"NVIDIA H100 NVL", 835.5),  # nvidia.com/en-us/data-center/h100
+    (r"NVIDIA H100 PCIe", 756),  # NVIDIA H100 PCIe data sheet
+    (r"NVIDIA H100( \d+GB HBM\d)?", 989.5),  # nvidia.com/en-us/data-center/h100, SXM
+    (r"(NVIDIA )?A100[- ].*", 312),  # nvidia.com/en-us/data-center/a100, SXM and PCIe alike
+    (r"NVIDIA A40", 149.7),  # NVIDIA A40 data sheet
+    (r"NVIDIA A30", 165),  # NVIDIA A30 data sheet
+    (r"NVIDIA A10G", 70),  # NVIDIA A10G data sheet, as Amazon publishes it for G5
+    (r"NVIDIA A10", 125),  # NVIDIA A10 data sheet
+    (r"NVIDIA L40S", 362),  # nvidia.com/en-us/data-center/l40s
+    (r"NVIDIA L4", 121),  # nvidia.com/en-us/data-center/l4
+    (r"NVIDIA RTX A6000", 154.8),  # NVIDIA GA102 white paper
+    (r"NVIDIA GeForce RTX 4090", 165.2),  # NVIDIA Ada white paper, appendix A
+    (r"NVIDIA GeForce RTX 3090", 71),  # NVIDIA GA102 white paper, appendix A
     # Without bfloat16 units: what float16 could reach.
-    (r"Tesla V100-SXM.*", 125, "NVIDIA V100 data sheet, float16"),
-    (r"Tesla V100-PCIE.*", 112, "NVIDIA V100 data sheet, float16"),
-    (r"Tesla T4", 65, "NVIDIA T4 data sheet, float16"),
+    (r"Tesla V100-SXM.*", 125),  # NVIDIA V100 data sheet, float16
+    (r"Tesla V100-PCIE.*", 112),  # NVIDIA V100 data sheet, float16
+    (r"Tesla T4", 65),  # NVIDIA T4 data sheet, float16
 )
 _GIGABYTE = 1e9
 
@@ -66,7 +64,7 @@ def peak_flops(name: str) -> float | None:
     """The most dense bfloat16 operations a second of the GPU ``name``; None if it is unknown, or part of a GPU (MIG)."""
     if "MIG" in name.split():
         return None
-    return next((peak * 1e12 for pattern, peak, _ in _PEAKS if re.fullmatch(pattern, name)), None)
+    return next((peak * 1e12 for pattern, peak in _PEAKS if re.fullmatch(pattern, name)), None)
 
 
 def peak_memory(device: torch.device) -> int:
