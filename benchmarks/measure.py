@@ -20,9 +20,9 @@ from jsonargparse import ArgumentParser
 class Timing:
     """Medians over the repeats, seconds."""
 
-    wall: float
-    cpu: float
-    """Of this process on all its threads: other jobs on the machine do not count."""
+    seconds: float
+    """By the clock that other jobs disturb least: on a CPU the time of this process on all its threads, on a GPU the wall's."""
+    wall_seconds: float
 
 
 def run_benchmark(function: Callable[..., dict[str, Any]]) -> None:
@@ -41,14 +41,15 @@ def time_in_turn(subjects: Mapping[str, Callable[[], object]], repeats: int, dev
     """Run every subject once to warm up, then ``repeats`` times in turn, every other time in reverse order."""
     for subject in subjects.values():
         subject()
+    clock = time.perf_counter if device.type == "cuda" else time.process_time
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in subjects}
     for repeat in range(repeats):
         for name in list(subjects)[:: 1 if repeat % 2 == 0 else -1]:
             _synchronise(device)
-            wall, cpu = time.perf_counter(), time.process_time()
+            started, wall = clock(), time.perf_counter()
             subjects[name]()
             _synchronise(device)
-            seconds[name].append((time.perf_counter() - wall, time.process_time() - cpu))
+            seconds[name].append((clock() - started, time.perf_counter() - wall))
     return {name: Timing(*(median(column) for column in zip(*rows, strict=True))) for name, rows in seconds.items()}
 
 

@@ -47,7 +47,7 @@ def test_they_agree_on_collated_texts_too() -> None:
 def test_figures() -> None:
     figures = compare(TINY, batch=2, repeats=2, device=CPU, dtype=torch.float32)
     assert figures["ratio"] == figures["one_by_one_seconds"] / figures["step_seconds"]
-    assert figures["cpu_ratio"] == figures["one_by_one_cpu_seconds"] / figures["step_cpu_seconds"]
+    assert min(figures["one_by_one_wall_seconds"], figures["step_wall_seconds"]) > 0
     assert figures["losses"].keys() == {"mlm", "mim", "itm", "align"}
     assert figures["largest_loss_difference"] <= 1e-5
     assert figures["step_gflop_per_sample"] > 0
