@@ -6,6 +6,7 @@ from medvlp.data.collate import Negatives
 from medvlp.data.masking import MaskingConfig
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import ARLConfig
+from medvlp.model.execution import ExecutionConfig
 from medvlp.optimisation import OptimiserConfig
 from medvlp.pretext.config import PretextConfig
 
@@ -81,8 +82,8 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScaleConfig:
-    """Workers and how they share the model."""
+class ScaleConfig(ExecutionConfig):
+    """Workers, how they share the model, and how they run it."""
 
     workers: int = 1
     zero_stage: int = 2

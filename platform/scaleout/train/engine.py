@@ -1,7 +1,7 @@
 """What turns a loss into an optimiser step: DeepSpeed ZeRO, or plain torch in one process."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ class EngineConfig:
     bf16: bool
     learning_rate_factor: Callable[[int], float]
     """Factor of every group's learning rate at an optimiser step."""
+    zero_options: Mapping[str, Any] = field(default_factory=dict)
+    """More of DeepSpeed's ``zero_optimization`` settings."""
 
 
 class Engine(Protocol):
@@ -184,7 +186,11 @@ def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "bf16": {"enabled": config.bf16},
         # A bucket is a buffer that is allocated whole: no larger than the model.
-        "zero_optimization": {"stage": config.zero_stage, "reduce_bucket_size": min(500_000_000, max(parameters, 1))},
+        "zero_optimization": {
+            "stage": config.zero_stage,
+            "reduce_bucket_size": min(500_000_000, max(parameters, 1)),
+            **config.zero_options,
+        },
         "steps_per_print": None,
         "wall_clock_breakdown": False,
     }

@@ -12,6 +12,7 @@ import torch
 
 from medvlp.cost import total
 from medvlp.data.randomness import Purpose, keyed_seed
+from medvlp.model.execution import configure_execution
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
 from scaleout.cli import to_dict
@@ -64,6 +65,8 @@ def run_session(
     newest = store.newest()
     origin = assembly.start() if newest is None else ""
     cost = prepare_task(assembly)
+    # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
+    configure_execution(assembly.task, config.scale)
     engine = build_engine(assembly, config)
     progress, start = Progress(), 0
     if newest is not None:

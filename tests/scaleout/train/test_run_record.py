@@ -53,6 +53,7 @@ def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
     "change",
     [
         {"scale": ScaleConfig(workers=2, zero_stage=3)},
+        {"scale": ScaleConfig(activation_checkpointing=True, compile=True)},
         {"tracking": TrackingConfig(uri="http://elsewhere")},
         {"storage": "s3://moved"},
         {"knowledge": "s3://moved"},

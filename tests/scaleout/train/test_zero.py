@@ -1,9 +1,12 @@
-"""ZeRO 0 to 3 on two workers is plain torch on all their micro-batches: gradients, weights, learning rates, validation.
+"""ZeRO 0 to 3 on two workers is plain torch on all their micro-batches: gradients, weights, learning rates, validation;
+so it is with recomputed activations and with compiled blocks.
 
 Tolerances, in float32: gradients to 1e-5 and weights to 1e-6 of their norm, sums over two workers come in another order.
 """
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +18,15 @@ from medvlp.pretext.evaluation import evaluate_pretraining
 from scaleout.train.engine import TorchEngine
 from tests.scaleout.train.zero_workers import (
     ACCUMULATION,
+    COMPILED,
+    FROZEN,
     STAGES,
     STEPS,
     VALIDATED,
     WORKERS,
     engine_config,
     main,
+    main_compiled,
     make_optimiser,
     make_task,
     micro_batch,
@@ -35,15 +41,24 @@ Seen = list[dict[Any, Any]]
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """What each of the two workers wrote down. The first ever start compiles an extension of DeepSpeed: half a minute."""
-    folder = tmp_path_factory.mktemp("zero")
-    multiprocessing.spawn(main, (str(folder),), nprocs=WORKERS)
-    return [torch.load(folder / f"seen-{rank}.pt", weights_only=False) for rank in range(WORKERS)]
+    return run_workers(main, tmp_path_factory.mktemp("zero"))
 
 
 @pytest.fixture(scope="module")
 def plain() -> dict[str, Any]:
-    """The same steps in plain torch, one process for all micro-batches."""
-    task = make_task()
+    """The same steps in plain torch."""
+    return run_plain()
+
+
+def run_workers(work: Callable[..., None], folder: Path, *arguments: str) -> Seen:
+    """What each worker wrote down."""
+    multiprocessing.spawn(work, (str(folder), *arguments), nprocs=WORKERS)
+    return [torch.load(folder / f"seen-{rank}.pt", weights_only=False) for rank in range(WORKERS)]
+
+
+def run_plain(dropout: float = 0.1) -> dict[str, Any]:
+    """One process for all micro-batches."""
+    task = make_task(dropout=dropout)
     optimiser = make_optimiser(task)
     engine = TorchEngine(task, optimiser, engine_config(0, MICRO_BATCHES))
     found: dict[str, Any] = {"losses": [], "norms": [], "rates": [engine.learning_rates()], "weights": []}
@@ -81,6 +96,15 @@ def assert_close(found: dict[str, Tensor], expected: dict[str, Tensor], toleranc
     assert apart == {}
 
 
+def assert_same_steps(workers: list[dict[str, Any]], plain: dict[str, Any]) -> None:
+    """Gradients of the first step, losses and norms of two."""
+    for worker in workers:
+        assert_close(worker["gradients"], plain["gradients"], GRADIENT_TOLERANCE)
+        assert worker["norms"] == pytest.approx(plain["norms"][:2], rel=1e-5)
+    losses = [worker["losses"][step][turn] for step in range(2) for turn in range(ACCUMULATION) for worker in workers]
+    assert losses == pytest.approx(plain["losses"][: len(losses)], rel=1e-5)
+
+
 def test_the_reference_is_the_mean_over_micro_batches(plain: dict[str, Any]) -> None:
     task = make_task()
     for number in range(MICRO_BATCHES):
@@ -92,8 +116,24 @@ def test_the_reference_is_the_mean_over_micro_batches(plain: dict[str, Any]) -> 
 def test_gradients_are_plain_torchs(seen: Seen, plain: dict[str, Any], stage: int) -> None:
     heads = {name.split(".")[0] for name in plain["gradients"]}
     assert heads == {"arl", "masked_language", "masked_image", "matching", "image_alignment", "text_alignment"}
+    assert not plain["gradients"].keys() & set(FROZEN)
     for worker in seen:
         assert_close(worker[stage]["gradients"], plain["gradients"], GRADIENT_TOLERANCE)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_recomputed_activations_change_nothing(seen: Seen, plain: dict[str, Any], stage: int) -> None:
+    assert_same_steps([worker["recomputed"][stage] for worker in seen], plain)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", COMPILED)
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiled_blocks_are_plain_torch(tmp_path: Path, backend: str, name: str) -> None:
+    seen, plain = run_workers(main_compiled, tmp_path, backend, name), run_plain(dropout=0.0)
+    for stage in seen[0]:
+        assert_same_steps([worker[stage] for worker in seen], plain)
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from medvlp.data.batch import PretrainBatch
+from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from medvlp.pretext.evaluation import evaluate_pretraining
 from medvlp.pretext.task import PretrainingTask
@@ -21,16 +22,31 @@ from scaleout.train.ranks import Ranks
 from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
 
 WORKERS, ACCUMULATION, STEPS, STAGES = 2, 2, 3, (0, 1, 2, 3)
+COMPILED = {
+    "compiled": ExecutionConfig(compile=True),
+    "compiled and recomputed": ExecutionConfig(compile=True, activation_checkpointing=True),
+}
 # Adam divides by the epsilon where a gradient vanishes: with the usual one, rounding errors become steps of full size.
 OPTIMISER = OptimiserConfig(learning_rate=1e-2, epsilon=1e-3, clip_norm=0.5)
 VALIDATED = 1000
 """A micro-batch that no step trains on."""
+RELEASE_ALL = {"stage3_param_persistence_threshold": 0, "stage3_max_reuse_distance": 0}
+"""ZeRO-3 would keep parameters as small as these whole on every worker, all the time."""
+FROZEN = (
+    "arl.vision.embeddings.class_embedding",
+    "arl.vision.encoder.layers.1.mlp.fc1.weight",
+    "arl.language.encoder.encoder.layer.0.output.LayerNorm.weight",
+    "arl.fusion.layers.0.text_feed_forward.norm.weight",
+    "arl.fusion.layers.1.image_cross_attention.output.weight",
+)
+"""One outside of the blocks; the others are saved for backward inside of them."""
 
 
-def make_task(seed: int = 0) -> PretrainingTask:
-    """All objectives, dropout, and one frozen parameter."""
-    task = pretraining_task(model_config(dropout=0.1), seed)
-    task.arl.vision.embeddings.class_embedding.requires_grad_(False)
+def make_task(seed: int = 0, dropout: float = 0.1) -> PretrainingTask:
+    """All objectives, and a few frozen parameters."""
+    task = pretraining_task(model_config(dropout=dropout), seed)
+    for name in FROZEN:
+        task.get_parameter(name).requires_grad_(False)
     return task
 
 
@@ -42,7 +58,7 @@ def make_optimiser(task: PretrainingTask) -> torch.optim.AdamW:
 def engine_config(zero_stage: int, accumulation: int, bf16: bool = False) -> EngineConfig:
     """Clips, and decays the learning rates."""
     factor = partial(learning_rate_factor, total=STEPS, warmup=0.0)
-    return EngineConfig(4, accumulation, OPTIMISER.clip_norm, zero_stage, bf16, factor)
+    return EngineConfig(4, accumulation, OPTIMISER.clip_norm, zero_stage, bf16, factor, RELEASE_ALL)
 
 
 def micro_batch(number: int) -> PretrainBatch:
@@ -103,6 +119,18 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
     return seen
 
 
+def observe_execution(stage: int, rank: int, execution: ExecutionConfig, dropout: float, backend: str = "inductor") -> dict[str, Any]:
+    """Two steps of a task whose blocks run in another way: gradients of the first, losses and norms of both."""
+    task = make_task(dropout=dropout)
+    configure_execution(task, execution, backend)
+    engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION))
+    gradients: dict[str, Tensor] = {}
+    steps = [run_step(engine, 0, rank, gradients), run_step(engine, 1, rank)]
+    task.eval()
+    evaluate_pretraining(task, micro_batch(VALIDATED))
+    return {"gradients": gradients, "losses": [losses for losses, _ in steps], "norms": [norm for _, norm in steps]}
+
+
 def norm_in_bf16(stage: int, rank: int) -> float:
     """The norm of the first gradient in half precision, as on GPUs."""
     task = make_task()
@@ -110,15 +138,35 @@ def norm_in_bf16(stage: int, rank: int) -> float:
     return run_step(engine, 0, rank)[1]
 
 
-def main(rank: int, folder: str) -> None:
-    """One of the workers."""
+def join(rank: int, folder: str) -> Ranks:
+    """Become one of the workers."""
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(WORKERS), "GLOO_SOCKET_IFNAME": "lo", "DS_ACCELERATOR": "cpu"}
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=WORKERS)
-    ranks = Ranks.current()
+    return Ranks.current()
+
+
+def leave(rank: int, folder: str, seen: dict[Any, Any]) -> None:
+    """Write down what was seen, when all have come so far."""
+    torch.save(seen, Path(folder, f"seen-{rank}.pt"))
+    Ranks.current().barrier()
+    dist.destroy_process_group()
+
+
+def main(rank: int, folder: str) -> None:
+    """One of the workers."""
+    ranks = join(rank, folder)
     seen: dict[Any, Any] = {stage: observe(stage, rank, Path(folder, f"stage-{stage}")) for stage in STAGES}
+    recomputed = ExecutionConfig(activation_checkpointing=True)
+    seen["recomputed"] = {stage: observe_execution(stage, rank, recomputed, 0.1) for stage in STAGES}
     seen["bf16_norms"] = {stage: norm_in_bf16(stage, rank) for stage in STAGES}
     seen["gathered"], seen["is_first"] = ranks.gather({"rank": rank}), ranks.is_first
-    torch.save(seen, Path(folder, f"seen-{rank}.pt"))
-    ranks.barrier()
-    dist.destroy_process_group()
+    leave(rank, folder, seen)
+
+
+def main_compiled(rank: int, folder: str, backend: str, name: str) -> None:
+    """One of the workers, with compiled blocks. Without dropout: compiled kernels draw other numbers."""
+    join(rank, folder)
+    # A block that is compiled for ever more shapes would go back to plain torch without a word.
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
+    leave(rank, folder, {stage: observe_execution(stage, rank, COMPILED[name], 0.0, backend) for stage in STAGES if stage})
