@@ -11,6 +11,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from medvlp.model.fusion import FusionLayer
 
+RECOMPILE_LIMIT = 64
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutionConfig:
@@ -31,6 +33,10 @@ def configure_execution(task: nn.Module, config: ExecutionConfig, backend: str =
     Args:
         backend: of ``torch.compile``; "aot_eager" captures and differentiates as it does, and generates no kernels.
     """
+    if config.compile:
+        # Torch counts graphs by code, which blocks of all kinds share; each kind has a few: widths, batch sizes, with gradients or without.
+        # Past the limit it would go back to plain torch without a word.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, RECOMPILE_LIMIT)
     for block, method in _block_methods(task):
         run = getattr(block, method)
         if config.activation_checkpointing:

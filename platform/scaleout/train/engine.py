@@ -88,6 +88,8 @@ class DeepSpeedEngine:
             dist_init_required=False,
         )
         self.device: torch.device = self._engine.device
+        if config.zero_stage == 3:
+            _leave_hooks_to_python(task)
 
     def forward(self, batch: Batch) -> TaskOutput:
         return self._engine(batch)
@@ -194,6 +196,14 @@ def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
         "steps_per_print": None,
         "wall_clock_breakdown": False,
     }
+
+
+def _leave_hooks_to_python(task: nn.Module) -> None:
+    """Keep ZeRO-3's gathering and releasing out of compiled blocks: torch would compile it anew for every module."""
+    for module in task.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key, hook in hooks.items():
+                hooks[key] = torch.compiler.disable(hook)
 
 
 def _gradient_norm(task: nn.Module) -> Tensor:

@@ -121,6 +121,7 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
 
 def observe_execution(stage: int, rank: int, execution: ExecutionConfig, dropout: float, backend: str = "inductor") -> dict[str, Any]:
     """Two steps of a task whose blocks run in another way: gradients of the first, losses and norms of both."""
+    torch._dynamo.reset()  # graphs belong to code, not to the task they were compiled for
     task = make_task(dropout=dropout)
     configure_execution(task, execution, backend)
     engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION))
