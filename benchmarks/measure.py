@@ -53,6 +53,16 @@ def time_in_turn(subjects: Mapping[str, Callable[[], object]], repeats: int, dev
     return {name: Timing(*(median(column) for column in zip(*rows, strict=True))) for name, rows in seconds.items()}
 
 
+def peak_memory_of(subject: Callable[[], object], device: torch.device) -> int | None:
+    """Bytes of a GPU that ``subject`` needs at most, beyond what is there before; None on a CPU, whose allocator keeps what it got."""
+    if device.type != "cuda":
+        return None
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    subject()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
 def machine() -> dict[str, Any]:
     """What the figures were seen on."""
     return {

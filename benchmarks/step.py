@@ -10,7 +10,7 @@ patch masks, and must find the same losses; only the order of the work differs. 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.measure import machine, run_benchmark, time_in_turn
+from benchmarks.measure import machine, peak_memory_of, run_benchmark, time_in_turn
 from medvlp.cost import StepSizes, pretraining_flops, total
 from medvlp.data.batch import PretrainBatch
 from medvlp.data.masking import IGNORED, MaskingConfig
 from medvlp.data.synthetic import synthetic_batch
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
+from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.model.vision import patchify
 from medvlp.pretext.alignment import AlignmentHead, alignment_loss
 from medvlp.pretext.config import Objective, PretextConfig
@@ -35,6 +36,7 @@ from medvlp.pretext.task import PretrainingTask, TaskOutput
 
 LARGEST_DIFFERENCE = 1e-5
 """Of the losses of both schedules, relative, in float32."""
+AS_IT_IS = ExecutionConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,7 @@ def step(
     repeats: int = 5,
     device: Literal["cpu", "cuda"] = "cpu",
     dtype: Literal["float32", "bfloat16"] = "float32",
+    execution: ExecutionConfig = AS_IT_IS,
 ) -> dict[str, Any]:
     """Time the training step against the paper's procedure, which runs the objectives one by one with a full forward each.
 
@@ -98,32 +101,39 @@ def step(
         repeats: Timed steps of each schedule; medians count.
         device: Where both run.
         dtype: bfloat16 runs both under autocast; losses are compared in float32 before.
+        execution: How the transformer blocks of both run.
     """
     torch.set_num_threads(threads)
-    figures = compare(SIZES[config], batch=batch, repeats=repeats, device=torch.device(device), dtype=getattr(torch, dtype))
+    place_of_work = torch.device(device)
+    figures = compare(SIZES[config], batch=batch, repeats=repeats, device=place_of_work, dtype=getattr(torch, dtype), execution=execution)
     figures = {"benchmark": "step", "config": config, "threads": threads, **figures}
     place = f"{figures['machine']['gpu']}" if device == "cuda" else f"CPU, {threads} thread{'s' * (threads > 1)}"
     print(f"{config}, batch {batch}, {dtype}, {place}; medians of {repeats}")
     for name in ("one_by_one", "step"):
         seconds, wall = figures[f"{name}_seconds"], figures[f"{name}_wall_seconds"]
-        print(f"{name.replace('_', ' '):12}{seconds:10.3f} s{'' if device == 'cuda' else f' of CPU, {wall:.3f} s of the wall clock'}")
+        beside = f", {figures[f'{name}_peak_bytes'] / 1e9:.2f} GB" if device == "cuda" else f" of CPU, {wall:.3f} s of the wall clock"
+        print(f"{name.replace('_', ' '):12}{seconds:10.3f} s{beside}")
     print(f"{'ratio':12}{figures['ratio']:10.2f}")
     print(f"losses differ by {figures['largest_loss_difference']:.1e} at most: {_listed(figures['losses'])}")
     return figures
 
 
-def compare(sizes: Sizes, *, batch: int, repeats: int, device: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def compare(
+    sizes: Sizes, *, batch: int, repeats: int, device: torch.device, dtype: torch.dtype, execution: ExecutionConfig = AS_IT_IS
+) -> dict[str, Any]:
     """Check that both schedules find the same losses, and time a forward and backward of each.
 
     Raises:
         SystemExit: they do not; there is no ratio then.
     """
     task, data = build(sizes, batch, device)
+    configure_execution(task, execution)
     schedules: dict[str, Callable[[PretrainBatch], TaskOutput]] = {"one_by_one": partial(one_by_one, task), "step": task}
     losses = {name: run(task, schedule, data, torch.float32).losses for name, schedule in schedules.items()}
     difference = largest_difference(losses["one_by_one"], losses["step"])
     timings = time_in_turn({name: partial(run, task, schedule, data, dtype) for name, schedule in schedules.items()}, repeats, device)
     theirs, ours = timings["one_by_one"], timings["step"]
+    peaks = {name: peak_memory_of(partial(run, task, schedule, data, dtype), device) for name, schedule in schedules.items()}
     return {
         "batch": batch,
         "repeats": repeats,
@@ -134,6 +144,9 @@ def compare(sizes: Sizes, *, batch: int, repeats: int, device: torch.device, dty
         "step_seconds": ours.seconds,
         "one_by_one_wall_seconds": theirs.wall_seconds,
         "step_wall_seconds": ours.wall_seconds,
+        "one_by_one_peak_bytes": peaks["one_by_one"],
+        "step_peak_bytes": peaks["step"],
+        "execution": asdict(execution),
         "step_gflop_per_sample": step_flops(sizes, batch) / 1e9,
         "losses": {name: float(loss) for name, loss in losses["step"].items()},
         "largest_loss_difference": difference,

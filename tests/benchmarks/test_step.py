@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from benchmarks.step import Sizes, build, compare, largest_difference, one_by_one, run
+from medvlp.model.execution import ExecutionConfig
 from medvlp.pretext.task import PretrainingTask
 from tests.conftest import REPOSITORY
 from tests.medvlp.tiny import model_config, pretext_config, pretrain_batch, pretraining_task
@@ -53,6 +54,12 @@ def test_figures() -> None:
     assert figures["step_gflop_per_sample"] > 0
     assert {"cpu", "cores", "gpu", "torch"} < figures["machine"].keys()
     assert json.loads(json.dumps(figures)) == figures
+
+
+def test_blocks_may_run_otherwise() -> None:
+    figures = compare(TINY, batch=2, repeats=1, device=CPU, dtype=torch.float32, execution=ExecutionConfig(activation_checkpointing=True))
+    assert figures["execution"] == {"activation_checkpointing": True, "compile": False}
+    assert figures["largest_loss_difference"] <= 1e-5
 
 
 def test_in_bfloat16_losses_are_compared_in_float32() -> None:
