@@ -4,6 +4,8 @@ Run by ``test_zero.py`` in processes of their own: DeepSpeed needs a process gro
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,13 @@ def make_task(seed: int = 0, dropout: float = 0.1) -> PretrainingTask:
     for name in FROZEN:
         task.get_parameter(name).requires_grad_(False)
     return task
+
+
+def make_shallow_task() -> PretrainingTask:
+    """One block of every kind: a graph of each takes seconds to compile. Without dropout: compiled kernels draw other numbers."""
+    whole = model_config()
+    vision, fusion = replace(whole.vision, layers=1), replace(whole.fusion, layers=2)
+    return pretraining_task(replace(whole, vision=vision, fusion=fusion))
 
 
 def make_optimiser(task: PretrainingTask) -> torch.optim.AdamW:
@@ -119,16 +128,12 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
     return seen
 
 
-def observe_execution(stage: int, rank: int, execution: ExecutionConfig, dropout: float, backend: str = "inductor") -> dict[str, Any]:
+def observe_execution(task: PretrainingTask, stage: int, rank: int, execution: ExecutionConfig, backend: str = "") -> dict[str, Any]:
     """Two steps of a task whose blocks run in another way: gradients of the first, losses and norms of both."""
-    torch._dynamo.reset()  # graphs belong to code, not to the task they were compiled for
-    task = make_task(dropout=dropout)
     configure_execution(task, execution, backend)
     engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION))
     gradients: dict[str, Tensor] = {}
     steps = [run_step(engine, 0, rank, gradients), run_step(engine, 1, rank)]
-    task.eval()
-    evaluate_pretraining(task, micro_batch(VALIDATED))
     return {"gradients": gradients, "losses": [losses for losses, _ in steps], "norms": [norm for _, norm in steps]}
 
 
@@ -159,15 +164,19 @@ def main(rank: int, folder: str) -> None:
     ranks = join(rank, folder)
     seen: dict[Any, Any] = {stage: observe(stage, rank, Path(folder, f"stage-{stage}")) for stage in STAGES}
     recomputed = ExecutionConfig(activation_checkpointing=True)
-    seen["recomputed"] = {stage: observe_execution(stage, rank, recomputed, 0.1) for stage in STAGES}
+    seen["recomputed"] = {stage: observe_execution(make_task(), stage, rank, recomputed) for stage in STAGES}
     seen["bf16_norms"] = {stage: norm_in_bf16(stage, rank) for stage in STAGES}
     seen["gathered"], seen["is_first"] = ranks.gather({"rank": rank}), ranks.is_first
     leave(rank, folder, seen)
 
 
-def main_compiled(rank: int, folder: str, backend: str, name: str) -> None:
-    """One of the workers, with compiled blocks. Without dropout: compiled kernels draw other numbers."""
+def main_compiled(rank: int, folder: str, backend: str, name: str, stages: Sequence[int]) -> None:
+    """One of the workers, with compiled blocks."""
     join(rank, folder)
     # A block that is compiled for ever more shapes would go back to plain torch without a word.
     torch._dynamo.config.fail_on_recompile_limit_hit = True
-    leave(rank, folder, {stage: observe_execution(stage, rank, COMPILED[name], 0.0, backend) for stage in STAGES if stage})
+    seen = {}
+    for stage in stages:
+        torch._dynamo.reset()  # graphs belong to code, not to the task they were compiled for
+        seen[stage] = observe_execution(make_shallow_task(), stage, rank, COMPILED[name], backend)
+    leave(rank, folder, seen)
