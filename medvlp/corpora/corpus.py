@@ -1,5 +1,6 @@
 """What a corpus is: independent items that become samples."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from medvlp.data.sample import Sample
@@ -16,6 +17,16 @@ class Corpus(Protocol):
     @property
     def public(self) -> bool:
         """Whether pictures of its images may be logged without being asked for."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what the samples are made from: a changed corpus has another one, even where it has as many items."""
+        ...
+
+    @property
+    def left_out(self) -> Mapping[str, int]:
+        """Rows of the official files that are no items, by reason: another language, another kind of image."""
         ...
 
     def splits(self) -> dict[str, int]:

@@ -8,8 +8,21 @@ from types import MappingProxyType
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.corpora.jsonl import JsonlCorpus
+from medvlp.corpora.covid_chestxray import open_covid_chestxray
+from medvlp.corpora.csv_table import open_csv
+from medvlp.corpora.iu_xray import open_iu_xray
+from medvlp.corpora.jsonl import open_jsonl
+from medvlp.corpora.medicat import open_medicat
+from medvlp.corpora.medpix import open_medpix
+from medvlp.corpora.melinda import open_melinda
+from medvlp.corpora.mimic_cxr import open_mimic_cxr
 from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
+from medvlp.corpora.roco import open_roco
+from medvlp.corpora.rocov2 import open_rocov2
+from medvlp.corpora.slake import open_slake
+from medvlp.corpora.vqa_med_2019 import open_vqa_med_2019
+from medvlp.corpora.vqa_med_2021 import open_vqa_med_2021
+from medvlp.corpora.vqa_rad import open_vqa_rad
 from medvlp.errors import ConfigurationError
 
 Opener = Callable[..., Corpus]
@@ -19,7 +32,20 @@ CORPORA: Mapping[str, Opener] = MappingProxyType(
     {
         "phantom": PhantomCorpus,
         "phantom-questions": PhantomQuestions,
-        "jsonl": JsonlCorpus.open,
+        "jsonl": open_jsonl,
+        "csv": open_csv,
+        "roco": open_roco,
+        "rocov2": open_rocov2,
+        "medicat": open_medicat,
+        "mimic-cxr": open_mimic_cxr,
+        "medpix": open_medpix,
+        "iu-xray": open_iu_xray,
+        "covid-chestxray": open_covid_chestxray,
+        "vqa-rad": open_vqa_rad,
+        "slake": open_slake,
+        "vqa-med-2019": open_vqa_med_2019,
+        "vqa-med-2021": open_vqa_med_2021,
+        "melinda": open_melinda,
     }
 )
 

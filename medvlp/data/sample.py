@@ -64,10 +64,15 @@ def clean_texts(texts: Iterable[str], minimum_words: int = 3) -> tuple[str, ...]
         Dropped: no text is left.
     """
     cleaned = (_WHITESPACE.sub(" ", text.strip()) for text in texts)
-    kept = tuple(text for text in cleaned if len(text.split()) >= minimum_words)
+    kept = tuple(text for text in cleaned if long_enough(text, minimum_words))
     if not kept:
         raise Dropped(f"no text of at least {minimum_words} words")
     return kept
+
+
+def long_enough(text: str, minimum_words: int) -> bool:
+    """Whether a text has at least so many words."""
+    return len(text.split()) >= minimum_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

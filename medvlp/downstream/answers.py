@@ -11,18 +11,31 @@ from medvlp.errors import DataError
 UNKNOWN = -1
 """Label of an answer outside the vocabulary: never right."""
 
-_PUNCTUATION = re.compile(r"(?<!\d)[.,]|[.,](?!\d)|[;:!?\"'`()\[\]{}]")
+_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
+_COMMA_IN_NUMBER = re.compile(r"\d,\d")
+_PERIOD = re.compile(r"\.(?!\d)")
 _ARTICLES = frozenset({"a", "an", "the"})
 _NUMBERS = {
     word: str(number) for number, word in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
-}
+} | {"none": "0"}
 
 
 def normalise_answer(answer: str) -> str:
-    """Lower case, digits for small numbers, without articles and punctuation (a decimal point stays), as VQA compares answers."""
-    words = _PUNCTUATION.sub(" ", answer.lower()).split()
-    kept = [_NUMBERS.get(word, word) for word in words if word not in _ARTICLES]
-    return " ".join(kept or words)
+    """An answer as the evaluation of VQA v2 compares it: lower case, without articles and punctuation, digits for small numbers.
+
+    Punctuation that touches a space goes, between two characters it becomes a space; a period stays before a digit. The
+    contractions of the original (dont -> don't) are left out: no answer of the medical corpora has one. An answer that is
+    nothing but an article stays.
+    """
+    text = " ".join(answer.lower().split())
+    joined = bool(_COMMA_IN_NUMBER.search(text))
+    spelled = text
+    for mark in _PUNCTUATION:
+        apart = joined or f"{mark} " in text or f" {mark}" in text
+        spelled = spelled.replace(mark, "" if apart else " ")
+    words = _PERIOD.sub("", spelled).split()
+    kept = [_NUMBERS.get(word, word) for word in words]
+    return " ".join([word for word in kept if word not in _ARTICLES] or words)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,10 @@
 """The phantom corpus: schematic radiology with exactly known truth, made when it is asked for."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 from medvlp.corpora.phantom.grammar import Reporter
 from medvlp.corpora.phantom.scene import VIEWS, Streams, compose, draw
@@ -22,6 +25,16 @@ class PhantomCorpus:
     """Side of the square images, in pixels."""
     name: str = field(default="phantom", init=False)
     public: bool = field(default=True, init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the options: all else is in the code."""
+        return options_fingerprint(self)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
 
     def splits(self) -> dict[str, int]:
         """Number of images of each split."""
@@ -50,6 +63,11 @@ class PhantomCorpus:
 def phantom_streams(seed: int, *key: int | str) -> Streams:
     """The random numbers of the item at ``key``."""
     return partial(keyed_generator, seed, Purpose.CORPUS, *key)
+
+
+def options_fingerprint(corpus: Any) -> str:
+    """A hash of the fields of a corpus that is made, not read."""
+    return hashlib.sha256(json.dumps(asdict(corpus), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def check_item(corpus: str, splits: dict[str, int], split: str, index: int) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.corpus import check_item, phantom_streams
+from medvlp.corpora.phantom.corpus import check_item, options_fingerprint, phantom_streams
 from medvlp.corpora.phantom.lexicon import lexicon
 from medvlp.corpora.phantom.scene import COUNT_RATES, VIEWS, Scene, compose, draw
 from medvlp.corpora.phantom.view import View
@@ -90,6 +90,16 @@ class PhantomQuestions:
     """Side of the square images, in pixels."""
     name: str = field(default="phantom-questions", init=False)
     public: bool = field(default=True, init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the options: all else is in the code."""
+        return options_fingerprint(self)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
 
     def splits(self) -> dict[str, int]:
         """Number of questions of each split."""

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medvlp.corpora.jsonl import JsonlCorpus
+from medvlp.corpora.file_corpus import FileCorpus
+from medvlp.corpora.jsonl import open_jsonl
 from medvlp.data.sample import Dropped, Sample
 from medvlp.errors import DataError
 
@@ -31,7 +32,7 @@ def row(**fields: Any) -> dict[str, Any]:
 
 def test_a_row_becomes_a_sample(tmp_path: Path) -> None:
     fields = {"source_id": "a1", "patient_id": "p7", "case_id": "c7", "modality": "CT", "plane": "axial", "sex": None, "age": 61}
-    corpus = JsonlCorpus.open(write(tmp_path / "set", row(text="  Small\n nodule  seen ", **fields)), public=True)
+    corpus = open_jsonl(write(tmp_path / "set", row(text="  Small\n nodule  seen ", **fields)), public=True)
     assert (corpus.name, corpus.public, corpus.splits()) == ("set", True, {"train": 1})
     assert pickle.loads(pickle.dumps(corpus)).sample("train", 0) == Sample(
         image=b"encoded",
@@ -46,7 +47,7 @@ def test_texts_answers_and_another_modality_field(tmp_path: Path) -> None:
     question = row(
         text="ignored", texts=["What is seen here?", "short"], answer=2, answer_type="count", type="MR", modality="T1", split="test"
     )
-    sample = JsonlCorpus.open(write(tmp_path, question), modality_field="type").sample("test", 0)
+    sample = open_jsonl(write(tmp_path, question), modality_field="type").sample("test", 0)
     assert sample.texts == ("What is seen here?",)
     assert (sample.answer, sample.answer_type, sample.modality) == ("2", "count", "MR")
     assert sample.attributes == {"modality": "T1"}
@@ -55,14 +56,14 @@ def test_texts_answers_and_another_modality_field(tmp_path: Path) -> None:
 
 def test_what_is_not_a_number_is_unknown_and_empty_lines_do_not_count(tmp_path: Path) -> None:
     line = '{"image": "images/a.jpg", "text": "a few words", "split": "val", "age": NaN}'
-    corpus = JsonlCorpus.open(write(tmp_path, "", line, "  ", line))
+    corpus = open_jsonl(write(tmp_path, "", line, "  ", line))
     assert corpus.splits() == {"validation": 2}
     assert corpus.sample("validation", 1).attributes == {}
 
 
 @pytest.mark.parametrize("text", ["two words", "", None, []])
 def test_short_texts_are_dropped_with_a_reason(tmp_path: Path, text: object) -> None:
-    corpus = JsonlCorpus.open(write(tmp_path, row(text=text)))
+    corpus = open_jsonl(write(tmp_path, row(text=text)))
     with pytest.raises(Dropped, match="no text of at least 3 words"):
         corpus.sample("train", 0)
 
@@ -71,7 +72,7 @@ def test_short_texts_are_dropped_with_a_reason(tmp_path: Path, text: object) -> 
 @given(patients=st.lists(st.integers(0, 40), min_size=1, max_size=80))
 def test_a_patient_is_never_in_two_splits(tmp_path_factory: pytest.TempPathFactory, patients: list[int]) -> None:
     rows = [row(split=None, patient_id=patient, source_id=f"s{number}") for number, patient in enumerate(patients)]
-    corpus = JsonlCorpus.open(write(tmp_path_factory.mktemp("set"), *rows))
+    corpus = open_jsonl(write(tmp_path_factory.mktemp("set"), *rows))
     homes = defaultdict(set)
     for split, count in corpus.splits().items():
         for index in range(count):
@@ -82,17 +83,17 @@ def test_a_patient_is_never_in_two_splits(tmp_path_factory: pytest.TempPathFacto
 
 def test_rows_without_a_split_are_dealt_by_share_and_stay_when_rows_are_added(tmp_path: Path) -> None:
     rows = [row(split=None, source_id=f"s{number}") for number in range(1_000)]
-    few, many = JsonlCorpus.open(write(tmp_path / "few", *rows[:500])), JsonlCorpus.open(write(tmp_path / "many", *rows))
+    few, many = open_jsonl(write(tmp_path / "few", *rows[:500])), open_jsonl(write(tmp_path / "many", *rows))
     assert 70 < many.splits()["validation"] < 130
     assert set(_sources(few, "validation")) == set(_sources(many, "validation")) & set(_sources(few, "validation") + _sources(few, "train"))
 
 
 def test_a_row_without_a_split_follows_its_patient(tmp_path: Path) -> None:
     rows = [row(split="test", patient_id=1), *(row(split=None, patient_id=1) for _ in range(20))]
-    assert JsonlCorpus.open(write(tmp_path, *rows)).splits() == {"test": 21}
+    assert open_jsonl(write(tmp_path, *rows)).splits() == {"test": 21}
 
 
-def _sources(corpus: JsonlCorpus, split: str) -> list[str]:
+def _sources(corpus: FileCorpus, split: str) -> list[str]:
     return [corpus.sample(split, index).source_id for index in range(corpus.splits()[split])]
 
 
@@ -100,31 +101,43 @@ def _sources(corpus: JsonlCorpus, split: str) -> list[str]:
     ("line", "message"),
     [
         ("{not json", "line 2 is not JSON"),
-        ("[1, 2]", "line 2 is no JSON object with a path in its field 'image'"),
-        ('{"text": "no image here"}', "line 2 is no JSON object with a path"),
-        ('{"image": "../secret.jpg", "text": "t"}', r"line 2 names the image ../secret.jpg, which is not inside"),
-        ('{"image": "images/../../secret.jpg", "text": "t"}', "line 2 names the image"),
-        ('{"image": "/etc/passwd", "text": "t"}', "line 2 names the image /etc/passwd"),
-        ('{"image": "images/a.jpg", "text": 5}', "line 2 has a 'text' that is neither a text nor a list"),
+        ("[1, 2]", "line 2 is no JSON object"),
+        ('{"text": "no image here"}', "row 2 has no path of an image in its field 'image'"),
+        ('{"image": "../secret.jpg", "text": "t"}', r"names the image ../secret.jpg, which is not inside"),
+        ('{"image": "images/../../secret.jpg", "text": "t"}', "names the image"),
+        ('{"image": "/etc/passwd", "text": "t"}', "names the image /etc/passwd"),
+        ('{"image": "images/a.jpg", "text": 5}', "row 2 has a 'text' that is neither a text nor a list"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        JsonlCorpus.open(write(tmp_path, row(), line))
+        open_jsonl(write(tmp_path, row(), line))
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folder .*nowhere"):
-        JsonlCorpus.open(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"cannot read .*captions\.jsonl"):
-        JsonlCorpus.open(tmp_path)
-    with pytest.raises(DataError, match="holds no row"):
-        JsonlCorpus.open(write(tmp_path, ""))
-    corpus = JsonlCorpus.open(write(tmp_path, row(image="images/gone.jpg")))
-    with pytest.raises(DataError, match=r"names the image images/gone\.jpg, which cannot be read"):
-        corpus.sample("train", 0)
-    with pytest.raises(DataError, match="no item 1 in split 'train'"):
+        open_jsonl(tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"no file .*captions\.jsonl; the folder of corpus 'jsonl' holds captions\.jsonl and images"):
+        open_jsonl(tmp_path)
+    with pytest.raises(DataError, match="hold no row"):
+        open_jsonl(write(tmp_path, ""))
+    gone = row(image="images/gone.jpg")
+    with pytest.raises(DataError, match=r"1 of the 2 images .* are missing, the first is .*images/gone\.jpg.*maximum_missing"):
+        open_jsonl(write(tmp_path, row(), gone))
+    corpus = open_jsonl(write(tmp_path, row(), gone), maximum_missing=0.5)
+    with pytest.raises(Dropped, match="image file is missing"):
         corpus.sample("train", 1)
+    with pytest.raises(DataError, match="no item 2 in split 'train'"):
+        corpus.sample("train", 2)
+
+
+def test_whatever_changes_changes_the_fingerprint(tmp_path: Path) -> None:
+    before = open_jsonl(write(tmp_path, row())).fingerprint
+    assert open_jsonl(write(tmp_path, row())).fingerprint == before
+    changed = open_jsonl(write(tmp_path, row(text="Another caption of this image"))).fingerprint
+    write(tmp_path, row())
+    (tmp_path / "images" / "a.jpg").write_bytes(b"another image")
+    assert len({before, changed, open_jsonl(tmp_path).fingerprint}) == 3
 
 
 @pytest.mark.real_data
@@ -134,7 +147,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     [("medpix2", "type", {"CT", "MR"}, 1_850, 62), ("covid_chestxray", "modality", {"X-ray"}, 249, 0)],
 )
 def test_real_captions(folder: str, modality_field: str, modalities: set[str], rows: int, dropped: int) -> None:
-    corpus = JsonlCorpus.open(REAL_DATA / folder, modality_field=modality_field)
+    corpus = open_jsonl(REAL_DATA / folder, modality_field=modality_field)
     assert set(corpus.splits()) == {"train", "validation"}
     assert sum(corpus.splits().values()) == rows
     samples, reasons = [], []

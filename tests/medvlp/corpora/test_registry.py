@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medvlp.corpora.jsonl import JsonlCorpus
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
 from medvlp.corpora.registry import open_corpus
 from medvlp.errors import ConfigurationError
@@ -13,9 +13,10 @@ from medvlp.errors import ConfigurationError
 def test_known_corpora_open_with_their_options(tmp_path: Path) -> None:
     assert open_corpus("phantom", None, train=5, seed=3) == PhantomCorpus(train=5, seed=3)
     assert open_corpus("phantom-questions", size=64) == PhantomQuestions(size=64)
+    (tmp_path / "a.jpg").write_bytes(b"encoded")
     (tmp_path / "captions.jsonl").write_text('{"image": "a.jpg", "text": "some words here", "split": "train"}')
     corpus = open_corpus("jsonl", tmp_path, name="mine", public=True)
-    assert isinstance(corpus, JsonlCorpus)
+    assert isinstance(corpus, FileCorpus)
     assert (corpus.name, corpus.public, corpus.splits()) == ("mine", True, {"train": 1})
 
 

@@ -11,11 +11,13 @@ from medvlp.errors import DataError
     [
         ("  Yes. ", "yes"),
         ("The left  lung", "left lung"),
-        ("right-sided, small", "right-sided small"),
+        ("right-sided, small", "right sided small"),
         ("2.5 cm", "2.5 cm"),
         ("Two", "2"),
         ("A", "a"),
-        ("x-ray (chest)", "x-ray chest"),
+        ("x-ray (chest)", "x ray chest"),
+        ("1,500 ml", "1500 ml"),
+        ("none", "0"),
         ("", ""),
     ],
 )

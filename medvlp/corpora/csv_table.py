@@ -1,0 +1,59 @@
+"""Any corpus that somebody has as a table: a folder with a CSV file with a header, and images.
+
+Columns are as the fields of ``captions.jsonl`` (see ``jsonl.py``); those of the image, the text and the modality may have other names.
+"""
+
+from pathlib import Path
+
+from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
+from medvlp.corpora.files import CsvFile
+from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.plain import PlainForm, open_plain
+
+
+def open_csv(
+    root: Path,
+    *,
+    file: str = "captions.csv",
+    delimiter: str = ",",
+    image_column: str = "image",
+    text_column: str = "text",
+    modality_column: str = "modality",
+    name: str | None = None,
+    public: bool = False,
+    minimum_words: int = 3,
+    validation_share: float = 0.1,
+    maximum_missing: float = MAXIMUM_MISSING,
+    burned_in: str = "drop",
+) -> FileCorpus:
+    """Read which rows there are.
+
+    Args:
+        root: the folder.
+        file: the table, inside the folder.
+        delimiter: between its fields.
+        image_column: with paths inside the folder.
+        text_column: with captions or questions.
+        modality_column: with the modality, if there is such a column.
+        name: of the corpus; by default the folder's.
+        public: whether pictures of its images may be logged.
+        minimum_words: shorter texts are left out.
+        validation_share: of the rows that have no split.
+        maximum_missing: share of the images that may be missing.
+        burned_in: see ``BurnedIn``; for DICOM files.
+
+    Raises:
+        DataError: the table is missing, cut off, or lacks a column.
+    """
+    folder = SourceFolder(root, "csv", f"{file} and images")
+    return open_plain(
+        folder,
+        CsvFile(folder.file(file), (image_column, text_column), delimiter),
+        PlainForm(image=image_column, text=text_column, modality=modality_column),
+        name=name,
+        public=public,
+        minimum_words=minimum_words,
+        validation_share=validation_share,
+        maximum_missing=maximum_missing,
+        burned_in=burned_in,
+    )

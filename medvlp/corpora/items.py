@@ -1,0 +1,96 @@
+"""The rows of a corpus in the words of every corpus, before their images are read."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from medvlp.corpora.files import Row, RowFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """A sample whose image is not read yet; see ``Sample`` for what the fields mean."""
+
+    image: str
+    """Path inside the folder of the corpus."""
+    texts: tuple[str, ...]
+    source_id: str
+    modality: str = ""
+    answer: str = ""
+    answer_type: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Items(Protocol):
+    """The items of a split. Picklable, and small where there are many: they travel to every worker."""
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    def __getitem__(self, index: int) -> Item:
+        """Item number ``index``."""
+        ...
+
+
+_SCHEMA = pa.schema(
+    [
+        ("image", pa.string()),
+        ("texts", pa.list_(pa.string())),
+        ("source_id", pa.string()),
+        ("modality", pa.string()),
+        ("answer", pa.string()),
+        ("answer_type", pa.string()),
+        ("attributes", pa.string()),
+    ]
+)
+
+
+class HeldItems:
+    """Items held as columns, which Ray shares between the workers of a machine without copying."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    @classmethod
+    def of(cls, items: Iterable[Item]) -> "HeldItems":
+        """Hold ``items``."""
+        rows = [
+            {
+                **{name: getattr(item, name) for name in _SCHEMA.names},
+                "attributes": json.dumps(item.attributes, ensure_ascii=False),
+            }
+            for item in items
+        ]
+        return cls(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    def __getitem__(self, index: int) -> Item:
+        row = {name: self._table.column(name)[index].as_py() for name in _SCHEMA.names}
+        return Item(**{**row, "texts": tuple(row["texts"]), "attributes": json.loads(row["attributes"])})
+
+
+class FileItems:
+    """Items that stay in their file: of each only its place is held, so that a corpus may be larger than memory."""
+
+    def __init__(self, file: RowFile, offsets: Iterable[int], convert: Callable[[Row], Item]) -> None:
+        self._file = file
+        self._offsets = np.fromiter(offsets, dtype=np.int64)
+        self._convert = convert
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, index: int) -> Item:
+        return self._convert(self._file.at(int(self._offsets[index])))
+
+
+def iterate(items: Items) -> Iterator[Item]:
+    """All items of a split."""
+    return (items[index] for index in range(len(items)))

@@ -1,0 +1,95 @@
+"""The plain form into which somebody brings a corpus of their own: rows with an image, texts, and whatever else is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
+from medvlp.corpora.files import Row, RowFile
+from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.items import FileItems, Item
+from medvlp.corpora.splits import deal, split_name
+from medvlp.data.dicom import BurnedIn
+from medvlp.errors import DataError
+
+_GROUP_FIELDS = ("patient_id", "subject_id", "case_id", "source_id")
+"""What belongs together in a split, the widest first; last the image itself."""
+_IDENTIFYING_FIELDS = {"patient_id", "patient_name", "subject_id", "case_id", "study_id", "accession_number", "birth_date"}
+"""Left behind: a shard knows a person by nothing but the ``source_id`` of the image."""
+_SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answer_type"}
+
+
+@dataclass(frozen=True)
+class PlainForm:
+    """Which field means what."""
+
+    image: str = "image"
+    text: str = "text"
+    modality: str = "modality"
+
+    def item(self, row: Row) -> Item:
+        """A row as an item."""
+        taken = _SAMPLE_FIELDS | _IDENTIFYING_FIELDS | {self.image, self.text, self.modality}
+        return Item(
+            image=row[self.image],
+            texts=tuple(self._texts(row)),
+            source_id=_string(row.get("source_id")) or row[self.image],
+            modality=_string(row.get(self.modality)),
+            answer=_string(row.get("answer")),
+            answer_type=_string(row.get("answer_type")),
+            attributes={key: value for key, value in row.items() if key not in taken and value not in (None, "")},
+        )
+
+    def check(self, row: Row, where: str) -> None:
+        """Make sure that a row has what an item needs.
+
+        Raises:
+            DataError: it has not.
+        """
+        if not isinstance(row.get(self.image), str) or not row[self.image]:
+            raise DataError(f"{where} has no path of an image in its field {self.image!r}")
+        texts = row.get("texts", row.get(self.text))
+        if not (texts is None or isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
+            raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
+
+    def group(self, row: Row) -> str:
+        """The patient, else the case, else the source: field and value."""
+        fields = (*_GROUP_FIELDS, self.image)
+        field = next(field for field in fields if _string(row.get(field)))
+        return f"{'image' if field == self.image else field}={_string(row[field])}"
+
+    def _texts(self, row: Row) -> Sequence[str]:
+        texts = row.get("texts", row.get(self.text)) or ()
+        return (texts,) if isinstance(texts, str) else texts
+
+
+def open_plain(
+    folder: SourceFolder,
+    file: RowFile,
+    form: PlainForm,
+    *,
+    name: str | None,
+    public: bool,
+    minimum_words: int,
+    validation_share: float,
+    maximum_missing: float = MAXIMUM_MISSING,
+    burned_in: str = BurnedIn.DROP,
+) -> FileCorpus:
+    """A corpus of the rows of ``file``, of each of which only its place is held.
+
+    Rows without a split are dealt to train and validation by patient, case or source, so that nobody is in both.
+
+    Raises:
+        DataError: a row is not what it should be.
+    """
+    rows = []
+    for number, (offset, row) in enumerate(file.rows(), start=1):
+        form.check(row, f"{file.path}, row {number}")
+        folder.note_image(row[form.image])
+        rows.append((offset, form.group(row), split_name(_string(row.get("split")))))
+    items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(rows, validation_share).items()}
+    fields = {"public": public, "minimum_words": minimum_words, "burned_in": BurnedIn(burned_in)}
+    return FileCorpus.open(folder, items, maximum_missing=maximum_missing, name=name or folder.root.resolve().name, **fields)
+
+
+def _string(value: object) -> str:
+    return "" if value is None else str(value).strip()
