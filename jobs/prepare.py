@@ -1,41 +1,51 @@
-"""Write a corpus as WebDataset shards, with a manifest and a tokenizer beside them."""
+"""Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer beside them."""
 
 from pathlib import Path
 
 from medvlp.corpora.registry import open_corpus
+from medvlp.errors import ConfigurationError, DataError
 from scaleout import storage
 from scaleout.cli import run_job
-from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
+from scaleout.shards.card import read_card
+from scaleout.shards.manifest import TOKENIZER_FOLDER
 from scaleout.shards.prepare import prepare_shards
+from scaleout.shards.validate import validate_shards
 
 
 def prepare(
     *,
-    corpus: str,
     output: str,
+    corpus: str | None = None,
     root: str | None = None,
     options: dict[str, bool | int | float | str] | None = None,
     samples_per_shard: int = 1000,
     vocabulary_size: int = 8192,
     overwrite: bool = False,
+    validate: bool = False,
 ) -> None:
-    """Write a corpus as WebDataset shards, with a manifest and a tokenizer beside them.
+    """Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer beside them.
 
     Every image is decoded once; what does not decode, and what the corpus's own rules leave out, is counted by reason.
-    After a kill, the same command makes only what is missing. The same input gives the same bytes.
+    After a kill, the same command makes only what is missing. The same input gives the same bytes; changed input is refused.
 
     Args:
-        corpus: Name of the corpus: phantom, jsonl …
         output: Where the shards go: a folder, or s3://bucket/folder.
+        corpus: Name of the corpus: phantom, jsonl, csv, roco, medicat, mimic-cxr, slake …
         root: Folder with the corpus's official files; phantoms have none.
         options: Options of the corpus, such as --options.train 5000.
         samples_per_shard: Samples per tar file.
         vocabulary_size: Tokens of the byte-level BPE trained on the training texts; 0 for none.
         overwrite: Replace shards of another corpus or of other options.
+        validate: Make nothing: read the shards that are there again, and name what is not as the manifest says.
     """
     output = storage.absolute(output)
+    if validate:
+        report_problems(output)
+        return
+    if corpus is None:
+        raise ConfigurationError("no corpus is named; add --corpus NAME, or --validate to check shards that are there")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
-    manifest = prepare_shards(
+    prepare_shards(
         opened,
         output,
         samples_per_shard=samples_per_shard,
@@ -43,22 +53,18 @@ def prepare(
         options=options,
         overwrite=overwrite,
     )
-    print(dataset_card(manifest))
+    print(read_card(output))
     print(f"shards: {output}")
     if vocabulary_size:
         print(f"tokenizer: {storage.join(output, TOKENIZER_FOLDER)}")
 
 
-def dataset_card(manifest: ShardManifest) -> str:
-    """What the shards hold, as a few lines: counts only, never a text or a name of a file."""
-    lines = [f"corpus {manifest.corpus} ({manifest.fingerprint}), {len(manifest.shards)} shards"]
-    for split, rows in manifest.splits.items():
-        dropped = manifest.dropped[split]
-        modalities = (f"{name or 'unknown'} {count}" for name, count in manifest.modalities[split].items())
-        lines.append(f"  {split}: {rows} images, {manifest.texts[split]} texts, {sum(dropped.values())} dropped")
-        lines.append(f"    modalities: {', '.join(modalities)}")
-        lines += [f"    dropped {count}: {reason}" for reason, count in dropped.items()]
-    return "\n".join(lines)
+def report_problems(output: str) -> None:
+    """Say what is wrong with shards, or that nothing is."""
+    manifest, problems = validate_shards(output)
+    if problems:
+        raise DataError(f"{len(problems)} problems in {output}: {'; '.join(problems)}")
+    print(f"{len(manifest.shards)} shards with {sum(manifest.splits.values())} samples are as their manifest says: {output}")
 
 
 if __name__ == "__main__":

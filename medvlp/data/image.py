@@ -49,17 +49,17 @@ def decode_image(encoded: bytes, config: ImageConfig, generator: np.random.Gener
             # JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the cost.
             image.draft("RGB", (config.size, config.size))
             box = _random_box(image.size, config.minimum_crop, generator) if generator else _centre_box(image.size)
-            square = _to_rgb(image).resize((config.size, config.size), Image.Resampling.BICUBIC, box=box)
+            square = eight_bits(image).convert("RGB").resize((config.size, config.size), Image.Resampling.BICUBIC, box=box)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UndecodableImage(type(error).__name__) from error
     return np.asarray(square, dtype=np.uint8).transpose(2, 0, 1)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def eight_bits(image: Image.Image) -> Image.Image:
     """Eight bits per channel. Pillow would clip 16-bit greys, all but the darkest of 65,536 to white."""
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image.convert("RGB")
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def _centre_box(size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -29,7 +29,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_from_phantoms_to_knowledge(root: str, ray_cluster: None, capsys: pytest.CaptureFixture[str]) -> None:
     shards, links, bundle = (storage.join(root, name) for name in ("shards", "links", "knowledge"))
     run_job(prepare, [*PHANTOM, "--output", shards, "--samples_per_shard", "20", "--vocabulary_size", "500"])
-    assert "train: 60 images" in capsys.readouterr().out
+    assert "| train | 60 | 60 |" in capsys.readouterr().out
     run_job(link, ["--shards", shards, "--ontology", ONTOLOGY, "--output", links])
     assert "with a concept" in capsys.readouterr().out
     options = ["--shards", shards, "--links", links, "--ontology", ONTOLOGY, "--output", bundle]

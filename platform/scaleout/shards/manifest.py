@@ -31,6 +31,8 @@ class ShardRecord:
     dropped: Mapping[str, int] = field(default_factory=dict)
     """Items left out, by reason."""
     modalities: Mapping[str, int] = field(default_factory=dict)
+    words: Mapping[str, int] = field(default_factory=dict)
+    """How many texts have so many words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,10 @@ class ShardManifest:
     public: bool
     """Whether pictures of its images may be logged without being asked for."""
     shards: tuple[ShardRecord, ...]
+    source: str = ""
+    """Fingerprint of what the corpus was read from."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Rows of the official files that are no items, by reason."""
 
     @property
     def splits(self) -> dict[str, int]:
@@ -61,6 +67,13 @@ class ShardManifest:
     def modalities(self) -> dict[str, dict[str, int]]:
         """Rows by split and modality."""
         return {split: self._sums_in(split, lambda shard: shard.modalities) for split in self.splits}
+
+    @property
+    def words(self) -> dict[str, dict[int, int]]:
+        """Texts by split and number of words."""
+        return {
+            split: {int(words): texts for words, texts in self._sums(lambda shard: shard.words, split).items()} for split in self.splits
+        }
 
     @cached_property
     def fingerprint(self) -> str:
@@ -85,6 +98,8 @@ class ShardManifest:
             "version": FORMAT_VERSION,
             "corpus": self.corpus,
             "public": self.public,
+            "source": self.source,
+            "left_out": dict(self.left_out),
             "fingerprint": self.fingerprint,
             "splits": self.splits,
             "texts": self.texts,
@@ -107,7 +122,8 @@ class ShardManifest:
         record = read_manifest(uri, FORMAT_VERSION, "jobs/prepare.py")
         try:
             shards = tuple(ShardRecord(**shard) for shard in record["shards"])
-            manifest = cls(corpus=record["corpus"], public=record["public"], shards=shards)
+            fields = {name: record[name] for name in ("source", "left_out") if name in record}
+            manifest = cls(corpus=record["corpus"], public=record["public"], shards=shards, **fields)
         except (KeyError, TypeError) as error:
             raise DataError(f"{uri} is damaged ({error}); make the shards again with jobs/prepare.py") from error
         if manifest.fingerprint != record.get("fingerprint"):

@@ -8,6 +8,8 @@ from medvlp.corpora.corpus import Corpus
 from medvlp.errors import DataError
 from scaleout import resumable, storage
 from scaleout.resumable import RunTasks, ray_tasks
+from scaleout.shards.card import write_card
+from scaleout.shards.images import write_images
 from scaleout.shards.manifest import FORMAT_VERSION, MANIFEST_FILE, TOKENIZER_FOLDER, ShardManifest, ShardRecord
 from scaleout.shards.reader import read_texts
 from scaleout.shards.writer import ShardRange, pack_shard
@@ -43,6 +45,7 @@ def prepare_shards(
         "version": FORMAT_VERSION,
         "corpus": corpus.name,
         "items": splits,
+        "source": corpus.fingerprint,
         "options": options or {},
         "samples_per_shard": samples_per_shard,
         "vocabulary_size": vocabulary_size,
@@ -51,10 +54,17 @@ def prepare_shards(
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
     ranges = plan_shards(splits, samples_per_shard)
-    records = resumable.make_files(output, list(ranges), _PackShard(corpus, ranges), run)
-    manifest = ShardManifest(corpus=corpus.name, public=corpus.public, shards=tuple(ShardRecord(**record) for record in records))
+    records = resumable.make_files(output, list(ranges), _PackShard(corpus, ranges, output), run)
+    manifest = ShardManifest(
+        corpus=corpus.name,
+        public=corpus.public,
+        shards=tuple(ShardRecord(**record) for record in records),
+        source=corpus.fingerprint,
+        left_out=corpus.left_out,
+    )
     if vocabulary_size and manifest.splits.get("train"):
         _train_tokenizer(output, manifest, vocabulary_size)
+    write_card(output, manifest)
     manifest.save(output)
     resumable.finish(output)
     return manifest
@@ -75,12 +85,15 @@ def plan_shards(splits: dict[str, int], samples_per_shard: int) -> dict[str, Sha
 class _PackShard:
     """Makes a shard by its name; what travels to the workers."""
 
-    def __init__(self, corpus: Corpus, ranges: dict[str, ShardRange]) -> None:
+    def __init__(self, corpus: Corpus, ranges: dict[str, ShardRange], output: str) -> None:
         self.corpus = corpus
         self.ranges = ranges
+        self.output = output
 
     def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
-        return pack_shard(self.corpus, self.ranges[name])
+        packed = pack_shard(self.corpus, self.ranges[name])
+        write_images(self.output, name, packed.images)  # before the shard: one that has a record has these too
+        return packed.content, packed.counts
 
 
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:

@@ -5,11 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from webdataset import TarWriter
 
 from medvlp.corpora.corpus import Corpus
+from medvlp.data.perceptual import perceptual_hash
 from medvlp.data.sample import Dropped, Sample
+from scaleout.shards.images import ImageRecord
 
 MAXIMUM_PIXELS = 80_000_000
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
@@ -25,43 +28,56 @@ class ShardRange:
     first_key: int
 
 
-def pack_shard(corpus: Corpus, items: ShardRange) -> tuple[bytes, dict[str, Any]]:
+@dataclass(frozen=True)
+class PackedShard:
+    """What becomes of a range."""
+
+    content: bytes
+    """The tar file."""
+    counts: dict[str, Any]
+    """For its ``ShardRecord``."""
+    images: tuple[ImageRecord, ...]
+    """Its images, in the order of their keys."""
+
+
+def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
     """Write the samples of a range as a tar file.
 
     Every image is really decoded once. An item whose image does not decode, or that the corpus's own rules leave out,
     is counted by reason; its key stays unused, so that a shard depends on its own items only.
-
-    Returns:
-        The tar file, and the counts for its ``ShardRecord``.
     """
     dropped: Counter[str] = Counter()
     modalities: Counter[str] = Counter()
-    texts = 0
+    words: Counter[int] = Counter()
+    images = []
     buffer = io.BytesIO()
     with TarWriter(buffer, user="medvlp", group="medvlp", encoder=False, mtime=0.0) as tar:
         for offset, index in enumerate(range(items.start, items.stop)):
             try:
                 sample = corpus.sample(items.split, index)
-                extension = image_extension(sample.image)
+                extension, picture = check_image(sample.image)
             except Dropped as reason:
                 dropped[reason.reason] += 1
                 continue
-            _write_sample(tar, items.first_key + offset, sample, extension)
+            key = f"{items.first_key + offset:09d}"
+            _write_sample(tar, key, sample, extension)
+            images.append(ImageRecord(key, sample.source_id, picture))
             modalities[sample.modality] += 1
-            texts += len(sample.texts)
+            words.update(len(text.split()) for text in sample.texts)
     counts = {
         "split": items.split,
         "first_key": items.first_key,
         "rows": modalities.total(),
-        "texts": texts,
+        "texts": words.total(),
         "dropped": dict(sorted(dropped.items())),
         "modalities": dict(sorted(modalities.items())),
+        "words": {str(number): texts for number, texts in sorted(words.items())},
     }
-    return buffer.getvalue(), counts
+    return PackedShard(buffer.getvalue(), counts, tuple(images))
 
 
-def image_extension(encoded: bytes) -> str:
-    """The file extension of an encoded image that decodes: "jpg" or "png".
+def check_image(encoded: bytes) -> tuple[str, np.ndarray]:
+    """The file extension of an encoded image that decodes, "jpg" or "png", and its perceptual hash.
 
     Raises:
         Dropped: it does not decode, is of another format, or is too large to be an honest picture.
@@ -74,14 +90,14 @@ def image_extension(encoded: bytes) -> str:
             if image.width * image.height > MAXIMUM_PIXELS:
                 raise Dropped(f"image has more than {MAXIMUM_PIXELS // 10**6} million pixels")
             image.load()
+            picture = perceptual_hash(image)
     except Dropped:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error … on damaged files
         raise Dropped("image does not decode") from error
-    return extension
+    return extension, picture
 
 
-def _write_sample(tar: TarWriter, key: int, sample: Sample, extension: str) -> None:
-    name = f"{key:09d}"
-    tar.write({"__key__": name, extension: sample.image})  # apart: the writer sorts members, and the image comes first
-    tar.write({"__key__": name, "json": sample.metadata()})
+def _write_sample(tar: TarWriter, key: str, sample: Sample, extension: str) -> None:
+    tar.write({"__key__": key, extension: sample.image})  # apart: the writer sorts members, and the image comes first
+    tar.write({"__key__": key, "json": sample.metadata()})

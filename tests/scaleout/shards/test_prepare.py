@@ -77,6 +77,8 @@ def test_other_input_is_refused_unless_it_may_overwrite(tmp_path: Path) -> None:
     prepare_shards(ToyCorpus(), output, run=map, **OPTIONS)
     with pytest.raises(ConfigurationError, match=r"items: .*'train': 25.*'train': 5.*--overwrite"):
         prepare_shards(ToyCorpus(train=5), output, run=map, **OPTIONS)
+    with pytest.raises(ConfigurationError, match="source: toy there, changed asked for"):
+        prepare_shards(ToyCorpus(fingerprint="changed"), output, run=map, **OPTIONS)
     with pytest.raises(ConfigurationError, match=r"options: \{\} there, \{'seed': 1\} asked for"):
         prepare_shards(ToyCorpus(), output, run=map, options={"seed": 1}, **OPTIONS)
     assert prepare_shards(ToyCorpus(train=5), output, run=map, overwrite=True, **OPTIONS).splits == {"train": 5, "validation": 10}

@@ -3,7 +3,8 @@
 import io
 import json
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,8 @@ class ListedCorpus:
     samples: tuple[Sample, ...]
     name: str = "listed"
     public: bool = False
+    fingerprint: str = "listed"
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def splits(self) -> dict[str, int]:
         return {"train": len(self.samples)}
@@ -52,12 +55,15 @@ SAMPLES = st.builds(
 @given(samples=st.lists(SAMPLES, max_size=5), first_key=st.integers(0, 900_000_000))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, samples: list[Sample], first_key: int) -> None:
     corpus = ListedCorpus(tuple(samples))
-    content, counts = pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))
+    packed = pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))
     path = tmp_path_factory.mktemp("shard") / "train-00000.tar"
-    path.write_bytes(content)
+    path.write_bytes(packed.content)
     table = read_shard(str(path))
     assert table.schema.equals(SAMPLE_SCHEMA)
-    assert counts["rows"] == len(samples)
+    assert packed.counts["rows"] == len(samples)
+    assert [(image.key, image.source_id) for image in packed.images] == [
+        (f"{first_key + index:09d}", sample.source_id) for index, sample in enumerate(samples)
+    ]
     expected = [
         {
             "key": f"{first_key + index:09d}",
@@ -70,7 +76,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
         for index, sample in enumerate(samples)
     ]
     assert table.to_pylist() == expected
-    assert pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))[0] == content
+    assert pack_shard(corpus, ShardRange("train", 0, len(samples), first_key)).content == packed.content
 
 
 def make(output: Path, corpus: ToyCorpus | None = None, **options: object) -> ShardManifest:
@@ -129,10 +135,11 @@ def test_a_dropped_item_changes_no_other_shard(tmp_path: Path) -> None:
 )
 def test_a_bad_image_is_counted_by_reason(image: bytes, reason: str) -> None:
     sample = Sample(image=image, texts=("left effusion seen",), source_id="1")
-    content, counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
-    assert counts["dropped"] == {reason: 1}
-    assert counts["rows"] == 0
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+    packed = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
+    assert packed.counts["dropped"] == {reason: 1}
+    assert packed.counts["rows"] == 0
+    assert packed.images == ()
+    with tarfile.open(fileobj=io.BytesIO(packed.content)) as tar:
         assert tar.getnames() == []
 
 
@@ -140,7 +147,7 @@ def test_an_enormous_image_is_refused_before_it_is_decoded() -> None:
     buffer = io.BytesIO()
     Image.new("1", (9_000, 9_000)).save(buffer, "PNG")
     sample = Sample(image=buffer.getvalue(), texts=("left effusion seen",), source_id="1")
-    _, counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
+    counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0)).counts
     assert counts["dropped"] == {"image has more than 80 million pixels": 1}
 
 

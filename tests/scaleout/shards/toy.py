@@ -1,6 +1,7 @@
 """A corpus small enough to reason about, for the tests of shards and links."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -22,6 +23,8 @@ class ToyCorpus:
     """Items that the corpus's own rules leave out."""
     name: str = field(default="toy", init=False)
     public: bool = field(default=True, init=False)
+    fingerprint: str = "toy"
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def splits(self) -> dict[str, int]:
         """Number of items of each split."""

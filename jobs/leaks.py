@@ -1,0 +1,48 @@
+"""Find the images of a benchmark's test set in shards that a model is trained on."""
+
+import json
+from pathlib import Path
+
+from medvlp.errors import DataError
+from scaleout import storage
+from scaleout.cli import run_job
+from scaleout.shards.duplicates import find_overlap, read_tables
+from scaleout.shards.images import read_images
+from scaleout.shards.manifest import ShardManifest
+
+
+def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | None = None, fail: bool = False) -> None:
+    """Find the images of a benchmark's test set in shards that a model is trained on.
+
+    Images count as the same if they have the same public name (a synpic number of MedPix …) or the same perceptual hash: real
+    leaks are encoded anew, so their bytes differ. Neighbouring slices of one scan may look the same: names and pictures are told apart.
+
+    Args:
+        shards: Where the training shards lie: a folder, or s3://bucket/folder.
+        benchmark: Where the shards of the benchmark lie.
+        split: The benchmark's split that nothing may leak from.
+        output: A JSON file for the keys of the samples that leak, by split of the training shards.
+        fail: End with an error if anything leaks.
+    """
+    trained, tested = storage.absolute(shards), storage.absolute(benchmark)
+    manifest, other = ShardManifest.load(trained), ShardManifest.load(tested)
+    questions = read_images(tested, other, split)
+    found = {}
+    for name, table in read_tables(trained, manifest).items():
+        overlap = find_overlap(table, questions, same_corpus=trained == tested)
+        counts = overlap.summary()
+        found[name] = {**counts, "keys": [key for row in overlap.rows for key in table.samples[row]]}
+        print(
+            f"{manifest.corpus} {name}: {counts['shared']} of {len(table)} images are among the {len(questions)} of {other.corpus} {split} "
+            f"({counts['by_name']} by name, {counts['by_picture']} by picture, {counts['by_both']} by both)"
+        )
+    if output is not None:
+        record = {"shards": manifest.fingerprint, "benchmark": other.fingerprint, "split": split, "leaks": found}
+        Path(output).write_text(json.dumps(record, indent=1))
+        print(f"keys: {output}")
+    if fail and any(part["shared"] for part in found.values()):
+        raise DataError(f"images of {tested}, split {split}, are in {trained}: leave them out, or claim no generalisation")
+
+
+if __name__ == "__main__":
+    run_job(leaks)

@@ -1,0 +1,81 @@
+"""Perceptual hashes: the same picture has nearly the same hash after another encoding or size. W words of a hash."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+from PIL import Image
+
+from medvlp.data.image import eight_bits
+
+WORDS = 8
+"""A hash is 8 words of 32 bits."""
+MAXIMUM_DISTANCE = WORDS - 1
+"""Bits in which two hashes of one picture may differ. Of hashes that differ in no more, at least one word is the same: so pairs are
+found by sorting, not by comparing all with all. Pictures of VQA-RAD and of MedPix that are the same differ in at most 4 bits."""
+_SIDE = 64
+_FREQUENCIES = 16
+_CHUNK = 4_000_000
+
+
+def perceptual_hash(image: Image.Image) -> np.ndarray:
+    """The hash of a picture, uint32 [W]: which of its lowest 16 x 16 frequencies are above their median (pHash, 256 bits)."""
+    grey = eight_bits(image).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    basis = _cosines()
+    frequencies = (basis @ np.asarray(grey, dtype=np.float64) @ basis.T).ravel()
+    # Rounded: no two machines add up in the same order, and what is nothing but rounding must not be above or below.
+    frequencies = frequencies.round(3)
+    return np.packbits(frequencies > np.median(frequencies[1:])).view(">u4").astype(np.uint32)
+
+
+def find_matches(queries: np.ndarray, references: np.ndarray, *, same: bool = False) -> dict[int, int]:
+    """For each query that has one, a reference that shows the same picture, the nearest of them.
+
+    Args:
+        queries: uint32 [Q, W].
+        references: uint32 [R, W].
+        same: whether both are the same hashes, each there once: then none is the match of itself.
+
+    Returns:
+        Row in ``references`` by row in ``queries``.
+    """
+    if not len(queries) or not len(references):
+        return {}
+    unique_queries, query_of = np.unique(queries, axis=0, return_inverse=True)
+    unique_references, first_place = np.unique(references, axis=0, return_index=True)
+    best_distance = np.full(len(unique_queries), MAXIMUM_DISTANCE + 1)
+    best = np.zeros(len(unique_queries), dtype=np.int64)
+    for query, reference in _candidates(unique_queries, unique_references):
+        if same:
+            query, reference = query[query != reference], reference[query != reference]
+        distance = np.bitwise_count(unique_queries[query] ^ unique_references[reference]).sum(axis=1)
+        order = np.lexsort((reference, distance, query))
+        nearest = order[np.unique(query[order], return_index=True)[1]]
+        better = nearest[distance[nearest] < best_distance[query[nearest]]]
+        best_distance[query[better]] = distance[better]
+        best[query[better]] = first_place[reference[better]]
+    found = best_distance <= MAXIMUM_DISTANCE
+    return {row: int(best[unique]) for row, unique in enumerate(query_of.ravel().tolist()) if found[unique]}
+
+
+def _candidates(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of rows that have a word in common, a few million at a time."""
+    for word in range(WORDS):
+        order = np.argsort(references[:, word], kind="stable")
+        sorted_words = references[order, word]
+        first = np.searchsorted(sorted_words, queries[:, word], "left")
+        counts = np.searchsorted(sorted_words, queries[:, word], "right") - first
+        bounds = np.flatnonzero(np.diff(np.cumsum(counts) // _CHUNK, prepend=0))
+        for rows in np.split(np.arange(len(queries)), bounds):
+            number = counts[rows]
+            query = np.repeat(rows, number)
+            offset = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
+            if len(query):
+                yield query, order[first[query] + offset]
+
+
+@cache
+def _cosines() -> np.ndarray:
+    """The lowest frequencies of a discrete cosine transform, [F, side]."""
+    places = (np.arange(_SIDE) + 0.5) * np.pi / _SIDE
+    return np.cos(np.arange(_FREQUENCIES)[:, None] * places)

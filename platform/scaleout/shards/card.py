@@ -1,0 +1,106 @@
+"""The dataset card of a folder of shards: counts only, never a text or the name of a file."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from scaleout import storage
+from scaleout.shards.duplicates import overlaps_between_splits, read_tables, repeated_images
+from scaleout.shards.manifest import ShardManifest
+
+CARD_FILE = "card.md"
+CARD_RECORD = "card.json"
+
+
+def write_card(folder: str, manifest: ShardManifest) -> None:
+    """Write the card beside the shards, to be read and to be computed with."""
+    record = card_record(folder, manifest)
+    storage.write_bytes(storage.join(folder, CARD_RECORD), json.dumps(record, ensure_ascii=False, indent=1).encode())
+    storage.write_bytes(storage.join(folder, CARD_FILE), card_text(record).encode())
+
+
+def read_card(folder: str) -> str:
+    """The card as text."""
+    return storage.read_bytes(storage.join(folder, CARD_FILE)).decode()
+
+
+def card_record(folder: str, manifest: ShardManifest) -> dict[str, Any]:
+    """What the card says, as JSON values."""
+    tables = read_tables(folder, manifest)
+    return {
+        "corpus": manifest.corpus,
+        "fingerprint": manifest.fingerprint,
+        "source": manifest.source,
+        "public": manifest.public,
+        "shards": len(manifest.shards),
+        "left_out": dict(manifest.left_out),
+        "splits": {
+            split: {
+                "samples": rows,
+                "images": len(tables[split]) if split in tables else 0,
+                "repeated_images": repeated_images(tables[split]) if split in tables else 0,
+                "texts": manifest.texts[split],
+                "words": _lengths(manifest.words[split]),
+                "modalities": manifest.modalities[split],
+                "dropped": manifest.dropped[split],
+            }
+            for split, rows in manifest.splits.items()
+        },
+        "shared_images": {name: overlap.summary() for name, overlap in overlaps_between_splits(tables).items()},
+    }
+
+
+def card_text(record: Mapping[str, Any]) -> str:
+    """The card in Markdown."""
+    lines = [
+        f"# {record['corpus']}",
+        "",
+        f"{record['shards']} shards, fingerprint `{record['fingerprint']}`, made from files with fingerprint `{record['source']}`. "
+        + ("Its images may be shown." if record["public"] else "Its images are not shown unless asked for."),
+        "",
+        "| split | samples | images | of these with a near copy | texts | words in a text: median, 5 % to 95 % | dropped | modalities |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for split, part in record["splits"].items():
+        words = part["words"]
+        span = f"{words['median']}, {words['low']} to {words['high']}" if words else ""
+        modalities = ", ".join(f"{name or 'unknown'} {count:,}" for name, count in part["modalities"].items())
+        dropped = sum(part["dropped"].values())
+        images = f"{part['images']:,} | {part['repeated_images']:,}"
+        lines.append(f"| {split} | {part['samples']:,} | {images} | {part['texts']:,} | {span} | {dropped:,} | {modalities} |")
+    reasons = [(split, reason, count) for split, part in record["splits"].items() for reason, count in part["dropped"].items()]
+    reasons += [("not read", reason, count) for reason, count in record["left_out"].items() if count]
+    if reasons:
+        lines += [
+            "",
+            "| left out | of | why |",
+            "|---|---|---|",
+            *(f"| {count:,} | {split} | {reason} |" for split, reason, count in reasons),
+        ]
+    shared = {name: part for name, part in record["shared_images"].items() if part["shared"]}
+    if shared:
+        lines += ["", "| images that are in two splits | of | by name | by picture |", "|---|---|---|---|"]
+        lines += [
+            f"| {name}: {part['shared']:,} | {part['images']:,} | {part['by_name']:,} | {part['by_picture']:,} |"
+            for name, part in shared.items()
+        ]
+    elif record["shared_images"]:
+        lines += ["", "No image is in two splits, by name or by picture."]
+    return "\n".join(lines) + "\n"
+
+
+def _lengths(words: Mapping[int, int]) -> dict[str, int]:
+    """Quantiles of the numbers of words; nothing for no texts."""
+    texts = sum(words.values())
+    if not texts:
+        return {}
+    quantiles = {"low": 0.05, "median": 0.5, "high": 0.95}
+    found = {}
+    for name, quantile in quantiles.items():
+        seen = 0
+        for length in sorted(words):
+            seen += words[length]
+            if seen >= quantile * texts:
+                found[name] = length
+                break
+    return found

@@ -1,0 +1,82 @@
+"""Images that occur twice: in two splits of a corpus, or in a corpus and in a benchmark's test set."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from medvlp.data.perceptual import find_matches
+from scaleout.shards.images import ImageTable, read_images
+from scaleout.shards.manifest import ShardManifest
+
+_PUBLIC_ID = re.compile(r"synpic\d+|ROCO(?:v2_2023_(?:train|valid|test))?_\d+|[0-9a-f]{40}_\d+-\w+?-\d+|[0-9a-f]{8}(?:-[0-9a-f]{8}){4}")
+"""Names that an image keeps in every corpus that took it over: of MedPix, ROCO, ROCOv2, MedICaT, MIMIC-CXR."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Images of one set that another one has too."""
+
+    images: int
+    """Images of the first set."""
+    by_name: Mapping[int, int]
+    """Row in the second by row in the first set: those with the same name."""
+    by_picture: Mapping[int, int]
+    """Likewise: those whose pictures are the same, whatever they are called."""
+
+    @property
+    def rows(self) -> list[int]:
+        """Rows in the first set, found either way."""
+        return sorted({*self.by_name, *self.by_picture})
+
+    def summary(self) -> dict[str, int]:
+        """Counts."""
+        return {
+            "images": self.images,
+            "shared": len(self.rows),
+            "by_name": len(self.by_name),
+            "by_picture": len(self.by_picture),
+            "by_both": len(set(self.by_name) & set(self.by_picture)),
+        }
+
+
+def find_overlap(first: ImageTable, second: ImageTable, *, same_corpus: bool) -> Overlap:
+    """Which images of ``first`` are in ``second``.
+
+    Args:
+        first: images.
+        second: other images.
+        same_corpus: whether both name their images in the same way; else only names count that are known to be kept.
+    """
+    names = {name: row for row, source in reversed(list(enumerate(second.sources))) for name in _names(source, same_corpus)}
+    by_name = {}
+    for row, source in enumerate(first.sources):
+        for name in _names(source, same_corpus):
+            if name in names:
+                by_name[row] = names[name]
+    return Overlap(len(first), by_name, find_matches(first.pictures, second.pictures))
+
+
+def read_tables(folder: str, manifest: ShardManifest) -> dict[str, ImageTable]:
+    """The images of every split that has any."""
+    return {split: read_images(folder, manifest, split) for split, rows in manifest.splits.items() if rows}
+
+
+def overlaps_between_splits(tables: Mapping[str, ImageTable]) -> dict[str, Overlap]:
+    """The images of each split that an earlier one has too, by "later in earlier"."""
+    return {
+        f"{second} in {first}": find_overlap(tables[second], tables[first], same_corpus=True) for first, second in combinations(tables, 2)
+    }
+
+
+def repeated_images(table: ImageTable) -> int:
+    """How many images of a split show a picture that another one of them shows too."""
+    unique, place, counts = np.unique(table.pictures, axis=0, return_inverse=True, return_counts=True)
+    near = find_matches(unique, unique, same=True)
+    return sum(1 for row in place.ravel().tolist() if counts[row] > 1 or row in near)
+
+
+def _names(source: str, same_corpus: bool) -> list[str]:
+    return [source] if same_corpus else _PUBLIC_ID.findall(source)
