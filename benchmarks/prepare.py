@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 import psutil
-from measure import machine, run_benchmark
 from PIL import Image
 from webdataset import ShardWriter
+
+from benchmarks.measure import machine, run_benchmark
 
 SIDE = 64
 DISTINCT = 512

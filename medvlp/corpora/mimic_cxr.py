@@ -20,7 +20,7 @@ from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.items import Item
 from medvlp.corpora.reports import report_sections
 from medvlp.corpora.splits import split_name
-from medvlp.data.dicom import BurnedIn
+from medvlp.data.dicom import burned_in_rule
 from medvlp.data.sample import Dropped
 from medvlp.errors import ConfigurationError, DataError
 
@@ -80,7 +80,7 @@ def open_mimic_cxr(
         maximum_missing=maximum_missing,
         public=False,
         minimum_words=minimum_words,
-        burned_in=BurnedIn(burned_in),
+        burned_in=burned_in_rule(burned_in),
         left_out=dict(left_out),
     )
 

@@ -8,7 +8,7 @@ from medvlp.corpora.files import Row, RowFile
 from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.items import FileItems, Item
 from medvlp.corpora.splits import deal, split_name
-from medvlp.data.dicom import BurnedIn
+from medvlp.data.dicom import BurnedIn, burned_in_rule
 from medvlp.errors import DataError
 
 _GROUP_FIELDS = ("patient_id", "subject_id", "case_id", "source_id")
@@ -87,7 +87,7 @@ def open_plain(
         folder.note_image(row[form.image])
         rows.append((offset, form.group(row), split_name(_string(row.get("split")))))
     items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(rows, validation_share).items()}
-    fields = {"public": public, "minimum_words": minimum_words, "burned_in": BurnedIn(burned_in)}
+    fields = {"public": public, "minimum_words": minimum_words, "burned_in": burned_in_rule(burned_in)}
     return FileCorpus.open(folder, items, maximum_missing=maximum_missing, name=name or folder.root.resolve().name, **fields)
 
 

@@ -74,7 +74,19 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
     for option in options:
         if option not in accepted:
             raise ConfigurationError(f"corpus {name!r} has no option {option!r}; it takes {', '.join(accepted)}")
-    return opener(**options) if root is None else opener(root=root, **options)
+    checked = {option: _checked(name, option, value, parameters[option].default) for option, value in options.items()}
+    return opener(**checked) if root is None else opener(root=root, **checked)
+
+
+def _checked(corpus: str, option: str, value: Any, default: Any) -> Any:
+    """A value of the type of the option's default; a command line gives numbers for names that look like numbers."""
+    if default is None or isinstance(default, str):
+        return value if value is None else str(value)
+    if isinstance(default, bool) == isinstance(value, bool) and isinstance(
+        value, int | float if isinstance(default, float) else type(default)
+    ):
+        return value
+    raise ConfigurationError(f"option {option!r} of corpus {corpus!r} takes a {type(default).__name__}, as {default!r}, not {value!r}")
 
 
 def _nearest(name: str) -> str:

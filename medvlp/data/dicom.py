@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from medvlp.data.sample import Dropped
+from medvlp.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -32,6 +33,18 @@ class BurnedIn(StrEnum):
     """Leave out all whose header does not say that they have none: few headers say so."""
     KEEP = "keep"
     """Keep all: for images that were cleaned since."""
+
+
+def burned_in_rule(name: str) -> BurnedIn:
+    """The rule of that name.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        return BurnedIn(name)
+    except ValueError as error:
+        raise ConfigurationError(f"burned_in is one of {', '.join(BurnedIn)}, not {name!r}") from error
 
 
 def is_dicom(content: bytes) -> bool:
