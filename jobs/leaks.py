@@ -21,7 +21,7 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
         shards: Where the training shards lie: a folder, or s3://bucket/folder.
         benchmark: Where the shards of the benchmark lie.
         split: The benchmark's split that nothing may leak from.
-        output: A JSON file for the keys of the samples that leak, by split of the training shards.
+        output: A JSON file for the keys of the samples that leak, by split; jobs/prepare.py --leave_out makes shards without them.
         fail: End with an error if anything leaks.
     """
     trained, tested = storage.absolute(shards), storage.absolute(benchmark)
@@ -37,7 +37,7 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
             f"({counts['by_name']} by name, {counts['by_picture']} by picture, {counts['by_both']} by both)"
         )
     if output is not None:
-        record = {"shards": manifest.fingerprint, "benchmark": other.fingerprint, "split": split, "leaks": found}
+        record = {"shards": manifest.fingerprint, "source": manifest.source, "benchmark": other.fingerprint, "split": split, "leaks": found}
         Path(output).write_text(json.dumps(record, indent=1))
         print(f"keys: {output}")
     if fail and any(part["shared"] for part in found.values()):

@@ -7,6 +7,7 @@ from medvlp.errors import ConfigurationError, DataError
 from scaleout import storage
 from scaleout.cli import run_job
 from scaleout.shards.card import read_card
+from scaleout.shards.leave_out import LeakFree
 from scaleout.shards.manifest import TOKENIZER_FOLDER
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
@@ -20,6 +21,7 @@ def prepare(
     options: dict[str, bool | int | float | str] | None = None,
     samples_per_shard: int = 1000,
     vocabulary_size: int = 8192,
+    leave_out: Path | None = None,
     overwrite: bool = False,
     validate: bool = False,
 ) -> None:
@@ -35,6 +37,7 @@ def prepare(
         options: Options of the corpus, such as --options.train 5000.
         samples_per_shard: Samples per tar file.
         vocabulary_size: Tokens of the byte-level BPE trained on the training texts; 0 for none.
+        leave_out: A report of jobs/leaks.py about shards of this corpus: these go without the samples that it names.
         overwrite: Replace shards of another corpus or of other options.
         validate: Make nothing: read the shards that are there again, and name what is not as the manifest says.
     """
@@ -46,7 +49,7 @@ def prepare(
         raise ConfigurationError("no corpus is named; add --corpus NAME, or --validate to check shards that are there")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
     prepare_shards(
-        opened,
+        LeakFree.of(opened, leave_out) if leave_out else opened,
         output,
         samples_per_shard=samples_per_shard,
         vocabulary_size=vocabulary_size,
