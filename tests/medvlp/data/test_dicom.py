@@ -4,11 +4,14 @@ import io
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from pydicom import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage, generate_uid
 
 from medvlp.data.dicom import BurnedIn, dicom_pixels, dicom_to_jpeg, is_dicom
 from medvlp.data.sample import Dropped
@@ -90,6 +93,50 @@ def test_colours_stay() -> None:
     colours[..., 1] = 200
     found = dicom_pixels(encode(colours, SamplesPerPixel=3, PlanarConfiguration=0, PhotometricInterpretation="RGB"))
     np.testing.assert_array_equal(found, colours)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        "JPEGLosslessProcess14",
+        "JPEGLosslessProcess14_1",
+        "JPEGLSLossless",
+        "JPEG2000Lossless",
+        "RLELossless",
+        "DeflatedExplicitVRLittleEndian",
+    ],
+)
+def test_compressed_files_show_the_same(syntax: str, tmp_path: Path) -> None:
+    plain = encode(RAMP, WindowCenter=1024, WindowWidth=1025)
+    (tmp_path / "plain.dcm").write_bytes(plain)
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(tmp_path / "plain.dcm"))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(tmp_path / "packed.dcm"))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    packed = (tmp_path / "packed.dcm").read_bytes()
+    assert pydicom.dcmread(io.BytesIO(packed)).file_meta.TransferSyntaxUID != ExplicitVRLittleEndian
+    np.testing.assert_array_equal(dicom_pixels(packed), dicom_pixels(plain))
+
+
+def test_colours_of_a_jpeg_inside() -> None:
+    colours = np.zeros((32, 32, 3), dtype=np.uint8)
+    colours[:16] = (200, 30, 60)
+    jpeg = io.BytesIO()
+    Image.fromarray(colours).save(jpeg, "JPEG", quality=95)
+    dataset = pydicom.dcmread(
+        io.BytesIO(encode(colours, SamplesPerPixel=3, PlanarConfiguration=0, PhotometricInterpretation="YBR_FULL_422"))
+    )
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([jpeg.getvalue()])
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    np.testing.assert_allclose(dicom_pixels(buffer.getvalue())[4::8, 4::8].astype(int), colours[4::8, 4::8], atol=12)
 
 
 def test_no_name_is_copied_on() -> None:
