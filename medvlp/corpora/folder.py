@@ -66,13 +66,18 @@ class SourceFolder:
             raise DataError(f"corpus {self.corpus!r} names the image {image}, which is not inside of its folder {self.root}")
         if image not in self._seen:
             self._seen.add(image)
-            try:
-                size = (self.root / image).stat().st_size
-            except OSError:
-                size = -1
+            if self.note_size(image) is None:
                 self.missing.append(image)
-            self._hash.update(f"{image}\x1f{size}\n".encode())
         return image
+
+    def note_size(self, name: str) -> int | None:
+        """The size of a file of which there are too many to read them all, for the fingerprint; None where there is none."""
+        try:
+            size = (self.root / name).stat().st_size
+        except OSError:
+            size = None
+        self._hash.update(f"{name}\x1f{size}\n".encode())
+        return size
 
     def check_images(self, maximum_missing: float) -> None:
         """Refuse a folder that lacks more than a share of its images: then something else is wrong than a few lost files.

@@ -1,7 +1,7 @@
 """The rows of a corpus in the words of every corpus, before their images are read."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -89,8 +89,3 @@ class FileItems:
 
     def __getitem__(self, index: int) -> Item:
         return self._convert(self._file.at(int(self._offsets[index])))
-
-
-def iterate(items: Items) -> Iterator[Item]:
-    """All items of a split."""
-    return (items[index] for index in range(len(items)))

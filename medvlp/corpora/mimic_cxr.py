@@ -58,6 +58,7 @@ def open_mimic_cxr(
     folder = SourceFolder(root, "mimic-cxr", "mimic-cxr-2.0.0-{metadata,split,chexpert}.csv (or .csv.gz), files/ and the reports")
     splits = {row["dicom_id"]: split_name(row["split"]) for _, row in _table(folder, "split", ("dicom_id", "split")).rows()}
     labels = {row["study_id"]: _mentioned(row) for _, row in _table(folder, "chexpert", ("subject_id", "study_id")).rows()}
+    reports = "mimic-cxr-reports/" if (root / "mimic-cxr-reports").is_dir() else ""
     wanted = {view.strip() for view in views.split(",")}
     rows: dict[str, list[Row]] = defaultdict(list)
     left_out: Counter[str] = Counter()
@@ -71,8 +72,8 @@ def open_mimic_cxr(
             raise DataError(f"the tables in {root} state no split for the image in row {number} of the metadata: was one cut off?")
         else:
             folder.note_image(f"{_study(row)}/{row['dicom_id']}.{image_format}")
+            folder.note_size(f"{reports}{_study(row)}.txt")
             rows[splits[row["dicom_id"]]].append({**{name: row[name] for name in _COLUMNS}, "labels": labels[row["study_id"]]})
-    reports = "mimic-cxr-reports/" if (root / "mimic-cxr-reports").is_dir() else ""
     items = {split: _MimicItems(root / reports, image_format, pa.Table.from_pylist(of_split)) for split, of_split in rows.items()}
     return FileCorpus.open(
         folder,

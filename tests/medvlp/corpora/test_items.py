@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medvlp.corpora.files import JsonLines
-from medvlp.corpora.items import FileItems, HeldItems, Item, iterate
+from medvlp.corpora.items import FileItems, HeldItems, Item
 from tests.medvlp.corpora.official import write_json_lines
 
 ITEMS = st.builds(
@@ -25,7 +25,7 @@ ITEMS = st.builds(
 @given(items=st.lists(ITEMS, max_size=6))
 def test_what_is_held_comes_back(items: list[Item]) -> None:
     held = pickle.loads(pickle.dumps(HeldItems.of(items)))
-    assert list(iterate(held)) == items
+    assert [held[index] for index in range(len(held))] == items
 
 
 def test_rows_left_in_their_file_are_read_when_they_are_needed(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_rows_left_in_their_file_are_read_when_they_are_needed(tmp_path: Path) -
     write_json_lines(file.path, ({"name": f"naïve {number}"} for number in range(9)))
     offsets = [offset for offset, _ in file.rows()]
     items = pickle.loads(pickle.dumps(FileItems(file, offsets[::-2], _item)))
-    assert [item.source_id for item in iterate(items)] == [f"naïve {number}" for number in (8, 6, 4, 2, 0)]
+    assert [item.source_id for item in (items[index] for index in range(len(items)))] == [f"naïve {number}" for number in (8, 6, 4, 2, 0)]
 
 
 def test_columns_travel_outside_of_the_pickle_so_that_ray_can_share_them() -> None:

@@ -76,6 +76,13 @@ def test_gzipped_tables_and_reports_apart(tmp_path: Path) -> None:
         open_mimic_cxr(tmp_path)
 
 
+def test_a_changed_report_changes_the_fingerprint(tmp_path: Path) -> None:
+    before = open_mimic_cxr(make(tmp_path)).fingerprint
+    assert open_mimic_cxr(tmp_path).fingerprint == before
+    write(tmp_path / f"{folder(*IMAGES[0][1:3])}.txt", REPORT.replace("clear", "not clear"))
+    assert open_mimic_cxr(tmp_path).fingerprint != before
+
+
 def test_a_lost_report_is_dropped_by_reason(tmp_path: Path) -> None:
     (make(tmp_path) / f"{folder(*IMAGES[2][1:3])}.txt").unlink()
     _, dropped = read(open_mimic_cxr(tmp_path))
