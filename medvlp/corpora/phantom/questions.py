@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from numpy.random import Generator
 
-from medvlp.corpora.phantom.corpus import check_item, options_fingerprint, phantom_streams
 from medvlp.corpora.phantom.lexicon import lexicon
+from medvlp.corpora.phantom.made import MadeCorpus, phantom_streams
 from medvlp.corpora.phantom.scene import COUNT_RATES, VIEWS, Scene, compose, draw
 from medvlp.corpora.phantom.view import View
 from medvlp.data.sample import Sample
@@ -79,39 +79,14 @@ QUESTION_TYPES = tuple(kind for kind, _, _ in _ASKERS)
 
 
 @dataclass(frozen=True)
-class PhantomQuestions:
+class PhantomQuestions(MadeCorpus):
     """One question about one image per sample; no image is shared between splits, nor with ``PhantomCorpus``."""
 
     train: int = 20_000
-    validation: int = 2_000
-    test: int = 2_000
-    seed: int = 0
-    size: int = 128
-    """Side of the square images, in pixels."""
     name: str = field(default="phantom-questions", init=False)
-    public: bool = field(default=True, init=False)
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the options: all else is in the code."""
-        return options_fingerprint(self)
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Nothing."""
-        return {}
-
-    def splits(self) -> dict[str, int]:
-        """Number of questions of each split."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
-
-    def sample(self, split: str, index: int) -> Sample:
-        """Question number ``index`` of ``split``; types and modalities take turns.
-
-        Raises:
-            DataError: there is no such split or item.
-        """
-        check_item(self.name, self.splits(), split, index)
+    def _make(self, split: str, index: int) -> Sample:
+        """Types and modalities take turns."""
         streams = phantom_streams(self.seed, self.name, split, index)
         turn, kind = divmod(index, len(_ASKERS))
         answer_type, ask, views = _ASKERS[kind]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medvlp.corpora.phantom import PhantomCorpus, Truth, phantom_ontology_path
-from medvlp.corpora.phantom.corpus import phantom_streams
 from medvlp.corpora.phantom.lexicon import lexicon
+from medvlp.corpora.phantom.made import phantom_streams
 from medvlp.corpora.phantom.scene import VIEWS, compose, draw, paint
 from medvlp.corpora.phantom.view import FindingKind, View
 from medvlp.data.sample import Sample

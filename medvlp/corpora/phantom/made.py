@@ -1,0 +1,61 @@
+"""What all corpora of phantoms share: any number of items, made when they are asked for, always the same for the same options."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+from medvlp.corpora.phantom.scene import Streams
+from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.data.sample import Sample
+from medvlp.errors import DataError
+
+
+@dataclass(frozen=True)
+class MadeCorpus(ABC):
+    """A ``Corpus`` without files."""
+
+    train: int
+    validation: int = 2_000
+    test: int = 2_000
+    seed: int = 0
+    size: int = 128
+    """Side of the square images, in pixels."""
+    name: str = field(init=False)
+    public: bool = field(default=True, init=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the options: all else is in the code."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Nothing."""
+        return {}
+
+    def splits(self) -> dict[str, int]:
+        """Number of items of each split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def sample(self, split: str, index: int) -> Sample:
+        """Item number ``index`` of ``split``.
+
+        Raises:
+            DataError: there is no such split or item.
+        """
+        sizes = self.splits()
+        if split not in sizes:
+            raise DataError(f"corpus {self.name!r} has no split {split!r}; it has {', '.join(sizes)}")
+        if not 0 <= index < sizes[split]:
+            raise DataError(f"split {split!r} of corpus {self.name!r} has {sizes[split]} items, there is no item {index}")
+        return self._make(split, index)
+
+    @abstractmethod
+    def _make(self, split: str, index: int) -> Sample: ...
+
+
+def phantom_streams(seed: int, *key: int | str) -> Streams:
+    """The random numbers of the item at ``key``."""
+    return partial(keyed_generator, seed, Purpose.CORPUS, *key)
