@@ -35,10 +35,12 @@ def links_card(manifest: LinksManifest, ontology: Ontology, commonest: int) -> s
     """What was found, as a few lines."""
     names = {concept.id: concept.name for concept in ontology.concepts}
     texts = max(manifest.texts, 1)
+    spans = max(manifest.spans, 1)
     lines = [
         f"ontology {manifest.ontology} ({manifest.ontology_fingerprint}), {len(names)} concepts; linker {manifest.linker_version}",
         f"  {manifest.texts} texts, {manifest.linked_texts} with a concept ({manifest.linked_texts / texts:.1%})",
-        f"  {manifest.spans} spans, {manifest.spans / texts:.1f} per text; {len(manifest.counts)} concepts in the training split",
+        f"  {manifest.spans} spans, {manifest.spans / texts:.1f} per text, {manifest.negated_spans / spans:.1%} denied; "
+        f"{len(manifest.counts)} concepts in the training split",
     ]
     lines += [f"    {count:8d}  {concept}  {names[concept]}" for concept, count in Counter(manifest.counts).most_common(commonest)]
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from medvlp.data.text import encode_texts
 from medvlp.downstream.question_answering import QuestionAnsweringTask
 from medvlp.errors import ConfigurationError, DataError
 from medvlp.exported import Exported, load_exported
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker import DictionaryLinker, leftmost_longest
 from medvlp.pretext.task import PretrainingTask
 
 Image = PIL.Image.Image | bytes | str | Path
@@ -55,7 +55,7 @@ class Model:
         self.task = exported.task.to(self.device).eval()
         config = exported.config
         self._collate = CommonCollate(tokenizer=exported.tokenizer, image=config.image, text=config.text, seed=0, augment=False)
-        self._linker = DictionaryLinker.build(exported.bundle.ontology)
+        self._linker = DictionaryLinker.build(exported.bundle.ontology, derive=False)
 
     @classmethod
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "Model":
@@ -158,7 +158,7 @@ class Model:
         return Batch(**self._collate.common_fields(rows, encoded, None)).to(self.device)
 
     def _spans(self, text: str) -> tuple[tuple[int, int, int], ...]:
-        return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in self._linker.link(text))
+        return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in leftmost_longest(self._linker.link(text)))
 
     def _fuse(self, image_1IH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""

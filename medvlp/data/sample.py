@@ -92,7 +92,7 @@ class StreamRow:
     spans: tuple[tuple[int, int, int], ...]
     """(start, end, entity id), ascending, not overlapping."""
     image_entities: tuple[int, ...]
-    """Entity ids of all texts of the image, ascending."""
+    """Entity ids of all texts of the image, ascending; what the texts deny is left out, unless the reader was told otherwise."""
     negative_image: bytes = b""
     """An image drawn from the whole corpus; empty unless the run asks for such negatives."""
     modality: str = ""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.derivation import derived_names
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig, train_transe
 
@@ -82,9 +83,10 @@ def build_bundle(
         raise KnowledgeError(_nothing_left(ontology, coverage, minimum_count))
     by_id = {concept.id: concept for concept in ontology.concepts}
     chosen = [by_id[identifier] for identifier in identifiers]
+    implied = derived_names(ontology)
     triples = _triple_ids(kept, identifiers, relations)
     bundle = KnowledgeBundle(
-        entities=tuple(_entity(concept, mention_counts[concept.id]) for concept in chosen),
+        entities=tuple(_entity(concept, implied.get(concept.id, ()), mention_counts[concept.id]) for concept in chosen),
         relations=relations,
         triples=triples,
         vectors=train_transe(triples, len(identifiers), len(relations), transe),
@@ -93,8 +95,9 @@ def build_bundle(
     return bundle, coverage
 
 
-def _entity(concept: Concept, count: int) -> Entity:
-    return Entity(concept.id, concept.name, concept.semantic_type, count, concept.synonyms)
+def _entity(concept: Concept, implied: tuple[str, ...], count: int) -> Entity:
+    """With the implied names among the synonyms: the bundle's own few concepts would not imply them again."""
+    return Entity(concept.id, concept.name, concept.semantic_type, count, (*concept.synonyms, *implied))
 
 
 def _by_frequency(values: Iterable[str]) -> tuple[str, ...]:

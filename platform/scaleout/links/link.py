@@ -80,6 +80,7 @@ def link_texts(samples: pa.Table, linker: Linker) -> pa.Table:
                     "start": [span.start for span in spans],
                     "end": [span.end for span in spans],
                     "concept": [span.concept for span in spans],
+                    "negated": [span.negated for span in spans],
                 }
             )
     return pa.Table.from_pylist(rows, schema=LINKS_SCHEMA)
@@ -106,5 +107,6 @@ class _LinkShard:
             "texts": table.num_rows,
             "linked_texts": sum(1 for row in concepts if row),
             "spans": mentions.total(),
+            "negated_spans": sum(denied for row in table.column("negated").to_pylist() for denied in row),
             "mentions": dict(sorted(mentions.items())),
         }

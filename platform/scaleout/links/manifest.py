@@ -11,7 +11,7 @@ from medvlp.errors import DataError
 from scaleout import storage
 from scaleout.shards.manifest import MANIFEST_FILE, read_manifest
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,8 @@ class LinksRecord:
     linked_texts: int
     """Texts with at least one span."""
     spans: int
+    negated_spans: int
+    """Spans that the text denies; among ``spans``."""
     bytes: int
     sha256: str
 
@@ -57,6 +59,11 @@ class LinksManifest:
         """Spans found, over all splits."""
         return sum(file.spans for file in self.files)
 
+    @property
+    def negated_spans(self) -> int:
+        """Spans that the text denies, over all splits."""
+        return sum(file.negated_spans for file in self.files)
+
     @cached_property
     def fingerprint(self) -> str:
         """A hash of what the links are of and what they say."""
@@ -81,7 +88,7 @@ class LinksManifest:
 
     def save(self, folder: str) -> None:
         """Write ``manifest.json`` into the folder of the links; its existence says that they are complete."""
-        totals = {name: getattr(self, name) for name in ("fingerprint", "texts", "linked_texts", "spans")}
+        totals = {name: getattr(self, name) for name in ("fingerprint", "texts", "linked_texts", "spans", "negated_spans")}
         record = {"version": FORMAT_VERSION, **totals, **asdict(self)}
         storage.write_bytes(storage.join(folder, MANIFEST_FILE), json.dumps(record, ensure_ascii=False, indent=1).encode())
 

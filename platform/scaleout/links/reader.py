@@ -17,9 +17,14 @@ LINKS_SCHEMA = pa.schema(
         ("start", pa.list_(pa.int32())),
         ("end", pa.list_(pa.int32())),
         ("concept", pa.list_(pa.string())),
+        ("negated", pa.list_(pa.bool_())),
     ]
 )
-"""One row per sample and text: ``text`` is the text's place in the sample; span i is [start[i], end[i]) and names concept[i]."""
+"""One row per sample and text: ``text`` is the text's place in the sample.
+
+Span i is [start[i], end[i]) and names concept[i]; negated[i] says that the text denies it. Spans are ascending and may overlap: every
+mention is kept, so that a vocabulary which lacks "lung cancer" still has "lung".
+"""
 
 _REMEDY = "make the links again with jobs/link.py"
 

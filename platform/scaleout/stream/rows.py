@@ -6,11 +6,13 @@ Only bytes, strings and integer lists: Arrow knows their size, and images stay e
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import starmap
 
 import pyarrow as pa
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import StreamRow
+from medvlp.knowledge.linker import Span, leftmost_longest
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.reader import check_alignment, read_links_checked
 from scaleout.shards.manifest import ShardRecord
@@ -55,6 +57,8 @@ class RowReader:
     """Concept to entity id; concepts outside the vocabulary are left out."""
     corpus_negatives: bool = False
     """Give every row an image drawn from the whole split; every window then reads another one beside its own."""
+    label_negated: bool = False
+    """Whether what every text denies is an entity of the image all the same."""
     rows_per_table: int = 256
 
     def read(self, window: WindowSlice) -> Iterator[pa.Table]:
@@ -100,19 +104,26 @@ class RowReader:
         texts = samples.column("texts").to_pylist()
         for offset, (key, candidates, rows) in enumerate(zip(samples.column("key").to_pylist(), texts, links, strict=True)):
             index = int(keyed_generator(self.plan.seed, Purpose.CAPTION, epoch, key).integers(len(candidates)))
-            spans = self._spans(rows[index])
+            spans = leftmost_longest(self._mentions(rows[index]))
             columns["position"].append(start + offset)
             columns["epoch"].append(epoch)
             columns["text"].append(candidates[index])
-            for place, name in enumerate(("span_start", "span_end", "span_entity")):
-                columns[name].append([span[place] for span in spans])
-            columns["image_entities"].append(sorted({entity for row in rows for _, _, entity in self._spans(row)}))
+            columns["span_start"].append([span.start for span in spans])
+            columns["span_end"].append([span.end for span in spans])
+            columns["span_entity"].append([self.entity_ids[span.concept] for span in spans])
+            columns["image_entities"].append(self._image_entities(rows))
         passed_on = {name: samples.column(name) for name in _PASSED_ON}
         return pa.table({name: passed_on.get(name, columns.get(name)) for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
 
-    def _spans(self, row: dict) -> list[tuple[int, int, int]]:
-        spans = zip(row["start"], row["end"], row["concept"], strict=True)
-        return [(start, end, self.entity_ids[concept]) for start, end, concept in spans if concept in self.entity_ids]
+    def _mentions(self, row: dict) -> list[Span]:
+        """What a text mentions of the vocabulary; overlapping mentions too."""
+        columns = (row[name] for name in ("start", "end", "concept", "negated"))
+        return [span for span in starmap(Span, zip(*columns, strict=True)) if span.concept in self.entity_ids]
+
+    def _image_entities(self, rows: list[dict]) -> list[int]:
+        """What any text of the image mentions and does not deny."""
+        mentions = (span for row in rows for span in self._mentions(row))
+        return sorted({self.entity_ids[span.concept] for span in mentions if self.label_negated or not span.negated})
 
 
 def stream_rows(table: pa.Table) -> list[StreamRow]:

@@ -42,6 +42,8 @@ class DataConfig(SourceConfig):
     width_multiple: int = 16
     """Texts are padded to a multiple of this."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
+    label_negated: bool = False
+    """Whether a finding that the texts deny ("no pneumothorax") is an entity of the image for alignment all the same, as in the paper."""
     negatives: Negatives = "same_modality"
     """Whose image is a training negative for matching: that of a row of the micro-batch, of the same modality or any; or one
     drawn from the corpus, as the authors' (it is encoded too, and may be the true one)."""

@@ -58,6 +58,11 @@ class Inputs:
                 f"the bundle {knowledge} is of {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
                 "make one of them again with the other's ontology"
             )
+        if made_with.linker != self.links.linker_version:
+            raise KnowledgeError(
+                f"the links {data.links} were made by linker {self.links.linker_version}, the bundle {knowledge} counts those of "
+                f"{made_with.linker}: make the older one again, with jobs/link.py or jobs/knowledge.py"
+            )
 
 
 def row_reader(config: RunConfig, inputs: Inputs, split: str) -> RowReader:
@@ -70,6 +75,7 @@ def row_reader(config: RunConfig, inputs: Inputs, split: str) -> RowReader:
         links_manifest=inputs.links,
         entity_ids=inputs.bundle.entity_ids,
         corpus_negatives=split == "train" and config.data.negatives == "corpus",
+        label_negated=config.data.label_negated,
     )
 
 

@@ -51,6 +51,8 @@ def test_spans_name_the_characters_of_the_text(shards: str, tmp_path: Path) -> N
             text = texts[row["key"]][row["text"]]
             found = zip(row["start"], row["end"], row["concept"], strict=True)
             surfaces |= {(text[start:end], concept) for start, end, concept in found}
+            # The second text of every toy sample denies.
+            assert row["negated"] == [row["text"] == 1] * len(row["concept"])
     assert surfaces == {("effusion", "T:1"), ("nodule", "T:2"), ("mass", "T:2")}
 
 
@@ -65,6 +67,7 @@ def test_counts_are_of_the_training_split(shards: str, tmp_path: Path) -> None:
     assert manifest.texts == sum(ShardManifest.load(shards).texts.values())
     assert 0 < manifest.linked_texts < manifest.texts
     assert manifest.spans >= sum(manifest.counts.values())
+    assert 0 < manifest.negated_spans < manifest.spans
 
 
 def test_the_manifest_reads_back(shards: str, tmp_path: Path) -> None:
@@ -125,6 +128,23 @@ def test_other_ontologies_are_not_mixed_in(shards: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"ontology: toy there, other asked for.*--overwrite"):
         make(shards, tmp_path / "links", OTHER)
     assert make(shards, tmp_path / "links", OTHER, overwrite=True).ontology == "other"
+
+
+def test_links_of_another_linker_are_not_gone_on_with(shards: str, tmp_path: Path) -> None:
+    class Newer(DictionaryLinker):
+        version = "dictionary-next"
+
+    make(shards, tmp_path / "links")
+    with pytest.raises(ConfigurationError, match=r"linker_version: dictionary-2 there, dictionary-next asked for.*--overwrite"):
+        link_shards(shards, ONTOLOGY, Newer.build(ONTOLOGY), str(tmp_path / "links"), run=map)
+
+
+def test_links_of_the_former_format_are_refused(shards: str, tmp_path: Path) -> None:
+    make(shards, tmp_path / "links")
+    path = tmp_path / "links" / "manifest.json"
+    path.write_text(path.read_text().replace('"version": 2', '"version": 1'))
+    with pytest.raises(DataError, match=r"version 1.*jobs/link\.py"):
+        LinksManifest.load(str(tmp_path / "links"))
 
 
 def test_links_belong_to_an_ontology_and_to_shards(shards: str, tmp_path: Path) -> None:

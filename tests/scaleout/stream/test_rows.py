@@ -9,7 +9,11 @@ import pytest
 
 from medvlp.data.sample import StreamRow
 from medvlp.errors import DataError
+from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.ontology import Concept, Ontology
 from scaleout import storage
+from scaleout.links.link import link_shards
+from scaleout.shards.manifest import ShardManifest
 from scaleout.stream.plan import StreamPlan
 from scaleout.stream.rows import ROW_SCHEMA, RowReader, stream_rows
 from tests.scaleout.shards.toy import ToyCorpus
@@ -61,8 +65,26 @@ def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(reader: RowReade
 def test_spans_are_of_the_chosen_caption_and_image_entities_of_all(reader: RowReader) -> None:
     for row in read(reader, 0, 50):
         assert {(row.text[start:end], entity) for start, end, entity in row.spans} == expected_spans(row.text)
+        affirmed, _ = ToyCorpus().sample("train", int(row.key)).texts
+        assert list(row.image_entities) == sorted({entity for _, entity in expected_spans(affirmed)})
+
+
+def test_what_is_denied_is_an_image_entity_if_wanted(reader: RowReader) -> None:
+    for row in read(replace(reader, label_negated=True), 0, 25):
         every_text = " ".join(ToyCorpus().sample("train", int(row.key)).texts)
         assert list(row.image_entities) == sorted({entity for _, entity in expected_spans(every_text)})
+
+
+def test_the_vocabulary_decides_which_of_overlapping_mentions_is_read(folder: Path, tmp_path: Path) -> None:
+    nested = Ontology.build("nested", [Concept("T:1", "effusion"), Concept("T:2", "effusion in the train")], [])
+    shards = str(folder / "shards")
+    manifest = link_shards(shards, nested, DictionaryLinker.build(nested), str(tmp_path), run=map)
+    plan = StreamPlan.of_split(ShardManifest.load(shards), "train", seed=0, window_shards=2)
+    for entity_ids, expected in (({"T:1": 0}, {"effusion"}), ({"T:1": 0, "T:2": 1}, {"effusion in the train", "effusion"})):
+        other = RowReader(plan=plan, shards=shards, links=str(tmp_path), links_manifest=manifest, entity_ids=entity_ids)
+        rows = read(other, 0, 50)
+        assert {row.text[start:end] for row in rows for start, end, _ in row.spans} == expected
+        assert max(len(row.spans) for row in rows) == 1
 
 
 def test_the_caption_depends_on_seed_epoch_and_key_alone(reader: RowReader) -> None:
