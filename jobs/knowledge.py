@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
 from scaleout import storage
@@ -22,6 +23,7 @@ def knowledge(
     links: str,
     ontology: list[str],
     output: str,
+    umls: UMLSFilter = EVERYTHING,
     minimum_count: int = 21,
     transe: TransEConfig = DEFAULT_TRANSE,
     overwrite: bool = False,
@@ -33,13 +35,14 @@ def knowledge(
         links: Where the links of these shards lie.
         ontology: The ontology that the links were made with; repeat it as there.
         output: Where the bundle goes: a folder, or s3://bucket/folder.
+        umls: Which rows of UMLS's files are taken; as for the links.
         minimum_count: Fewest mentions of an entity in the training split; the paper's "more than 20" is 21.
         transe: How the vectors of the entities are trained.
         overwrite: Replace another bundle.
     """
     output = storage.absolute(output)
     storage.check_writable(output)
-    merged = read_ontology_uris(ontology)
+    merged = read_ontology_uris(ontology, umls)
     manifest = LinksManifest.load(storage.absolute(links))
     check_links(manifest, ShardManifest.load(storage.absolute(shards)), merged)
     bundle, coverage = build_bundle(

@@ -4,6 +4,7 @@ from collections import Counter
 
 from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.knowledge.ontology import Ontology
+from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
 from scaleout import storage
 from scaleout.cli import run_job
 from scaleout.links.link import link_shards
@@ -11,7 +12,15 @@ from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import read_ontology_uris
 
 
-def link(*, shards: str, ontology: list[str], output: str, commonest: int = 10, overwrite: bool = False) -> None:
+def link(
+    *,
+    shards: str,
+    ontology: list[str],
+    output: str,
+    umls: UMLSFilter = EVERYTHING,
+    commonest: int = 10,
+    overwrite: bool = False,
+) -> None:
     """Find the concepts of an ontology in every text of the shards, and write them as sidecar files.
 
     The shards are only read, so another ontology or linker never rewrites images. After a kill, the same command makes
@@ -19,13 +28,14 @@ def link(*, shards: str, ontology: list[str], output: str, commonest: int = 10, 
 
     Args:
         shards: Where the shards lie: a folder, or s3://bucket/folder.
-        ontology: An OBO or OWL file, or a folder with triples.tsv and entities.tsv; repeat it to merge several.
+        ontology: An OBO or OWL file, a folder with triples.tsv and entities.tsv, or one with UMLS's RRF files; repeat it to merge several.
         output: Where the links go.
+        umls: Which rows of UMLS's files are taken.
         commonest: How many of the commonest concepts to print.
         overwrite: Replace links of other shards, or by another ontology or linker.
     """
     output = storage.absolute(output)
-    merged = read_ontology_uris(ontology)
+    merged = read_ontology_uris(ontology, umls)
     manifest = link_shards(storage.absolute(shards), merged, DictionaryLinker.build(merged), output, overwrite=overwrite)
     print(links_card(manifest, merged, commonest))
     print(f"links: {output}")

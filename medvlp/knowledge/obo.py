@@ -3,6 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from pronto.ontology import Ontology as Document
@@ -14,6 +15,7 @@ from medvlp.knowledge.ontology import Concept, Ontology, Triple
 OBO_SUFFIXES = (".obo", ".owl")
 
 _PLAIN_TAGS = {"format-version", "ontology", "default-namespace", "id", "name", "namespace", "is_obsolete"}
+_UMLS = re.compile(r"(?:UMLS|UMLS_CUI):(C\d{7})\b")
 _SYNONYM = re.compile(r'(synonym: "(?:[^"\\]|\\.)*")\s*([A-Z]*)')
 
 
@@ -28,7 +30,7 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         related_synonyms: RELATED synonyms too, not only EXACT ones.
 
     Raises:
-        KnowledgeError: the file is not UTF-8, malformed, or holds no term.
+        KnowledgeError: the file is not UTF-8, malformed, holds no term, or its ``is_a`` goes in a circle.
     """
     scopes = {"EXACT", "RELATED"} if related_synonyms else {"EXACT"}
     try:
@@ -40,7 +42,20 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         raise KnowledgeError(f"{path} refers to {error} without defining it; imports are not followed: take the merged release") from error
     except (SyntaxError, ValueError, TypeError) as error:
         raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}; is it complete, and UTF-8?") from error
+    _check_hierarchy(path, triples)
     return Ontology.build(path.stem, concepts, triples)
+
+
+def _check_hierarchy(path: Path, triples: list[Triple]) -> None:
+    parents: dict[str, list[str]] = {}
+    for triple in triples:
+        if triple.relation == "is_a":
+            parents.setdefault(triple.head, []).append(triple.tail)
+    try:
+        TopologicalSorter(parents).prepare()
+    except CycleError as error:
+        circle = " is_a ".join(reversed(error.args[1]))
+        raise KnowledgeError(f"the hierarchy of {path} goes in a circle: {circle}; take a released file, or mend it") from error
 
 
 def _parse(path: Path) -> Document:
@@ -71,6 +86,8 @@ def _needed_part(line: str, defined: set[str]) -> str:
     tag, _, value = line.partition(": ")
     if line.startswith("[") or tag in _PLAIN_TAGS:
         return line
+    if tag == "xref":
+        return f"xref: UMLS:{match[1]}" if (match := _UMLS.match(value)) else ""
     if match := _SYNONYM.match(line):
         return f"{match[1]} {match[2] or 'RELATED'} []"  # without its own references; OBO 1.2 takes no scope for RELATED
     words = value.split()
@@ -81,7 +98,8 @@ def _needed_part(line: str, defined: set[str]) -> str:
 def _concept(term: Term, scopes: set[str], default_namespace: str | None) -> Concept:
     synonyms = sorted(synonym.description for synonym in term.synonyms if synonym.scope in scopes)
     semantic_type = term.namespace or default_namespace or term.id.partition(":")[0]
-    return Concept.cleaned(term.id, term.name or "", synonyms, semantic_type)
+    references = (match[1] for reference in term.xrefs if (match := _UMLS.match(reference.id)))
+    return Concept.cleaned(term.id, term.name or "", synonyms, semantic_type, references)
 
 
 def _triples(term: Term) -> Iterator[Triple]:

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from medvlp.errors import KnowledgeError
@@ -18,21 +19,27 @@ class Concept:
     synonyms: tuple[str, ...] = ()
     semantic_type: str = ""
     """OBO namespace, or the identifier's prefix: "finding", "DOID", "UBERON" …"""
+    cross_references: tuple[str, ...] = ()
+    """Identifiers of the same concept in UMLS, as the ontology gives them."""
 
     @classmethod
-    def cleaned(cls, identifier: str, name: str, synonyms: Iterable[str], semantic_type: str) -> "Concept":
+    def cleaned(
+        cls, identifier: str, name: str, synonyms: Iterable[str], semantic_type: str, cross_references: Iterable[str] = ()
+    ) -> "Concept":
         """A concept with white space collapsed in its names, and synonyms neither empty, repeated nor equal to the name.
 
         Without any name the identifier stands in.
         """
         preferred = " ".join(name.split()) or identifier
         names = dict.fromkeys(" ".join(synonym.split()) for synonym in synonyms)
-        return cls(identifier, preferred, tuple(synonym for synonym in names if synonym and synonym != preferred), semantic_type)
+        kept = tuple(synonym for synonym in names if synonym and synonym != preferred)
+        return cls(identifier, preferred, kept, semantic_type, tuple(sorted(set(cross_references))))
 
     def joined(self, other: "Concept") -> "Concept":
         """This concept with the names of ``other`` as further synonyms; ``other`` is the same concept from another place."""
         synonyms = (*self.synonyms, other.name, *other.synonyms)
-        return Concept.cleaned(self.id, self.name, synonyms, self.semantic_type or other.semantic_type)
+        references = (*self.cross_references, *other.cross_references)
+        return Concept.cleaned(self.id, self.name, synonyms, self.semantic_type or other.semantic_type, references)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -85,9 +92,28 @@ class Ontology:
         triples = (triple for ontology in ontologies for triple in ontology.triples)
         return cls.build("+".join(ontology.name for ontology in ontologies), concepts, triples)
 
+    def by_cross_reference(self) -> "Ontology":
+        """The same ontology with UMLS identifiers for its concepts wherever the cross-references leave no doubt.
+
+        That is where a concept has one cross-reference, and no other concept has the same one. So ontologies of different makers
+        meet when merged.
+        """
+        claims = Counter(reference for concept in self.concepts for reference in concept.cross_references)
+        taken = {concept.id for concept in self.concepts}
+        renamed = {
+            concept.id: concept.cross_references[0]
+            for concept in self.concepts
+            if len(concept.cross_references) == 1 and claims[concept.cross_references[0]] == 1 and concept.cross_references[0] not in taken
+        }
+        concepts = [replace(concept, id=renamed.get(concept.id, concept.id)) for concept in self.concepts]
+        triples = [
+            Triple(renamed.get(triple.head, triple.head), triple.relation, renamed.get(triple.tail, triple.tail)) for triple in self.triples
+        ]
+        return Ontology.build(self.name, concepts, triples)
+
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the content; the name does not count."""
+        """A hash of the content; the name and the cross-references do not count."""
         digest = hashlib.sha256()
         for concept in self.concepts:
             row = [concept.id, concept.name, *concept.synonyms, concept.semantic_type]

@@ -6,17 +6,18 @@ from contextlib import ExitStack
 from medvlp.errors import ConfigurationError, KnowledgeError
 from medvlp.knowledge.ontology import Ontology
 from medvlp.knowledge.readers import read_ontologies
+from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
 from scaleout import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.shards.manifest import ShardManifest
 
 
-def read_ontology_uris(uris: Sequence[str]) -> Ontology:
+def read_ontology_uris(uris: Sequence[str], umls: UMLSFilter = EVERYTHING) -> Ontology:
     """One ontology of all files or folders named, local or in an object store."""
     if not uris:
         raise ConfigurationError("no ontology is named; add --ontology FILE")
     with ExitStack() as stack:
-        return read_ontologies([stack.enter_context(storage.local_copy(storage.absolute(uri))) for uri in uris])
+        return read_ontologies([stack.enter_context(storage.local_copy(storage.absolute(uri))) for uri in uris], umls=umls)
 
 
 def check_links(links: LinksManifest, shards: ShardManifest, ontology: Ontology) -> None:

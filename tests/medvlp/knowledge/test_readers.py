@@ -86,13 +86,43 @@ def test_related_synonyms_are_an_option(tmp_path: Path) -> None:
     assert set(effusion.synonyms) == {"hydrothorax", "water in the chest", 'plain "quoted"'}
 
 
-def test_obo_with_a_cycle_and_no_namespace(tmp_path: Path) -> None:
-    path = tmp_path / "cycle.obo"
-    path.write_text("format-version: 1.2\n\n[Term]\nid: A:1\nname: Ménière\nis_a: A:2\n\n[Term]\nid: A:2\nname: b\nis_a: A:1\nis_a: A:2\n")
+def test_obo_with_a_term_that_is_itself_and_no_namespace(tmp_path: Path) -> None:
+    path = tmp_path / "self.obo"
+    path.write_text("format-version: 1.2\n\n[Term]\nid: A:1\nname: Ménière\nis_a: A:2\n\n[Term]\nid: A:2\nname: b\nis_a: A:2\n")
     ontology = read_ontology(path)
     assert [concept.semantic_type for concept in ontology.concepts] == ["A", "A"]
     assert ontology.concepts[0].name == "Ménière"
-    assert ontology.triples == (Triple("A:1", "is_a", "A:2"), Triple("A:2", "is_a", "A:1"))
+    assert ontology.triples == (Triple("A:1", "is_a", "A:2"),)
+
+
+def test_obo_with_a_cycle(tmp_path: Path) -> None:
+    path = tmp_path / "cycle.obo"
+    terms = ("id: A:1\nis_a: A:2", "id: A:2\nis_a: A:3", "id: A:3\nis_a: A:1", "id: A:4\nis_a: A:1")
+    path.write_text("format-version: 1.2\n" + "".join(f"\n[Term]\n{term}\nname: x\n" for term in terms))
+    with pytest.raises(KnowledgeError, match=r"cycle\.obo goes in a circle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
+        read_ontology(path)
+
+
+def test_cross_references_are_where_ontologies_meet(tmp_path: Path) -> None:
+    header = "format-version: 1.2\n"
+    diseases = (
+        "id: D:1\nname: pneumonia\nxref: UMLS_CUI:C0032285\nrelationship: located_in D:2",
+        "id: D:2\nname: lungs\nxref: UMLS_CUI:C0024109\nxref: MESH:D008168",
+        "id: D:3\nname: one of two\nxref: UMLS_CUI:C0000001",
+        "id: D:4\nname: two of two\nxref: UMLS_CUI:C0000001",
+        "id: D:5\nname: either\nxref: UMLS_CUI:C0000002\nxref: UMLS_CUI:C0000003",
+    )
+    anatomy = ('id: U:1\nname: lung\nxref: UMLS:C0024109 {source="ncit"}',)
+    for name, terms in (("disease", diseases), ("anatomy", anatomy)):
+        (tmp_path / f"{name}.obo").write_text(header + "".join(f"\n[Term]\n{term}\n" for term in terms))
+    graph = write_tsv(tmp_path / "graph", "C0024109\tpulmo\t\tX:1\nC0000002\tthe other\t\tX:2\n")
+    alone = read_ontologies([tmp_path / "disease.obo"])
+    assert [concept.id for concept in alone.concepts] == ["D:1", "D:2", "D:3", "D:4", "D:5"]
+    merged = read_ontologies([tmp_path / "disease.obo", tmp_path / "anatomy.obo", graph])
+    assert [concept.id for concept in merged.concepts] == ["C0000002", "C0024109", "C0032285", "D:3", "D:4", "D:5"]
+    lung = merged.concepts[1]
+    assert (lung.name, lung.synonyms) == ("lungs", ("lung", "pulmo"))
+    assert merged.triples == (Triple("C0032285", "located_in", "C0024109"),)
 
 
 def test_owl(tmp_path: Path) -> None:
@@ -136,7 +166,7 @@ def test_malformed_rows_are_named(tmp_path: Path, entities: str, triples: str, m
 def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(KnowledgeError, match="no such file or folder"):
         read_ontology(tmp_path / "nowhere")
-    with pytest.raises(KnowledgeError, match=r"looked for entities\.tsv with triples\.tsv, and for \*\.obo"):
+    with pytest.raises(KnowledgeError, match=r"looked for entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
         read_ontology(tmp_path)
     (tmp_path / "entities.tsv").write_text("C1\tlung\t\tD:1\n")
     with pytest.raises(KnowledgeError, match=r"looked for .*triples\.tsv"):
@@ -221,7 +251,8 @@ def test_the_real_disease_ontology() -> None:
     assert len(ontology.concepts) == 9344 - 2373  # [Term] stanzas less obsolete ones
     assert len(ontology.triples) == 8155
     by_id = {concept.id: concept for concept in ontology.concepts}
-    assert by_id["DOID:0001816"] == Concept("DOID:0001816", "angiosarcoma", ("hemangiosarcoma",), "disease_ontology")
+    references = ("C0018923", "C0854893")
+    assert by_id["DOID:0001816"] == Concept("DOID:0001816", "angiosarcoma", ("hemangiosarcoma",), "disease_ontology", references)
 
 
 @pytest.mark.real_data
@@ -232,3 +263,14 @@ def test_the_real_anatomy() -> None:
     assert len(ontology.concepts) > 10_000
     assert relations["is_a"] > 11_000
     assert relations["part_of"] > 7_000
+
+
+@pytest.mark.real_data
+@real_graphs
+def test_real_ontologies_meet() -> None:
+    paths = [GRAPHS / "doid" / "doid_2016-09-01.obo", GRAPHS / "uberon"]
+    merged = read_ontologies([*paths, GRAPHS / "cui_kg"])
+    apart = sum(len(read_ontology(path).concepts) for path in (*paths, GRAPHS / "cui_kg"))
+    assert len(merged.concepts) < apart - 6_000
+    (lung,) = [concept for concept in merged.concepts if concept.id == "C0024109"]
+    assert lung.name == "lung"
