@@ -1,10 +1,16 @@
-"""Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors."""
+"""Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.
 
+With ``--inspect`` it shows what is in a bundle instead.
+"""
+
+import io
+import sys
 import tempfile
 from pathlib import Path
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from medvlp.knowledge.inspection import describe, describe_entity, draw_neighbourhood, find_entity
 from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
@@ -25,10 +31,13 @@ def knowledge(
     output: str,
     umls: UMLSFilter = EVERYTHING,
     minimum_count: int = 21,
+    inverse_relations: bool = False,
     transe: TransEConfig = DEFAULT_TRANSE,
     overwrite: bool = False,
 ) -> None:
     """Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.
+
+    With --inspect KNOWLEDGE it shows what is in a bundle instead; see --inspect KNOWLEDGE --help.
 
     Args:
         shards: Where the shards lie.
@@ -37,6 +46,7 @@ def knowledge(
         output: Where the bundle goes: a folder, or s3://bucket/folder.
         umls: Which rows of UMLS's files are taken; as for the links.
         minimum_count: Fewest mentions of an entity in the training split; the paper's "more than 20" is 21.
+        inverse_relations: Add every relation from its other end too, so that the graph attention looks both ways.
         transe: How the vectors of the entities are trained.
         overwrite: Replace another bundle.
     """
@@ -51,6 +61,7 @@ def knowledge(
         minimum_count=minimum_count,
         links_fingerprint=manifest.fingerprint,
         linker=manifest.linker_version,
+        inverse_relations=inverse_relations,
         transe=transe,
     )
     save_bundle(bundle, output, overwrite=overwrite)
@@ -76,5 +87,27 @@ def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> Non
         storage.upload_folder(Path(folder), output)
 
 
+def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str | None = None, commonest: int = 20) -> None:
+    """Show what is in a knowledge bundle: sizes, degrees, the commonest entities, and a concept's neighbours.
+
+    Args:
+        inspect: Where the bundle lies.
+        concept: A concept by identifier, name or synonym, to see its names and neighbours.
+        picture: Where a picture (PNG) of the concept's neighbourhood goes; that of the commonest entity if none is named.
+        commonest: How many of the commonest entities to print.
+    """
+    with storage.local_copy(storage.absolute(inspect)) as folder:
+        bundle = KnowledgeBundle.load(folder)
+    print(describe(bundle, commonest))
+    entity = find_entity(bundle, concept) if concept else max(range(len(bundle.entities)), key=lambda index: bundle.entities[index].count)
+    if concept:
+        print(describe_entity(bundle, entity))
+    if picture:
+        content = io.BytesIO()
+        draw_neighbourhood(bundle, entity).savefig(content, format="png", dpi=120)
+        storage.write_bytes(storage.absolute(picture), content.getvalue())
+        print(f"picture: {picture}")
+
+
 if __name__ == "__main__":
-    run_job(knowledge)
+    run_job(inspect_knowledge if any(argument.startswith("--inspect") for argument in sys.argv) else knowledge)

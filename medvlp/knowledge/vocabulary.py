@@ -54,6 +54,7 @@ def build_bundle(
     links_fingerprint: str,
     linker: str,
     transe: TransEConfig,
+    inverse_relations: bool = False,
 ) -> tuple[KnowledgeBundle, Coverage]:
     """Choose entities and triples as ARL does, and train their vectors.
 
@@ -68,6 +69,7 @@ def build_bundle(
         links_fingerprint: of the links that were counted.
         linker: ``version`` of the linker that made them.
         transe: how vectors are trained.
+        inverse_relations: whether every triple comes from its other end too, as "inverse of is_a"; the paper has none.
 
     Raises:
         KnowledgeError: no triple is left, or the minimum count is below one (a vector without a mention would never be trained on texts).
@@ -76,6 +78,8 @@ def build_bundle(
         raise KnowledgeError(f"minimum_count is {minimum_count}; an entity needs at least one mention, so give 1 or more")
     frequent = {concept.id for concept in ontology.concepts if mention_counts.get(concept.id, 0) >= minimum_count}
     kept = [triple for triple in ontology.triples if triple.head in frequent and triple.tail in frequent]
+    if inverse_relations:
+        kept += [Triple(triple.tail, f"inverse of {triple.relation}", triple.head) for triple in kept]
     identifiers = _by_frequency(end for triple in kept for end in (triple.head, triple.tail))
     relations = _by_frequency(triple.relation for triple in kept)
     coverage = _coverage(ontology, mention_counts, len(frequent), identifiers, len(kept))

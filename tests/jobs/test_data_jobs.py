@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.knowledge import knowledge
+from jobs.knowledge import inspect_knowledge, knowledge
 from jobs.link import link
 from jobs.prepare import prepare
 from medvlp.corpora.phantom import phantom_ontology_path
@@ -51,6 +51,17 @@ def test_from_phantoms_to_knowledge(root: str, ray_cluster: None, capsys: pytest
     capsys.readouterr()
     assert refusal(knowledge, [*options, *small[:-1], "6"], capsys).startswith("KnowledgeError: ")
     run_job(knowledge, [*options, *small[:-1], "6", "--overwrite"])
+
+
+def test_a_bundle_can_be_looked_at(phantom_knowledge: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "heart.png"
+    run_job(inspect_knowledge, ["--inspect", str(phantom_knowledge), "--concept", "heart", "--picture", str(picture), "--commonest", "3"])
+    shown = capsys.readouterr().out
+    assert "relations: " in shown
+    assert "nearest vectors: " in shown
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "no entity of the bundle" in refusal(inspect_knowledge, ["--inspect", str(phantom_knowledge), "--concept", "gizzard"], capsys)
+    assert "jobs/knowledge.py" in refusal(inspect_knowledge, ["--inspect", str(tmp_path)], capsys)
 
 
 def test_knowledge_refuses_another_ontology(

@@ -52,6 +52,21 @@ def test_entities_are_frequent_concepts_in_a_triple_of_frequent_concepts() -> No
     assert bundle.provenance == Provenance("small", ONTOLOGY.fingerprint, "def", "dictionary-1", 2)
 
 
+def test_inverse_relations_are_an_option() -> None:
+    bundle, coverage = build_bundle(
+        ONTOLOGY, COUNTS, minimum_count=2, links_fingerprint="def", linker="dictionary-1", transe=TRANSE, inverse_relations=True
+    )
+    assert bundle.relations == ("inverse of is_a", "is_a", "inverse of part_of", "part_of")
+    assert coverage.triples == 6
+    assert {(1, 0), (2, 0), (0, 1), (0, 2)} == set(map(tuple, bundle.edge_index.T.tolist()))
+
+
+def test_implied_names_are_kept_with_the_entities() -> None:
+    concepts = [Concept("A", "maxilla"), Concept("B", "maxillary sinus")]
+    bundle, _ = build({"A": 5, "B": 5}, ontology=Ontology.build("implied", concepts, [Triple("B", "part_of", "A")]))
+    assert next(entity for entity in bundle.entities if entity.concept == "A").synonyms == ("maxillary",)
+
+
 def test_ties_go_by_identifier() -> None:
     bundle, _ = build({"A": 1, "C": 1}, minimum_count=1)
     assert [entity.concept for entity in bundle.entities] == ["A", "C"]

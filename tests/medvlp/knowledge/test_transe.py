@@ -1,12 +1,14 @@
 """TransE: what the vectors must show, and that a seed is all that they depend on."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from medvlp.errors import KnowledgeError
-from medvlp.knowledge.transe import TransEConfig, train_transe
+from medvlp.knowledge.transe import TransEConfig, filtered_ranks, fit_transe, train_transe
 
 FAST = TransEConfig(width=16, epochs=5)
 
@@ -59,3 +61,33 @@ def test_graphs_that_cannot_be_trained_on(triples: Tensor, entities: int, messag
 def test_settings_are_checked() -> None:
     with pytest.raises(KnowledgeError, match=r"transe\.epochs is 0"):
         TransEConfig(epochs=0)
+
+
+def test_other_true_answers_do_not_count_against_one() -> None:
+    triples = star_forest(parents=2, children=3)
+    model = fit_transe(triples, 8, 1, TransEConfig(width=32, epochs=200, batch_size=4))
+    ranks = filtered_ranks(model, triples, triples)
+    assert ranks.shape == (12,)
+    assert ranks.tolist() == [1] * 12
+    # Unfiltered, the three children of a parent stand before one another.
+    alone = torch.cat([filtered_ranks(model, triple[None], triple[None]) for triple in triples])
+    assert sorted(alone[::2].tolist()) == [1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_unseen_triples_of_the_semantic_network(shared_data: Path) -> None:
+    rows = {
+        name: [line.split("\t") for line in (shared_data / "kg" / "umls_semnet_pykeen" / f"{name}.txt").read_text().splitlines()]
+        for name in ("train", "valid", "test")
+    }
+    everything = [row for part in rows.values() for row in part]
+    entities = {name: index for index, name in enumerate(sorted({end for head, _, tail in everything for end in (head, tail)}))}
+    relations = {name: index for index, name in enumerate(sorted({relation for _, relation, _ in everything}))}
+
+    def tensor(part: list[list[str]]) -> Tensor:
+        return torch.tensor([(entities[head], relations[relation], entities[tail]) for head, relation, tail in part])
+
+    model = fit_transe(tensor(rows["train"]), len(entities), len(relations), TransEConfig())
+    ranks = filtered_ranks(model, tensor(rows["test"]), tensor(everything))
+    assert (ranks <= 10).float().mean() >= 0.95
