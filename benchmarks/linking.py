@@ -1,6 +1,6 @@
 """How well and how fast texts are linked, against the concepts that ROCO's annotators found, and against plain longest match.
 
-    python benchmarks/linking.py --data ../shared/data [--json FILE] [--disagreements N]
+    python benchmarks/linking.py --data DATA [--json FILE] [--disagreements N]
 
 A caption's concepts are compared as sets, restricted to those of the graph ``kg/cui_kg``. The rules were made while looking at the
 tuning half (an even sha256 of the image's name); the other half is the one to quote.

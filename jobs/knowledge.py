@@ -98,8 +98,8 @@ def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str 
     """
     with storage.local_copy(storage.absolute(inspect)) as folder:
         bundle = KnowledgeBundle.load(folder)
-    print(describe(bundle, commonest))
     entity = find_entity(bundle, concept) if concept else max(range(len(bundle.entities)), key=lambda index: bundle.entities[index].count)
+    print(describe(bundle, commonest))
     if concept:
         print(describe_entity(bundle, entity))
     if picture:

@@ -1,15 +1,19 @@
 """Find the concepts of an ontology in every text of the shards, and write them as sidecar files."""
 
 from collections import Counter
+from typing import Literal
 
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker import DictionaryLinker, Linker
 from medvlp.knowledge.ontology import Ontology
 from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
+from medvlp.knowledge.scispacy import ScispacyConfig, ScispacyLinker
 from scaleout import storage
 from scaleout.cli import run_job
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import read_ontology_uris
+
+PAPER = ScispacyConfig()
 
 
 def link(
@@ -18,6 +22,8 @@ def link(
     ontology: list[str],
     output: str,
     umls: UMLSFilter = EVERYTHING,
+    linker: Literal["dictionary", "scispacy"] = "dictionary",
+    scispacy: ScispacyConfig = PAPER,
     commonest: int = 10,
     overwrite: bool = False,
 ) -> None:
@@ -31,12 +37,15 @@ def link(
         ontology: An OBO or OWL file, a folder with triples.tsv and entities.tsv, or one with UMLS's RRF files; repeat it to merge several.
         output: Where the links go.
         umls: Which rows of UMLS's files are taken.
+        linker: What finds concepts: the names of the ontology, or scispaCy's linker to UMLS, which has to be installed.
+        scispacy: How scispaCy's linker is set up.
         commonest: How many of the commonest concepts to print.
         overwrite: Replace links of other shards, or by another ontology or linker.
     """
     output = storage.absolute(output)
     merged = read_ontology_uris(ontology, umls)
-    manifest = link_shards(storage.absolute(shards), merged, DictionaryLinker.build(merged), output, overwrite=overwrite)
+    chosen: Linker = DictionaryLinker.build(merged) if linker == "dictionary" else ScispacyLinker.build(merged, scispacy)
+    manifest = link_shards(storage.absolute(shards), merged, chosen, output, overwrite=overwrite)
     print(links_card(manifest, merged, commonest))
     print(f"links: {output}")
 

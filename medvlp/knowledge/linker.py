@@ -109,7 +109,7 @@ class DictionaryLinker:
         if "(" in text:
             spans = _with_definitions(spans, text)
         spans.sort()
-        return _with_negations(spans, text) if spans else spans
+        return flag_denied(spans, text) if spans else spans
 
     def _matches(self, text: str) -> Iterator[Span]:
         for last, (length, concept, abbreviations) in self._automaton.iter(fold(text)):
@@ -167,8 +167,8 @@ def _places(word: str, text: str) -> set[tuple[int, int]]:
     return places
 
 
-def _with_negations(spans: list[Span], text: str) -> list[Span]:
-    """The spans, ascending as given, with a flag on those in a denied range.
+def flag_denied(spans: list[Span], text: str) -> list[Span]:
+    """The spans, ascending as given, with a flag on those that ``text`` denies.
 
     Not flagged is what only describes something else: "no gastric cancer" and "no gastric lesion" do not deny the stomach.
     """
