@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.pretrain import pretrain
+from medvlp.corpora.phantom import phantom_ontology_path
 from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.knowledge.readers import read_ontologies
 from scaleout.cli import run_job
@@ -107,6 +108,20 @@ def test_links_of_another_ontology_than_the_bundle_are_refused(
     message = early_refusal(pretrain_options(replace(phantoms, links=links), "refused", tmp_path), capsys)
     assert message.startswith("KnowledgeError: ")
     assert "make one of them again with the other's ontology" in message
+
+
+def test_links_of_another_linker_than_the_bundle_are_refused(
+    phantoms: Artefacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Newer(DictionaryLinker):
+        version = "dictionary-next"
+
+    links = str(tmp_path / "links")
+    ontology = read_ontologies([phantom_ontology_path()])
+    link_shards(phantoms.shards, ontology, Newer.build(ontology), links, run=map)
+    message = early_refusal(pretrain_options(replace(phantoms, links=links), "refused", tmp_path), capsys)
+    assert "made by linker dictionary-next" in message
+    assert "counts those of dictionary-2" in message
 
 
 def test_links_of_other_shards_are_refused(phantoms: Artefacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
