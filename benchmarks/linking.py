@@ -1,23 +1,21 @@
 """How well and how fast texts are linked, against the concepts that ROCO's annotators found, and against plain longest match.
 
-    python benchmarks/linking.py --data DATA [--json FILE] [--disagreements N]
-
 A caption's concepts are compared as sets, restricted to those of the graph ``kg/cui_kg``. The rules were made while looking at the
 tuning half (an even sha256 of the image's name); the other half is the one to quote.
 """
 
-import argparse
 import hashlib
-import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import ahocorasick
 
+from benchmarks.measure import machine, run_benchmark
 from medvlp.knowledge.linker import DictionaryLinker, Span, leftmost_longest
 from medvlp.knowledge.ontology import Ontology
 from medvlp.knowledge.readers import read_ontology
@@ -57,8 +55,8 @@ class PlainLinker:
                 if len(name) >= 3:
                     owners.setdefault(name.lower(), concept.id)
                     owners.setdefault(name.lower() + "s", concept.id)
-        for name, concept in owners.items():
-            self.automaton.add_word(name, (len(name), concept))
+        for key, owner in owners.items():
+            self.automaton.add_word(key, (len(key), owner))
         self.automaton.make_automaton()
 
     def nested(self, text: str) -> list[Span]:
@@ -123,7 +121,7 @@ def commonest(link: Link, captions: list[Caption], names: dict[str, str], number
     print("\ncommonest false hits: " + ", ".join(hits))
 
 
-def disagreements(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
+def print_disagreements(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
     """Print random disagreements, to be judged by reading."""
     rows = []
     for caption in captions:
@@ -140,16 +138,16 @@ def disagreements(link: Link, captions: list[Caption], names: dict[str, str], nu
         print(f"{kind}\t{surface}\t{concept} {names[concept]}\t{text}")
 
 
-def main() -> None:
-    """Measure, print, and write ``--json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with kg/cui_kg and roco_annotations")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    parser.add_argument("--disagreements", type=int, default=0, help="how many random disagreements of the other half to print")
-    options = parser.parse_args()
-    ontology = read_ontology(options.data / "kg" / "cui_kg")
+def linking(*, data: Path, disagreements: int = 0) -> dict[str, Any]:
+    """Compare linked concepts with those of ROCO's annotators, and the speed with that of plain longest match.
+
+    Args:
+        data: Folder with kg/cui_kg and roco_annotations.
+        disagreements: How many random disagreements of the other half to print.
+    """
+    ontology = read_ontology(data / "kg" / "cui_kg")
     names = {concept.id: concept.name for concept in ontology.concepts}
-    halves = read_captions(options.data / "roco_annotations" / "validation" / "radiology", set(names))
+    halves = read_captions(data / "roco_annotations" / "validation" / "radiology", set(names))
     everything = [caption for half in halves for caption in half]
     plain, linker, listed = PlainLinker(ontology), DictionaryLinker.build(ontology), DictionaryLinker.build(ontology, derive=False)
     links: dict[str, Link] = {
@@ -159,22 +157,21 @@ def main() -> None:
         "linker, spans without overlap": lambda text: leftmost_longest(linker.link(text)),
         "linker": linker.link,
     }
-    figures = {}
+    figures: dict[str, Any] = {}
+    speeds = {}
     print(f"{len(everything)} captions, {len(names)} concepts; recall and precision\n")
     print(f"{'':32}{'tuning half':>16}{'other half':>16}{'captions/s':>12}")
     for name, link in links.items():
         tuning, other = (score(link, half) for half in halves)
-        speed = rate(link, everything)
+        speed = speeds[name] = rate(link, everything)
         figures[name] = {"tuning": asdict(tuning), "other": asdict(other), "captions_per_second": round(speed)}
         print(f"{name:32}{tuning.recall:8.3f} {tuning.precision:7.3f}{other.recall:8.3f} {other.precision:7.3f}{speed:12.0f}")
-    speeds = {name: figure["captions_per_second"] for name, figure in figures.items()}
     ratio = speeds["linker"] / speeds["plain longest match"]
     print(f"\nthe linker does {ratio:.2f} times as many captions a second as plain longest match")
-    if options.json:
-        options.json.write_text(json.dumps({"captions": len(everything), "figures": figures, "ratio_to_plain": round(ratio, 3)}, indent=1))
     commonest(linker.link, halves[1], names, 25)
-    disagreements(linker.link, halves[1], names, options.disagreements)
+    print_disagreements(linker.link, halves[1], names, disagreements)
+    return {"machine": machine(), "captions": len(everything), "figures": figures, "ratio_to_plain": round(ratio, 3)}
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(linking)

@@ -1,21 +1,19 @@
 """How fast UMLS's files are read, and that memory does not grow with them.
 
-    python benchmarks/rrf.py [--rows 5000000] [--json FILE]
-
 Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both hold the same 25,000 concepts that the filter
 keeps, spread over the file among names in other languages, of other sources, or suppressed, as in a real release. Each is read in a
 process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
 """
 
-import argparse
-import json
 import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from benchmarks.measure import machine, run_benchmark
 from medvlp.knowledge.rrf import NAMES_FILE, RELATIONS_FILE, TYPES_FILE, UMLSFilter, read_rrf
 
 KEPT = 25_000
@@ -98,20 +96,19 @@ def measure(rows: int) -> dict[str, float]:
         return figures.get()
 
 
-def main() -> None:
-    """Measure, print, and write ``--json``."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=5_000_000, help="rows of names in the larger release")
-    parser.add_argument("--json", type=Path, help="where to write the figures")
-    options = parser.parse_args()
-    small, large = (measure(rows) for rows in (options.rows // 10, options.rows))
+def rrf(*, rows: int = 5_000_000) -> dict[str, Any]:
+    """Read a UMLS release with many names, and one with a tenth of them.
+
+    Args:
+        rows: Rows of names in the larger release.
+    """
+    small, large = (measure(count) for count in (rows // 10, rows))
     for name, figures in (("a tenth", small), ("whole", large)):
         print(f"{name:8}" + ", ".join(f"{key} {value}" for key, value in figures.items()))
     ratios = {key: round(large[key] / small[key], 2) for key in ("rows", "seconds", "peak_megabytes_above_start")}
     print("whole to a tenth: " + ", ".join(f"{key} {value}" for key, value in ratios.items()))
-    if options.json:
-        options.json.write_text(json.dumps({"a tenth": small, "whole": large, "ratios": ratios}, indent=1))
+    return {"machine": machine(), "a tenth": small, "whole": large, "ratios": ratios}
 
 
 if __name__ == "__main__":
-    main()
+    run_benchmark(rrf)
