@@ -143,15 +143,15 @@ def test_without_gradients_every_block_runs_once() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("activation_checkpointing", [False, True])
-def test_compiled_steps_are_the_same_steps(activation_checkpointing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A block that is compiled for ever more shapes would go back to plain torch without a word.
-    monkeypatch.setattr(torch._dynamo.config, "fail_on_recompile_limit_hit", True)
+# A block that is compiled for ever more shapes would go back to plain torch without a word.
+@torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
+def test_compiled_steps_are_the_same_steps(activation_checkpointing: bool) -> None:
     torch._dynamo.reset()
     plain, compiled = pretraining_task(), pretraining_task()
     # All that torch.compile does but generating kernels: minutes for this many shapes, and tested with the engines.
     configure_execution(compiled, ExecutionConfig(activation_checkpointing=activation_checkpointing, compile=True), backend="aot_eager")
     widths = set()
-    for words, size in ((1, 6), (6, 6), (9, 6), (1, 4), (9, 5), (6, 6), (1, 6)):
+    for words, size in ((1, 6), (3, 6), (8, 6), (1, 4), (8, 5), (3, 6), (1, 6)):
         text = " and ".join(f"a {name}" for name in NAMES[:words])
         batch = pretrain_collate()([stream_row(position, text, modality="CT") for position in range(size)])
         widths.add(batch.token_ids.shape[1])
@@ -159,7 +159,9 @@ def test_compiled_steps_are_the_same_steps(activation_checkpointing: bool, monke
         found_loss, found = gradients(compiled, batch)
         assert found_loss.item() == pytest.approx(loss.item(), rel=1e-5)
         assert found.keys() == expected.keys()
-        apart = {name: float((found[name] - value).norm() / value.norm()) for name, value in expected.items()}
+        # Some gradients are zero but for rounding: with one entity, nothing depends on how entities attend to each other.
+        whole = float(torch.stack([value.norm() for value in expected.values()]).norm())
+        apart = {name: float((found[name] - value).norm() / max(value.norm(), 1e-6 * whole)) for name, value in expected.items()}
         assert {name: value for name, value in apart.items() if not value <= 1e-5 and not name.endswith(("key.bias", "k_proj.bias"))} == {}
         with torch.no_grad():
             torch.manual_seed(1)
