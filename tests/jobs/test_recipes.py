@@ -37,6 +37,7 @@ def test_the_reference_has_the_quirks_and_the_papers_sizes() -> None:
     config = parse(PretrainConfig, [*files, *PLACES, *KNOWLEDGE])
     assert config.data.masking.budget == "maximum"
     assert config.data.negatives == "corpus"
+    assert config.data.label_negated
     assert config.model.fusion.last_layer_knowledge
     assert config.model.fusion.layers == 6
     assert config.train.optimiser.decayed == "authors"
