@@ -1,7 +1,8 @@
 """Which part of a text says that something is absent: a small NegEx (Chapman et al. 2001).
 
 "no evidence of pneumothorax or effusion" denies what follows, "pneumothorax is excluded" what precedes. A denial ends with the sentence,
-at a word like "but", where a place is named ("no metastasis in the liver"), or after a few words. "no change" and its like deny nothing.
+at a word like "but", where a place is named ("no metastasis in the liver", "no abnormality of the liver"), or after a few words.
+"no change" and its like deny nothing.
 """
 
 import re
@@ -34,8 +35,11 @@ _BEFORE = (
 _SEEN = r"not\s+(?:seen|identified|detected|visible|visuali[sz]ed)"
 _AFTER = (rf"(?:is|are|was|were|has been|have been)\s+(?:ruled out|excluded|absent|not present|{_SEEN})", _SEEN)
 _FALSE = r"(?:no|not|without)\s+(?:\w+\s+)?(?:change|increase|decrease|difference|only|necessarily|further|longer|certain)"
+_SIGNS = ("evidence", "sign", "signs", "presence", "suggestion", "suspicion", "indication", "features", "history")
+"""Words behind which "of" names what is denied; behind any other it names the place: "no abnormality of the liver"."""
 _END = re.compile(
     r"[.;:?!](?=\s|$)"
+    rf"|{''.join(f'(?<!{sign} )' for sign in _SIGNS)}\bof\b"
     r"|\b(?:is|are|was|were|but|however|although|though|except|yet|which|because|as|due to|secondary to|with|showing|shows"
     r"|in|within|inside|outside|at|on|to|from|near|between|along|around|after|before|during|through|throughout)\b",
     re.IGNORECASE,

@@ -18,6 +18,8 @@ def denied(text: str) -> list[str]:
         ("There is no evidence of effusion or consolidation; the heart is large", ["evidence of effusion or consolidation"]),
         ("edema without effusion but with a mass", ["effusion"]),
         ("no metastasis in the liver", ["metastasis"]),
+        ("no acute abnormality of the right hypochondrium", ["acute abnormality"]),
+        ("no signs of effusion of the pleura", ["signs of effusion"]),
         ("negative for fracture", ["fracture"]),
         ("absence of splenomegaly", ["splenomegaly"]),
         ("A large mass, pneumothorax is excluded", ["pneumothorax"]),
