@@ -48,7 +48,8 @@ def find_matches(queries: np.ndarray, references: np.ndarray, *, same: bool = Fa
     for query, reference in _candidates(unique_queries, unique_references):
         if same:
             query, reference = query[query != reference], reference[query != reference]
-        distance = np.bitwise_count(unique_queries[query] ^ unique_references[reference]).sum(axis=1)
+        # Not numpy's own count of bits: it came with numpy 2, and scispaCy, an extra, holds numpy below it.
+        distance = _ones()[(unique_queries[query] ^ unique_references[reference]).view(np.uint16)].sum(axis=1)
         order = np.lexsort((reference, distance, query))
         nearest = order[np.unique(query[order], return_index=True)[1]]
         better = nearest[distance[nearest] < best_distance[query[nearest]]]
@@ -72,6 +73,12 @@ def _candidates(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[n
             offset = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number)
             if len(query):
                 yield query, order[first[query] + offset]
+
+
+@cache
+def _ones() -> np.ndarray:
+    """The number of ones in every 16-bit word, uint8 [65536]."""
+    return np.array([word.bit_count() for word in range(1 << 16)], dtype=np.uint8)
 
 
 @cache

@@ -48,7 +48,7 @@ HASHES = st.lists(st.lists(st.sampled_from([0, 1, 3, 7, 15, 2**31]), min_size=WO
 @given(queries=HASHES, references=HASHES)
 def test_no_pair_is_missed_and_the_nearest_is_taken(queries: list[list[int]], references: list[list[int]]) -> None:
     first, second = (np.array(rows, dtype=np.uint32) for rows in (queries, references))
-    distances = np.bitwise_count(first[:, None] ^ second[None]).sum(axis=-1)
+    distances = np.unpackbits((first[:, None] ^ second[None]).view(np.uint8), axis=-1).sum(axis=-1)
     matches = find_matches(first, second)
     assert set(matches) == set(np.flatnonzero(distances.min(axis=1) <= MAXIMUM_DISTANCE).tolist())
     assert all(distances[row, match] == distances[row].min() for row, match in matches.items())
