@@ -21,6 +21,7 @@ from medvlp.errors import CheckpointError
 from scaleout import storage
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
+from scaleout.train.universal import universal_engine_folder
 
 logger = logging.getLogger(__name__)
 
@@ -47,17 +48,21 @@ class CheckpointRecord:
     files: Mapping[str, Mapping[str, Any]]
     """Bytes and sha256 by path inside the checkpoint."""
 
-    def check_workers(self, folder: str, workers: int, zero_stage: int) -> None:
-        """Refuse to continue from ``folder`` with another number of workers or another ZeRO stage.
+    def check_stage(self, folder: str, zero_stage: int) -> None:
+        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
 
         Raises:
             CheckpointError: it is another one.
         """
-        if (self.workers, self.zero_stage) != (workers, zero_stage):
+        if self.zero_stage != zero_stage:
             raise CheckpointError(
-                f"{folder} was written by {self.workers} workers with ZeRO stage {self.zero_stage}, this run has {workers} with "
-                f"stage {zero_stage}: continue with --scale.workers {self.workers} --scale.zero_stage {self.zero_stage}"
+                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
+                f"continue with --scale.zero_stage {self.zero_stage}"
             )
+
+    def is_resharded_for(self, workers: int) -> bool:
+        """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
+        return self.zero_stage > 0 and self.workers != workers
 
 
 @dataclass(frozen=True)
@@ -161,14 +166,19 @@ def read_weights(folder: str) -> dict[str, Tensor]:
 
 
 def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, ranks: Ranks, zero_stage: int) -> None:
-    """Continue from a checkpoint.
+    """Continue from a checkpoint, written by any number of workers. Called by all workers together.
 
     Raises:
-        CheckpointError: it was written with another number of workers or another ZeRO stage, or is damaged.
+        CheckpointError: it was written with another ZeRO stage, or is damaged.
     """
-    record.check_workers(folder, ranks.workers, zero_stage)
+    record.check_stage(folder, zero_stage)
     with verified_copy(folder, record) as local:
-        engine.load(local / ENGINE_FOLDER)
+        if not record.is_resharded_for(ranks.workers):
+            engine.load(local / ENGINE_FOLDER)
+            return
+        with universal_engine_folder(local / ENGINE_FOLDER, ranks) as universal:
+            engine.load(universal)
+        engine.set_frozen(load_file(local / WEIGHTS_FILE))
 
 
 def _description(path: Path) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def launch(
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
             return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
         if newest:
-            newest[1].check_workers(newest[0], config.scale.workers, config.scale.zero_stage)
+            newest[1].check_stage(newest[0], config.scale.zero_stage)
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = SessionSetup(
             config=config,

@@ -67,7 +67,8 @@ def run_session(
     cost = prepare_task(assembly)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
     configure_execution(assembly.task, config.scale)
-    engine = build_engine(assembly, config)
+    resharded = newest is not None and newest[1].is_resharded_for(ranks.workers)
+    engine = build_engine(assembly, config, resharded=resharded)
     progress, start = Progress(), 0
     if newest is not None:
         folder, record = newest
@@ -143,8 +144,8 @@ def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
     return Cost(parameters, frozen, lambda width: total(assembly.flops(width).values()).total)
 
 
-def build_engine(assembly: Assembly, config: RunConfig) -> Engine:
-    """DeepSpeed with the optimiser and schedule of the configuration."""
+def build_engine(assembly: Assembly, config: RunConfig, *, resharded: bool = False) -> Engine:
+    """DeepSpeed with the optimiser and schedule of the configuration; for ``resharded`` see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     train = config.train
     groups = parameter_groups(assembly.task, assembly.arl, train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
@@ -155,6 +156,7 @@ def build_engine(assembly: Assembly, config: RunConfig) -> Engine:
         zero_stage=config.scale.zero_stage,
         bf16=torch.cuda.is_available(),
         learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
+        resharded=resharded,
     )
     return DeepSpeedEngine(assembly.task, build_optimiser(groups, train.optimiser), settings)
 

@@ -113,11 +113,10 @@ def test_only_the_wanted_files_are_checked(uri: str) -> None:
         assert (local / WEIGHTS_FILE).exists()
 
 
-@pytest.mark.parametrize(("workers", "zero_stage"), [(2, 2), (1, 3)])
-def test_other_workers_or_another_stage_are_refused_with_the_way_on(uri: str, workers: int, zero_stage: int) -> None:
+def test_another_zero_stage_is_refused_with_the_way_on(uri: str) -> None:
     folder, record = save(uri, 1).newest()
-    with pytest.raises(CheckpointError, match=r"continue with --scale\.workers 1 --scale\.zero_stage 2"):
-        load_training_state(engine(), folder, record, Ranks(0, workers), zero_stage)
+    with pytest.raises(CheckpointError, match=r"with ZeRO stage 2, which stage 3 cannot read: continue with --scale\.zero_stage 2"):
+        load_training_state(engine(), folder, record, Ranks(), 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2}', b'{"version": 1, "unknown": 2}', b"\xff"])
