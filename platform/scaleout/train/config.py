@@ -9,6 +9,7 @@ from medvlp.model.config import ARLConfig
 from medvlp.model.execution import ExecutionConfig
 from medvlp.optimisation import OptimiserConfig
 from medvlp.pretext.config import PretextConfig
+from scaleout.stream.turns import Sharing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class TrainConfig:
     max_steps: int
     """Optimiser steps."""
     global_batch: int = 256
-    """Samples of an optimiser step, over all workers."""
+    """Samples of an optimiser step, over all workers, however many there are."""
     micro_batch: int = 16
     """Samples of one forward."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -137,17 +138,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.name or set(self.name) & set("/\\ :"):
             raise ConfigurationError(f"name {self.name!r} names a folder: take one without slashes, colons and spaces")
-        micro_batches = self.train.global_batch // self.train.micro_batch
-        if micro_batches % self.scale.workers:
-            raise ConfigurationError(
-                f"{self.scale.workers} workers cannot share the {micro_batches} micro-batches of a step evenly: "
-                f"make train.global_batch a multiple of {self.scale.workers * self.train.micro_batch}, or change scale.workers"
-            )
 
-    @property
-    def accumulation(self) -> int:
-        """Micro-batches of a worker in one step."""
-        return self.train.global_batch // self.train.micro_batch // self.scale.workers
+    def sharing(self, workers: int) -> Sharing:
+        """How ``workers`` workers share the micro-batches of a step."""
+        return Sharing(self.train.global_batch // self.train.micro_batch, workers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ import torch
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import TrainingError
 from scaleout.stream.batches import BatchStream, MicroBatch
+from scaleout.stream.turns import Sharing, Turn, Turns
 from scaleout.tracking.tracker import Tracker
 from scaleout.train.checkpoint import CheckpointStore
 from scaleout.train.config import RunConfig
@@ -57,13 +58,13 @@ class Loop:
     def run(self, progress: Progress) -> dict[str, float]:
         """Train to the last step, or until told to stop; returns the metrics of the last validation."""
         train = self.config.train
-        batches = iter(self.stream)
+        turns = Turns(iter(self.stream), self._sharing, first=self.stream.first)
         window = Window()
         metrics: dict[str, float] = {}
         stopped = False
         self.engine.task.train()
         while progress.step < train.max_steps and not stopped:
-            norm = self._step(batches, window)
+            norm = self._step(turns.of_step(progress.step), window)
             progress.step += 1
             last = progress.step == train.max_steps
             if progress.step % train.log_every == 0 or last:
@@ -79,27 +80,28 @@ class Loop:
                     self._save(progress)
         return metrics
 
-    def _step(self, batches: Iterator[MicroBatch], window: "Window") -> float:
+    @property
+    def _sharing(self) -> Sharing:
+        return self.config.sharing(self.ranks.workers)
+
+    def _step(self, turns: Iterator[Turn], window: "Window") -> float:
         """One optimiser step; returns the norm of its gradient."""
         norm = None
         losses: list[tuple[MicroBatch, torch.Tensor]] = []
         window.rates = self.engine.learning_rates()  # before the step moves the schedule on
-        for _ in range(self.config.accumulation):
-            started = time.perf_counter()
-            micro = next(batches, None)
-            window.wait_seconds += time.perf_counter() - started
-            if micro is None:
-                raise TrainingError("the stream ended before the last step; this is a defect: keep the run's folder and report it")
+        while (turn := window.waiting_for(turns)) is not None:
+            micro = turn.micro
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
             output = self.engine.forward(micro.batch.to(self.engine.device))
-            self.engine.backward(output.loss)
+            self.engine.backward(output.loss * turn.weight)
             norm = self.engine.step()
-            losses.append((micro, output.loss.detach()))
-            window.add(output.loss.detach(), output.losses, micro)
-            window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
+            if turn.weight:
+                losses.append((micro, output.loss.detach()))
+                window.add(output.loss.detach(), output.losses, micro)
+                window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
         window.steps += 1
-        assert norm is not None, "the engine counts other micro-batches than the loop"
+        assert norm is not None, "the engine counts other turns than the loop"
         if not math.isfinite(norm):
             raise TrainingError(self._not_finite(losses))
         return norm
@@ -116,8 +118,8 @@ class Loop:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
-        means, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
-        metrics = {name: sum(part[name] for part in means) / len(means) for name in means[0]}
+        sums, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
+        metrics = self._means(sums, window.steps * self._sharing.micro_batches)
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
         metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
@@ -130,6 +132,12 @@ class Loop:
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
         self._check_bad_samples(progress)
+
+    @staticmethod
+    def _means(sums: Sequence[dict[str, float]], micro_batches: int) -> dict[str, float]:
+        """Mean of every loss over all micro-batches; a worker may have had none."""
+        names = dict.fromkeys(name for part in sums for name in part)
+        return {name: sum(part.get(name, 0.0) for part in sums) / micro_batches for name in names}
 
     def _count_skipped(self, window: "Window", progress: Progress) -> None:
         """Count the samples that did not decode on any worker since the last call."""
@@ -194,7 +202,6 @@ class Window:
     started: float = field(default_factory=time.perf_counter)
     wait_seconds: float = 0.0
     steps: int = 0
-    micro_batches: int = 0
     flops: float = 0.0
     rates: dict[str, float] = field(default_factory=dict)
     """Learning rates of the last step."""
@@ -203,7 +210,6 @@ class Window:
 
     def add(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], micro: MicroBatch) -> None:
         """Count one micro-batch. Sums stay on the device: reading them would make the GPU wait."""
-        self.micro_batches += 1
         self.skipped.extend(micro.batch.skipped)
         for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
@@ -215,10 +221,13 @@ class Window:
         yield
         self.started += time.perf_counter() - started
 
-    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
-        """Mean losses, seconds without data, and use of the device: what the first worker hears of each."""
-        return self.means(), self.wait_seconds, Usage.of(device, self.flops / seconds)
+    def waiting_for(self, turns: Iterator[Turn]) -> Turn | None:
+        """The next turn, its wait counted; None at the end of the step."""
+        started = time.perf_counter()
+        turn = next(turns, None)
+        self.wait_seconds += time.perf_counter() - started
+        return turn
 
-    def means(self) -> dict[str, float]:
-        """Mean of every loss over the micro-batches."""
-        return {name: float(value) / self.micro_batches for name, value in self.sums.items()}
+    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
+        """Sums of the losses, seconds without data, and use of the device: what the first worker hears of each."""
+        return {name: float(value) for name, value in self.sums.items()}, self.wait_seconds, Usage.of(device, self.flops / seconds)

@@ -65,7 +65,7 @@ class TinyRun:
         optimiser = config.train.optimiser
         groups = parameter_groups(assembly.task, assembly.arl, optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
         factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
-        settings = EngineConfig(config.train.micro_batch, config.accumulation, optimiser.clip_norm, 0, False, factor)
+        settings = EngineConfig(config.train.micro_batch, config.sharing(1).turns, optimiser.clip_norm, 0, False, factor)
         self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
         self.store = checkpoint_store(config)
         self.folder = Path(config.storage, config.name)

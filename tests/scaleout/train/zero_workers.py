@@ -19,6 +19,7 @@ from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from medvlp.pretext.evaluation import evaluate_pretraining
 from medvlp.pretext.task import PretrainingTask
+from scaleout.stream.turns import Sharing
 from scaleout.train.engine import DeepSpeedEngine, EngineConfig
 from scaleout.train.ranks import Ranks
 from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
@@ -81,23 +82,24 @@ def run_step(
     step: int,
     rank: int,
     gradients: dict[str, Tensor] | None = None,
-    *,
-    workers: int = WORKERS,
-    accumulation: int = ACCUMULATION,
+    sharing: Sharing = Sharing(ACCUMULATION * WORKERS, WORKERS),  # noqa: B008
 ) -> tuple[list[float], float]:
     """One optimiser step: losses of this worker's micro-batches, and the norm; ``gradients`` receives the whole gradients."""
     from deepspeed.utils import safe_get_full_grad
 
     losses, norm = [], None
-    for turn in range(accumulation):
+    for turn in range(sharing.turns):
         assert norm is None
-        output = engine.forward(micro_batch((step * accumulation + turn) * workers + rank))
-        engine.backward(output.loss)
-        if gradients is not None and turn == accumulation - 1:
+        number = turn * sharing.workers + rank
+        counts = number < sharing.micro_batches
+        output = engine.forward(micro_batch(step * sharing.micro_batches + (number if counts else rank)))
+        engine.backward(output.loss * (sharing.weight if counts else 0.0))
+        if gradients is not None and turn == sharing.turns - 1:
             # A collective, with ZeRO: every parameter on every worker, in one order.
             whole = {name: safe_get_full_grad(p) for name, p in engine.task.named_parameters() if p.requires_grad}
             gradients.update({name: gradient.float().clone() for name, gradient in whole.items()})
-        losses.append(output.loss.item())
+        if counts:
+            losses.append(output.loss.item())
         norm = engine.step()
     assert norm is not None
     return losses, norm
