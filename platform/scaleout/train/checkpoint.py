@@ -41,6 +41,8 @@ class CheckpointRecord:
     """Samples of the stream consumed."""
     skipped: int
     """Samples of them that did not decode."""
+    skipped_steps: int = 0
+    """Steps whose gradient was not finite."""
     workers: int
     zero_stage: int
     fingerprints: Mapping[str, str]

@@ -74,12 +74,19 @@ class TrainConfig:
     """Optimiser steps between two checkpoints; the last step always makes one."""
     keep_checkpoints: int = 2
     """Newest complete checkpoints that are kept."""
+    maximum_skipped_steps: int = 10
+    """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
+    watchdog_minutes: float = 20.0
+    """A worker in which no step ends for so long writes the stacks of its threads to its log; 0 turns it off."""
 
     def __post_init__(self) -> None:
         counts = ("max_steps", "global_batch", "micro_batch", "log_every", "checkpoint_every", "keep_checkpoints")
         for name in (*counts, "validate_every", "validation_samples"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 1")
+        for name in ("maximum_skipped_steps", "watchdog_minutes"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 0")
         if self.global_batch % self.micro_batch:
             raise ConfigurationError(f"train.global_batch {self.global_batch} is not a multiple of train.micro_batch {self.micro_batch}")
 

@@ -51,7 +51,8 @@ class Engine(Protocol):
 
     def step(self) -> float | None:
         """Called after every backward. At the last micro-batch of a step it updates the weights and returns the norm of
-        the gradient before clipping; else None."""
+        the gradient before clipping; else None. A gradient that is not finite, on any worker, changes no weight on all of
+        them; the learning rates go on."""
         ...
 
     def learning_rates(self) -> dict[str, float]:
@@ -97,6 +98,9 @@ class DeepSpeedEngine:
         self.device: torch.device = self._engine.device
         if config.zero_stage == 3:
             _leave_hooks_to_python(task)
+        if config.zero_stage == 0 and not config.bf16:
+            # In all other cases DeepSpeed itself skips a step whose gradient is not finite.
+            optimiser.register_step_pre_hook(_drop_unless_finite)
         self._base_optimiser = optimiser
         self._resharded = config.resharded
 
@@ -113,6 +117,8 @@ class DeepSpeedEngine:
         self._engine.step()
         if not boundary:
             return None
+        if not self._engine.was_step_applied():
+            self._scheduler.step()
         return float(self._engine.get_global_grad_norm() if norm is None else norm)
 
     def learning_rates(self) -> dict[str, float]:
@@ -179,9 +185,10 @@ class TorchEngine:
         if self._waiting < self._config.accumulation:
             return None
         norm = _gradient_norm(self.task)
-        if self._config.clip_norm:
-            torch.nn.utils.clip_grads_with_norm_(self.task.parameters(), self._config.clip_norm, norm)
-        self._optimiser.step()
+        if norm.isfinite():
+            if self._config.clip_norm:
+                torch.nn.utils.clip_grads_with_norm_(self.task.parameters(), self._config.clip_norm, norm)
+            self._optimiser.step()
         self._optimiser.zero_grad()
         self._scheduler.step()
         self._waiting = 0
@@ -244,6 +251,13 @@ def _leave_hooks_to_python(task: nn.Module) -> None:
 
 def _gradient_norm(task: nn.Module) -> Tensor:
     return torch.nn.utils.get_total_norm([parameter.grad for parameter in task.parameters() if parameter.grad is not None])
+
+
+def _drop_unless_finite(optimiser: torch.optim.Optimizer, *_: Any) -> None:
+    """Without gradients a step changes nothing."""
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    if not torch.nn.utils.get_total_norm(gradients).isfinite():
+        optimiser.zero_grad(set_to_none=True)
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,15 +11,19 @@ import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import TrainingError
-from scaleout.stream.batches import BatchStream, MicroBatch
-from scaleout.stream.turns import Sharing, Turn, Turns
+from scaleout.stream.batches import BatchStream
+from scaleout.stream.turns import Sharing, Turns
 from scaleout.tracking.tracker import Tracker
-from scaleout.train.checkpoint import CheckpointStore
+from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore
 from scaleout.train.config import RunConfig
-from scaleout.train.device import Usage, usage_metrics
+from scaleout.train.device import usage_metrics
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
+from scaleout.train.skipping import Forward, name_causes
+from scaleout.train.spikes import SpikeReport
 from scaleout.train.validation import Validation
+from scaleout.train.watchdog import Watchdog
+from scaleout.train.window import Window
 
 SHARE_COUNTS_FROM = 1000
 """Samples below which one bad sample says little about their share."""
@@ -34,6 +37,13 @@ class Progress:
     """Optimiser steps done."""
     skipped: int = 0
     """Samples of the whole run that did not decode, over all workers."""
+    skipped_steps: int = 0
+    """Steps of the whole run whose gradient was not finite."""
+
+    @classmethod
+    def of(cls, record: CheckpointRecord) -> "Progress":
+        """As far as the run was at a checkpoint."""
+        return cls(record.step, record.skipped, record.skipped_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,7 @@ class Loop:
     """What a sample costs whose text is padded to the given width."""
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
+    spikes: SpikeReport = field(default_factory=SpikeReport)
 
     def run(self, progress: Progress) -> dict[str, float]:
         """Train to the last step, or until told to stop; returns the metrics of the last validation."""
@@ -63,33 +74,35 @@ class Loop:
         metrics: dict[str, float] = {}
         stopped = False
         self.engine.task.train()
-        while progress.step < train.max_steps and not stopped:
-            norm = self._step(turns.of_step(progress.step), window)
-            progress.step += 1
-            last = progress.step == train.max_steps
-            if progress.step % train.log_every == 0 or last:
-                self._report(window, norm, progress)
-                window = Window()
-            if progress.step % train.validate_every == 0 or last:
-                with window.paused():
-                    metrics = self._validate(progress.step)
-                    stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
-            if progress.step % train.checkpoint_every == 0 or last or stopped:
-                with window.paused():
-                    self._count_skipped(window, progress)
-                    self._save(progress)
+        with Watchdog(60 * train.watchdog_minutes) as watchdog:
+            while progress.step < train.max_steps and not stopped:
+                self._step(turns, window, progress)
+                last = progress.step == train.max_steps
+                if progress.step % train.log_every == 0 or last:
+                    self._report(window, progress)
+                    window = Window()
+                if progress.step % train.validate_every == 0 or last:
+                    with window.paused():
+                        metrics = self._validate(progress.step)
+                        stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
+                if progress.step % train.checkpoint_every == 0 or last or stopped:
+                    with window.paused():
+                        self._count_skipped(window, progress)
+                        self._save(progress)
+                watchdog.step_ended()
         return metrics
 
     @property
     def _sharing(self) -> Sharing:
         return self.config.sharing(self.ranks.workers)
 
-    def _step(self, turns: Iterator[Turn], window: "Window") -> float:
-        """One optimiser step; returns the norm of its gradient."""
-        norm = None
-        losses: list[tuple[MicroBatch, torch.Tensor]] = []
+    def _step(self, turns: Turns, window: Window, progress: Progress) -> None:
+        """One optimiser step."""
+        forwards: list[Forward] = []
         window.rates = self.engine.learning_rates()  # before the step moves the schedule on
-        while (turn := window.waiting_for(turns)) is not None:
+        own = turns.of_step(progress.step)
+        norm = None
+        while (turn := window.waiting_for(own)) is not None:
             micro = turn.micro
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
@@ -97,49 +110,65 @@ class Loop:
             self.engine.backward(output.loss * turn.weight)
             norm = self.engine.step()
             if turn.weight:
-                losses.append((micro, output.loss.detach()))
-                window.add(output.loss.detach(), output.losses, micro)
+                forwards.append(Forward(micro, output.loss.detach(), output.losses))
+                window.skipped.extend(micro.batch.skipped)
                 window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
-        window.steps += 1
         assert norm is not None, "the engine counts other turns than the loop"
-        if not math.isfinite(norm):
-            raise TrainingError(self._not_finite(losses))
-        return norm
+        progress.step += 1
+        window.steps += 1
+        if math.isfinite(norm):
+            window.add(forwards, norm)
+        else:
+            self._skip(forwards, progress)
 
-    def _not_finite(self, losses: list[tuple[MicroBatch, torch.Tensor]]) -> str:
-        """Name the micro-batches, on any worker, whose loss is not finite; all of the step if only the gradient is not."""
-        mine = [(micro.number, micro.batch.keys, math.isfinite(float(loss))) for micro, loss in losses]
-        step = sorted(entry for part in self.ranks.gather(mine) for entry in part)
-        blamed = [entry for entry in step if not entry[2]] or step
-        named = "; ".join(f"micro-batch {number} (samples {', '.join(keys)})" for number, keys, _ in blamed)
-        return f"the gradient is not finite, from {named}: lower train.optimiser.learning_rate, or look at these samples"
+    def _skip(self, forwards: list[Forward], progress: Progress) -> None:
+        """Count a step that changed nothing, for its gradient is not finite, and stop a run that had too many of them."""
+        progress.skipped_steps += 1
+        causes, allowed = name_causes(forwards, self.ranks), self.config.train.maximum_skipped_steps
+        if progress.skipped_steps > allowed:
+            raise TrainingError(
+                f"the gradient of step {progress.step} is not finite, from {causes}: lower train.optimiser.learning_rate, or look at "
+                f"these samples; train.maximum_skipped_steps {allowed} are skipped"
+            )
+        self._tell(f"step {progress.step} is skipped: its gradient is not finite, from {causes}")
 
-    def _report(self, window: "Window", norm: float, progress: Progress) -> None:
+    def _report(self, window: Window, progress: Progress) -> None:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
         sums, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
-        metrics = self._means(sums, window.steps * self._sharing.micro_batches)
+        metrics = self._means(sums, len(window.norms) * self._sharing.micro_batches)
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
-        metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
+        metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values())))}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
-        metrics["train/skipped_samples"] = progress.skipped
+        if window.norms:
+            metrics["train/grad_norm"] = window.norms[-1]
+        metrics |= {"train/skipped_samples": progress.skipped, "train/skipped_steps": progress.skipped_steps}
         metrics["perf/samples_per_second"] = samples / seconds
         metrics["perf/data_stall_fraction"] = sum(waits) / len(waits) / seconds
         metrics |= usage_metrics(usages)
         if self.ranks.is_first:
+            metrics |= self._spike(metrics, progress.step)
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
         self._check_bad_samples(progress)
 
+    def _spike(self, metrics: dict[str, float], step: int) -> dict[str, float]:
+        """Tell of a loss far above the recent ones."""
+        above = self.spikes.look(metrics["train/loss"]) if "train/loss" in metrics else None
+        if above is None:
+            return {}
+        self._tell(f"step {step}: the loss {metrics['train/loss']:.3f} lies {above:.0f} typical deviations above the recent ones")
+        return {"train/loss_spike": above}
+
     @staticmethod
     def _means(sums: Sequence[dict[str, float]], micro_batches: int) -> dict[str, float]:
-        """Mean of every loss over all micro-batches; a worker may have had none."""
+        """Mean of every loss over all micro-batches; a worker may have had none, and so may all, if every step was skipped."""
         names = dict.fromkeys(name for part in sums for name in part)
         return {name: sum(part.get(name, 0.0) for part in sums) / micro_batches for name in names}
 
-    def _count_skipped(self, window: "Window", progress: Progress) -> None:
+    def _count_skipped(self, window: Window, progress: Progress) -> None:
         """Count the samples that did not decode on any worker since the last call."""
         counts = Counter(skipped for part in self.ranks.gather(window.skipped) for skipped in part)
         window.skipped = []
@@ -172,6 +201,7 @@ class Loop:
             "step": progress.step,
             "position": progress.step * self.config.train.global_batch,
             "skipped": progress.skipped,
+            "skipped_steps": progress.skipped_steps,
             "workers": self.ranks.workers,
             "zero_stage": self.config.scale.zero_stage,
             "fingerprints": self.fingerprints,
@@ -193,41 +223,3 @@ class Loop:
     def _tell(self, text: str) -> None:
         if self.ranks.is_first:
             self.announce(text)
-
-
-@dataclass
-class Window:
-    """What is added up between two points of the training curves, on one worker."""
-
-    started: float = field(default_factory=time.perf_counter)
-    wait_seconds: float = 0.0
-    steps: int = 0
-    flops: float = 0.0
-    rates: dict[str, float] = field(default_factory=dict)
-    """Learning rates of the last step."""
-    sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], micro: MicroBatch) -> None:
-        """Count one micro-batch. Sums stay on the device: reading them would make the GPU wait."""
-        self.skipped.extend(micro.batch.skipped)
-        for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out the time of what is done inside."""
-        started = time.perf_counter()
-        yield
-        self.started += time.perf_counter() - started
-
-    def waiting_for(self, turns: Iterator[Turn]) -> Turn | None:
-        """The next turn, its wait counted; None at the end of the step."""
-        started = time.perf_counter()
-        turn = next(turns, None)
-        self.wait_seconds += time.perf_counter() - started
-        return turn
-
-    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
-        """Sums of the losses, seconds without data, and use of the device: what the first worker hears of each."""
-        return {name: float(value) for name, value in self.sums.items()}, self.wait_seconds, Usage.of(device, self.flops / seconds)

@@ -19,6 +19,7 @@ _MAY_CHANGE = (
     *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
     *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
     *("train.log_every", "train.validate_every", "train.checkpoint_every", "train.keep_checkpoints"),
+    *("train.maximum_skipped_steps", "train.watchdog_minutes"),
 )
 """What a resumed run may have otherwise: where things lie (their fingerprints count instead), who works, what is borne and told."""
 

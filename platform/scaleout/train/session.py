@@ -74,7 +74,7 @@ def run_session(
     if newest is not None:
         folder, record = newest
         load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
-        progress, start = Progress(record.step, record.skipped), record.position
+        progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
         if sharing.idle:

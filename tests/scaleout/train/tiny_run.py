@@ -73,7 +73,7 @@ class TinyRun:
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
             load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
-            self.progress, start = Progress(newest[1].step, newest[1].skipped), newest[1].position
+            self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         reader = row_reader(config, inputs, "train")
         self.loop = Loop(

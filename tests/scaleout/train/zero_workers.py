@@ -135,6 +135,7 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
         # One worker's loss overflows; all must hear of it.
         resumed.backward(output.loss * (float("inf") if rank == 1 else 1.0))
         seen["infinite_norm"] = resumed.step()
+    seen["weights_after_infinity"], seen["rates_after_infinity"] = resumed.weights(), resumed.learning_rates()
     return seen
 
 
