@@ -74,6 +74,12 @@ class TrainConfig:
     """Optimiser steps between two checkpoints; the last step always makes one."""
     keep_checkpoints: int = 2
     """Newest complete checkpoints that are kept."""
+    checkpoint_minutes: float = 0.0
+    """Minutes after which a checkpoint is made before ``checkpoint_every`` steps are done; looked at whenever a point of the
+    curves is made; 0 is never."""
+    best_metric: str | None = None
+    """Metric of validation, as "val/itm_accuracy", by which the best checkpoint is kept beside the newest; of one that ends in
+    "loss" the smallest is the best. Checkpoints count whose step was validated."""
     maximum_skipped_steps: int = 10
     """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
     watchdog_minutes: float = 20.0
@@ -84,7 +90,7 @@ class TrainConfig:
         for name in (*counts, "validate_every", "validation_samples"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 1")
-        for name in ("maximum_skipped_steps", "watchdog_minutes"):
+        for name in ("checkpoint_minutes", "maximum_skipped_steps", "watchdog_minutes"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 0")
         if self.global_batch % self.micro_batch:

@@ -10,12 +10,14 @@ from datetime import datetime, timedelta
 import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
-from medvlp.errors import TrainingError
+from medvlp.errors import ConfigurationError, TrainingError
 from scaleout.stream.batches import BatchStream
 from scaleout.stream.turns import Sharing, Turns
 from scaleout.tracking.tracker import Tracker
 from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore
+from scaleout.train.clock import CheckpointClock
 from scaleout.train.config import RunConfig
+from scaleout.train.courier import Courier
 from scaleout.train.device import usage_metrics
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
@@ -73,22 +75,26 @@ class Loop:
         window = Window()
         metrics: dict[str, float] = {}
         stopped = False
+        clock = CheckpointClock(train.checkpoint_minutes, self.ranks)
         self.engine.task.train()
-        with Watchdog(60 * train.watchdog_minutes) as watchdog:
+        with Watchdog(60 * train.watchdog_minutes) as watchdog, Courier(self.store, self.ranks) as courier:
             while progress.step < train.max_steps and not stopped:
                 self._step(turns, window, progress)
                 last = progress.step == train.max_steps
-                if progress.step % train.log_every == 0 or last:
+                is_point = progress.step % train.log_every == 0 or last
+                is_validated = progress.step % train.validate_every == 0 or last
+                if is_point:
                     self._report(window, progress)
                     window = Window()
-                if progress.step % train.validate_every == 0 or last:
+                if is_validated:
                     with window.paused():
                         metrics = self._validate(progress.step)
                         stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
-                if progress.step % train.checkpoint_every == 0 or last or stopped:
+                if progress.step % train.checkpoint_every == 0 or last or stopped or (is_point and clock.is_due()):
                     with window.paused():
                         self._count_skipped(window, progress)
-                        self._save(progress)
+                        self._save(courier, progress, metrics if is_validated else {})
+                        clock.restart()
                 watchdog.step_ended()
         return metrics
 
@@ -189,14 +195,19 @@ class Loop:
         metrics, pictures = self.validation.run(self.engine, self.ranks)
         metrics = {f"val/{name}": value for name, value in metrics.items()}
         if self.ranks.is_first:
+            self._check_best_metric(metrics)
             self.tracker.metrics(metrics, step)
             for name, picture in pictures.items():
                 self.tracker.picture(name, picture, step)
             self._tell(f"step {step}: " + ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in sorted(metrics.items())))
         return metrics
 
-    def _save(self, progress: Progress) -> None:
-        started = time.perf_counter()
+    def _check_best_metric(self, metrics: dict[str, float]) -> None:
+        best = self.config.train.best_metric
+        if best is not None and best not in metrics:
+            raise ConfigurationError(f"train.best_metric {best!r} is no metric of validation: take one of {', '.join(sorted(metrics))}")
+
+    def _save(self, courier: Courier, progress: Progress, validation: dict[str, float]) -> None:
         facts = {
             "step": progress.step,
             "position": progress.step * self.config.train.global_batch,
@@ -205,10 +216,11 @@ class Loop:
             "workers": self.ranks.workers,
             "zero_stage": self.config.scale.zero_stage,
             "fingerprints": self.fingerprints,
+            "validation": validation,
         }
-        self.store.save(self.engine, self.ranks, facts)
+        stall = courier.save(self.engine, facts)
         if self.ranks.is_first:
-            self.tracker.metrics({"perf/checkpoint_seconds": time.perf_counter() - started}, progress.step)
+            self.tracker.metrics({"perf/checkpoint_stall_seconds": stall}, progress.step)
 
     def _progress_line(self, metrics: dict[str, float], step: int) -> str:
         total = self.config.train.max_steps

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvlp.errors import TrainingError
+from medvlp.errors import ConfigurationError, TrainingError
+from scaleout import storage
+from scaleout.train.checkpoint import read_record
 from scaleout.train.config import PretrainConfig
 from scaleout.train.window import Window
 from tests.scaleout.train.tiny_run import TinyRun, spoilt_images, spoilt_loss, tiny_config
@@ -220,6 +222,29 @@ def test_a_stream_that_ends_early_is_a_defect(config: PretrainConfig) -> None:
     short = replace(run.loop.stream, tables=lambda: iter(list(run.loop.stream.tables())[:3]))
     with pytest.raises(TrainingError, match="stream ended before the last step"):
         replace(run.loop, stream=short).run(run.progress)
+
+
+def test_checkpoints_are_made_by_time_too(config: PretrainConfig) -> None:
+    rare = with_train(config, max_steps=5, log_every=2, validate_every=100, checkpoint_every=100, checkpoint_minutes=1e-9)
+    run = TinyRun(rare)
+    run.run()
+    assert [step for step, values in sorted(run.metrics().items()) if "perf/checkpoint_stall_seconds" in values] == [2, 4, 5]
+    seldom = TinyRun(with_train(replace(rare, name="seldom"), checkpoint_minutes=60.0))
+    seldom.run()
+    assert [step for step, values in seldom.metrics().items() if "perf/checkpoint_stall_seconds" in values] == [5]
+
+
+def test_a_checkpoint_knows_the_validation_of_its_step(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=4, validate_every=3, checkpoint_every=2, best_metric="val/itm_accuracy"))
+    last = run.run()
+    assert run.store.newest()[1].validation == last
+    assert read_record(storage.join(run.store.uri, "step-00000002")).validation == {}
+
+
+def test_a_best_metric_that_validation_does_not_give_is_refused_at_the_first(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, best_metric="val/accuracy"))
+    with pytest.raises(ConfigurationError, match=r"train\.best_metric 'val/accuracy' is no metric .*: take one of val/.*val/itm_accuracy"):
+        run.run()
 
 
 def test_a_finished_run_does_nothing(config: PretrainConfig) -> None:
