@@ -11,12 +11,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from jobs.pretrain import pretrain
+from jobs.pretrain import main, pretrain
 from medvlp.errors import CheckpointError, ConfigurationError
+from scaleout.cli import run_job
 from scaleout.tracking.runs import open_client
 from scaleout.train.checkpoint import COMPLETE_FILE, read_record, verified_copy
 from scaleout.train.launch import Outcome
-from tests.jobs.tiny import Artefacts, pretrain_config
+from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
 pytestmark = pytest.mark.ray
 
@@ -151,6 +152,22 @@ def test_resuming_with_another_zero_stage_is_refused_before_any_worker_is_starte
     config = pretrain_config(phantoms, "tiny", tmp_path, "--tracking.uri", outcome.tracking_uri, "--scale.zero_stage", "1")
     with pytest.raises(CheckpointError, match=r"which stage 1 cannot read: continue with --scale\.zero_stage 2"):
         pretrain(config)
+
+
+def test_preflight_only_checks(
+    phantoms: Artefacts, ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome, runs: Path
+) -> None:
+    run_job(main, [*pretrain_options(phantoms, "checked", tmp_path), "--preflight"])
+    assert "nothing stands against run 'checked'" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    for name, option, value, said in [
+        ("checked", "--scale.workers", "9", "set scale.workers to at most"),
+        ("tiny", "--train.seed", "1", "train.seed: was 0, now 1"),
+    ]:
+        with pytest.raises(SystemExit) as refusal:
+            run_job(main, [*pretrain_options(phantoms, name, runs), "--preflight", option, value])
+        assert refusal.value.code == 2
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
