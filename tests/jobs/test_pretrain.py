@@ -180,4 +180,5 @@ def test_another_number_of_workers_goes_on_to_the_same_end(
     again = pretrain(config)
     record = read_record(again.checkpoint)
     assert (record.step, record.position, record.workers) == (6, 6 * 32, 3)
-    assert again.metrics == pytest.approx(outcome.metrics, rel=1e-3)
+    losses = {name: value for name, value in outcome.metrics.items() if name.endswith("loss")}
+    assert {name: again.metrics[name] for name in losses} == pytest.approx(losses, rel=1e-3)
