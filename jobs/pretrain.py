@@ -2,20 +2,34 @@
 
 from scaleout.cli import run_job
 from scaleout.train.config import PretrainConfig
-from scaleout.train.launch import Outcome, launch
+from scaleout.train.launch import Outcome, check, launch
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.report import outcome_card
 
+KIND = "pretrain"
+
 
 def pretrain(config: PretrainConfig) -> Outcome:
-    """Pre-train ARL on shards, links and a knowledge bundle.
-
-    The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
-    """
-    outcome = launch("pretrain", config, assemble_pretraining)
+    """Train to the last step, from the newest complete checkpoint if there is one; a finished run says so."""
+    outcome = launch(KIND, config, assemble_pretraining)
     print(outcome_card(outcome))
     return outcome
 
 
+def main(config: PretrainConfig, preflight: bool = False) -> None:
+    """Pre-train ARL on shards, links and a knowledge bundle.
+
+    The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
+
+    Args:
+        preflight: Only check what every run checks first, and write nothing: exit code 0, or what to change.
+    """
+    if preflight:
+        check(KIND, config)
+        print(f"nothing stands against run {config.name!r}")
+    else:
+        pretrain(config)
+
+
 if __name__ == "__main__":
-    run_job(pretrain)
+    run_job(main)

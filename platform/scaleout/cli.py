@@ -34,8 +34,8 @@ _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """Call ``function`` with its parameters from the command line and from ``--config FILE.yaml``.
 
-    A function with one parameter that is a dataclass gets the dataclass's fields as its options. What a user can mend
-    is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
+    A function whose first parameter is a dataclass gets the dataclass's fields as options, beside its other parameters. What
+    a user can mend is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
     """
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
@@ -76,9 +76,12 @@ def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]
     hints = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
     parser = _parser(inspect.getdoc(function))
     match list(hints.items()):
-        case [(name, type() as hint)] if is_dataclass(hint):
+        case [(name, type() as hint), *others] if is_dataclass(hint):
             parser.add_class_arguments(hint)
-            return {name: hint(**_parse(parser, argv))}
+            parser.add_function_arguments(function, skip={name})
+            values = _parse(parser, argv)
+            beside = {other: values.pop(other) for other, _ in others}
+            return {name: hint(**values), **beside}
     parser.add_function_arguments(function)
     return _parse(parser, argv)
 

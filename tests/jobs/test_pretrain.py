@@ -11,12 +11,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from jobs.pretrain import pretrain
+from jobs.pretrain import main, pretrain
 from medvlp.errors import CheckpointError, ConfigurationError
+from scaleout.cli import run_job
 from scaleout.tracking.runs import open_client
 from scaleout.train.checkpoint import COMPLETE_FILE, read_record, verified_copy
 from scaleout.train.launch import Outcome
-from tests.jobs.tiny import Artefacts, pretrain_config
+from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
 pytestmark = pytest.mark.ray
 
@@ -40,7 +41,8 @@ INTERFACE = {
 BESIDE = {
     *(f"train/lr_{role}" for role in ("encoders", "fusion", "heads", "knowledge")),
     "train/skipped_samples",
-    "perf/checkpoint_seconds",
+    "train/skipped_steps",
+    "perf/checkpoint_stall_seconds",
     "val/modality_only_itm_accuracy",
     "val/modality_only_mlm_entity_accuracy",
     *(f"val/modality_only_align_{side}_{figure}" for side in SIDES for figure in ("auroc", "f1")),
@@ -137,22 +139,46 @@ def test_the_same_name_with_another_configuration_is_refused_with_the_difference
     assert "take another --name" in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "difference"),
-    [
-        (["--scale.zero_stage", "1"], "this run has 2 with stage 1"),
-        (["--scale.workers", "1"], "this run has 1 with stage 2"),
-    ],
-)
-def test_resuming_with_other_workers_is_refused_before_any_is_started(
-    overrides: list[str], difference: str, outcome: Outcome, phantoms: Artefacts, ray_cluster: None, tmp_path: Path
+def unfinished(outcome: Outcome, folder: Path) -> None:
+    """A copy of the run that was killed after its first checkpoint."""
+    shutil.copytree(Path(outcome.checkpoint).parents[1], folder / "tiny")
+    (folder / "tiny" / "checkpoints" / Path(outcome.checkpoint).name / COMPLETE_FILE).unlink()
+
+
+def test_resuming_with_another_zero_stage_is_refused_before_any_worker_is_started(
+    outcome: Outcome, phantoms: Artefacts, ray_cluster: None, tmp_path: Path
 ) -> None:
-    shutil.copytree(Path(outcome.checkpoint).parents[1], tmp_path / "tiny")
-    (tmp_path / "tiny" / "checkpoints" / Path(outcome.checkpoint).name / COMPLETE_FILE).unlink()
-    config = pretrain_config(phantoms, "tiny", tmp_path, "--tracking.uri", outcome.tracking_uri, *overrides)
-    started = time.monotonic()
-    with pytest.raises(CheckpointError) as refusal:
+    unfinished(outcome, tmp_path)
+    config = pretrain_config(phantoms, "tiny", tmp_path, "--tracking.uri", outcome.tracking_uri, "--scale.zero_stage", "1")
+    with pytest.raises(CheckpointError, match=r"which stage 1 cannot read: continue with --scale\.zero_stage 2"):
         pretrain(config)
-    assert difference in str(refusal.value)
-    assert "continue with --scale.workers 2 --scale.zero_stage 2" in str(refusal.value)
-    assert time.monotonic() - started < 20
+
+
+def test_preflight_only_checks(
+    phantoms: Artefacts, ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome, runs: Path
+) -> None:
+    run_job(main, [*pretrain_options(phantoms, "checked", tmp_path), "--preflight"])
+    assert "nothing stands against run 'checked'" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    for name, option, value, said in [
+        ("checked", "--scale.workers", "9", "set scale.workers to at most"),
+        ("tiny", "--train.seed", "1", "train.seed: was 0, now 1"),
+    ]:
+        with pytest.raises(SystemExit) as refusal:
+            run_job(main, [*pretrain_options(phantoms, name, runs), "--preflight", option, value])
+        assert refusal.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_another_number_of_workers_goes_on_to_the_same_end(
+    outcome: Outcome, phantoms: Artefacts, ray_cluster: None, tmp_path: Path
+) -> None:
+    unfinished(outcome, tmp_path)
+    # Three workers share the four micro-batches of a step, and the twelve that are left.
+    config = pretrain_config(phantoms, "tiny", tmp_path, "--scale.workers", "3", "--tracking.uri", outcome.tracking_uri)
+    again = pretrain(config)
+    record = read_record(again.checkpoint)
+    assert (record.step, record.position, record.workers) == (6, 6 * 32, 3)
+    losses = {name: value for name, value in outcome.metrics.items() if name.endswith("loss")}
+    assert {name: again.metrics[name] for name in losses} == pytest.approx(losses, rel=1e-3)

@@ -71,6 +71,15 @@ def link(*, shards: str, ontology: list[str], limit: int = 5) -> tuple[str, list
     return shards, ontology, limit
 
 
+def test_parameters_beside_a_dataclass_are_options_too() -> None:
+    def check(config: RunConfig, preflight: bool = False, tries: int = 1) -> tuple[str, bool, int]:
+        """Check it."""
+        return config.name, preflight, tries
+
+    assert cli.run_job(check, [*REQUIRED, "--preflight", "--tries", "3"]) == ("one", True, 3)
+    assert cli.run_job(check, REQUIRED) == ("one", False, 1)
+
+
 def test_fields_of_a_dataclass_are_the_options() -> None:
     config = cli.run_job(pretrain, [*REQUIRED, "--scale.workers", "2", "--mode=slow", "--options.train", "500", "--options.noise", "0.5"])
     assert config == RunConfig(

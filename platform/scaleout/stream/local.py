@@ -11,18 +11,21 @@ from scaleout.stream.rows import RowReader, stream_rows
 
 
 def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, rank: int, workers: int) -> Iterator[pa.Table]:
-    """The micro-batches of one of ``workers`` workers, read in this process; ``stop - start`` is a multiple of ``micro_batch``."""
+    """The micro-batches of one of ``workers`` workers, dealt in turn from ``start`` on, read in this process.
+
+    ``stop - start`` is a multiple of ``micro_batch``.
+    """
     waiting: list[pa.Table] = []
-    ready, number = 0, start // micro_batch
+    ready, turn = 0, 0
     for window in reader.plan.slices(start, stop):
         for table in reader.read(window):
             waiting.append(table)
             ready += table.num_rows
             while ready >= micro_batch:
                 joined = pa.concat_tables(waiting)
-                if number % workers == rank:
+                if turn % workers == rank:
                     yield joined.slice(0, micro_batch)
-                waiting, ready, number = [joined.slice(micro_batch)], ready - micro_batch, number + 1
+                waiting, ready, turn = [joined.slice(micro_batch)], ready - micro_batch, turn + 1
 
 
 def validation_batches(reader: RowReader, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int) -> Iterator[Batch]:

@@ -7,10 +7,14 @@
 import hashlib
 import json
 import logging
+import math
+import shutil
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from medvlp.errors import CheckpointError
 from scaleout import storage
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
+from scaleout.train.universal import universal_engine_folder
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +33,8 @@ FORMAT_VERSION = 1
 COMPLETE_FILE = "COMPLETE.json"
 WEIGHTS_FILE = "weights.safetensors"
 ENGINE_FOLDER = "engine"
+PARTS_FOLDER = "parts"
+"""Where each worker says what it has brought, while a checkpoint is on its way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +47,47 @@ class CheckpointRecord:
     """Samples of the stream consumed."""
     skipped: int
     """Samples of them that did not decode."""
+    skipped_steps: int = 0
+    """Steps whose gradient was not finite."""
     workers: int
     zero_stage: int
     fingerprints: Mapping[str, str]
     """Of shards, links and knowledge."""
     files: Mapping[str, Mapping[str, Any]]
     """Bytes and sha256 by path inside the checkpoint."""
+    validation: Mapping[str, float] = field(default_factory=dict)
+    """Metrics of the validation at this step, if there was one."""
 
-    def check_workers(self, folder: str, workers: int, zero_stage: int) -> None:
-        """Refuse to continue from ``folder`` with another number of workers or another ZeRO stage.
+    def check_stage(self, folder: str, zero_stage: int) -> None:
+        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
 
         Raises:
             CheckpointError: it is another one.
         """
-        if (self.workers, self.zero_stage) != (workers, zero_stage):
+        if self.zero_stage != zero_stage:
             raise CheckpointError(
-                f"{folder} was written by {self.workers} workers with ZeRO stage {self.zero_stage}, this run has {workers} with "
-                f"stage {zero_stage}: continue with --scale.workers {self.workers} --scale.zero_stage {self.zero_stage}"
+                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
+                f"continue with --scale.zero_stage {self.zero_stage}"
             )
+
+    def is_resharded_for(self, workers: int) -> bool:
+        """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
+        return self.zero_stage > 0 and self.workers != workers
+
+
+@dataclass(frozen=True)
+class Written:
+    """One worker's part of a checkpoint, on its local disk."""
+
+    local: Path
+    ranks: Ranks
+    progress: Mapping[str, Any]
+    attempt: str
+    """The same on all workers, and only once: a killed attempt may have left its parts in the same folder."""
+
+    def part(self, rank: int) -> str:
+        """Name of the list of files that a worker writes when it has brought them."""
+        return f"{self.attempt}-{rank:05d}.json"
 
 
 @dataclass(frozen=True)
@@ -66,6 +96,8 @@ class CheckpointStore:
 
     uri: str
     keep: int
+    best_metric: str | None = None
+    """See ``TrainConfig.best_metric``."""
 
     def newest(self) -> tuple[str, CheckpointRecord] | None:
         """URI and record of the complete checkpoint with the most steps; None if there is none.
@@ -80,39 +112,82 @@ class CheckpointStore:
         return None
 
     def save(self, engine: Engine, ranks: Ranks, progress: Mapping[str, Any]) -> None:
-        """Write a checkpoint, all workers together, and delete the oldest beyond ``keep``.
+        """Write a checkpoint and wait until it counts. Called by all workers together.
 
         Args:
             progress: the fields of ``CheckpointRecord`` but ``files``.
         """
-        folder = storage.join(self.uri, f"step-{progress['step']:08d}")
+        self.bring(self.write(engine, ranks, progress))
+        ranks.barrier()
+
+    def write(self, engine: Engine, ranks: Ranks, progress: Mapping[str, Any]) -> Written:
+        """Write this worker's part of a checkpoint to the local disk. Called by all workers together.
+
+        Args:
+            progress: as in ``save``.
+        """
         weights = engine.weights()
-        with tempfile.TemporaryDirectory(prefix="medvlp-checkpoint-") as temporary:
-            local = Path(temporary)
+        local = Path(tempfile.mkdtemp(prefix="medvlp-checkpoint-"))
+        try:
             engine.save(local / ENGINE_FOLDER)
             if ranks.is_first:
                 save_file(weights, local / WEIGHTS_FILE)
-            mine = {path.relative_to(local).as_posix(): _description(path) for path in sorted(local.rglob("*")) if path.is_file()}
-            storage.upload_folder(local, folder)
-        files = {name: description for part in ranks.gather(mine) for name, description in part.items()}
-        if ranks.is_first:
-            record = CheckpointRecord(**progress, files=files)
-            content = json.dumps({"version": FORMAT_VERSION, **asdict(record)}, indent=1)
-            storage.write_bytes(storage.join(folder, COMPLETE_FILE), content.encode())
+        except BaseException:
+            shutil.rmtree(local)
+            raise
+        attempt = ranks.gather(uuid.uuid4().hex)[0]
+        return Written(local, ranks, progress, attempt)
+
+    def bring(self, written: Written) -> None:
+        """Bring this worker's part to storage; the first worker waits for all parts, makes them count and deletes the oldest
+        checkpoints beyond ``keep`` but the best one. Not collective: it may run beside the next steps.
+
+        Raises:
+            DataError: storage does not take it.
+        """
+        folder = storage.join(self.uri, f"step-{written.progress['step']:08d}")
+        try:
+            files = {path.relative_to(written.local).as_posix(): _description(path) for path in _files(written.local)}
+            storage.upload_folder(written.local, folder)
+        finally:
+            shutil.rmtree(written.local)
+        parts = storage.join(folder, PARTS_FOLDER)
+        storage.write_bytes(storage.join(parts, written.part(written.ranks.rank)), json.dumps(files).encode())
+        if written.ranks.is_first:
+            content = {"version": FORMAT_VERSION, **asdict(CheckpointRecord(**written.progress, files=_joined(parts, written)))}
+            storage.delete(parts)
+            storage.write_bytes(storage.join(folder, COMPLETE_FILE), json.dumps(content, indent=1).encode())
             self._delete_old()
-        ranks.barrier()
 
     def _names(self) -> list[str]:
         return [name for name in storage.list_names(self.uri) if name.startswith("step-")]
 
     def _delete_old(self) -> None:
         complete = [name for name in self._names() if storage.exists(storage.join(self.uri, name, COMPLETE_FILE))]
-        oldest_kept = complete[-self.keep :][0]
+        oldest_kept, best = complete[-self.keep :][0], self._best(complete)
         for name in self._names():
-            if name < oldest_kept:
+            if name < oldest_kept and name != best:
                 # First the file that makes it count: a kill in between leaves an incomplete folder, not a damaged one.
                 storage.delete(storage.join(self.uri, name, COMPLETE_FILE))
                 storage.delete(storage.join(self.uri, name))
+
+    def _best(self, names: list[str]) -> str | None:
+        """The newest of the best of these complete checkpoints; None if nothing is known of any."""
+        if self.best_metric is None:
+            return None
+        sign = -1.0 if self.best_metric.endswith("loss") else 1.0
+        values = {name: self._validated(name) for name in names}
+        known = [(sign * value, name) for name, value in values.items() if value is not None]
+        return max(known)[1] if known else None
+
+    def _validated(self, name: str) -> float | None:
+        """The value of the metric that decides, of a checkpoint; None if it is not known."""
+        assert self.best_metric is not None
+        try:
+            value = read_record(storage.join(self.uri, name)).validation.get(self.best_metric)
+        except CheckpointError:
+            return None  # a damaged one is nobody's best; a resume from it says more
+        return value if value is not None and math.isfinite(value) else None
 
 
 def read_record(folder: str) -> CheckpointRecord:
@@ -161,14 +236,34 @@ def read_weights(folder: str) -> dict[str, Tensor]:
 
 
 def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, ranks: Ranks, zero_stage: int) -> None:
-    """Continue from a checkpoint.
+    """Continue from a checkpoint, written by any number of workers. Called by all workers together.
 
     Raises:
-        CheckpointError: it was written with another number of workers or another ZeRO stage, or is damaged.
+        CheckpointError: it was written with another ZeRO stage, or is damaged.
     """
-    record.check_workers(folder, ranks.workers, zero_stage)
+    record.check_stage(folder, zero_stage)
     with verified_copy(folder, record) as local:
-        engine.load(local / ENGINE_FOLDER)
+        if not record.is_resharded_for(ranks.workers):
+            engine.load(local / ENGINE_FOLDER)
+            return
+        with universal_engine_folder(local / ENGINE_FOLDER, ranks) as universal:
+            engine.load(universal)
+        engine.set_frozen(load_file(local / WEIGHTS_FILE))
+
+
+def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
+    """The files of all workers, as soon as each has brought its own."""
+    expected = [written.part(rank) for rank in range(written.ranks.workers)]
+    seconds = 0.05
+    while not set(expected) <= set(storage.list_names(parts)):
+        time.sleep(seconds)
+        seconds = min(2 * seconds, 2.0)
+    lists = [json.loads(storage.read_bytes(storage.join(parts, name))) for name in expected]
+    return {name: description for part in lists for name, description in part.items()}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _description(path: Path) -> dict[str, Any]:

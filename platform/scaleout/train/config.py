@@ -9,6 +9,7 @@ from medvlp.model.config import ARLConfig
 from medvlp.model.execution import ExecutionConfig
 from medvlp.optimisation import OptimiserConfig
 from medvlp.pretext.config import PretextConfig
+from scaleout.stream.turns import Sharing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class TrainConfig:
     max_steps: int
     """Optimiser steps."""
     global_batch: int = 256
-    """Samples of an optimiser step, over all workers."""
+    """Samples of an optimiser step, over all workers, however many there are."""
     micro_batch: int = 16
     """Samples of one forward."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -73,12 +74,25 @@ class TrainConfig:
     """Optimiser steps between two checkpoints; the last step always makes one."""
     keep_checkpoints: int = 2
     """Newest complete checkpoints that are kept."""
+    checkpoint_minutes: float = 0.0
+    """Minutes after which a checkpoint is made before ``checkpoint_every`` steps are done; looked at whenever a point of the
+    curves is made; 0 is never."""
+    best_metric: str | None = None
+    """Metric of validation, as "val/itm_accuracy", by which the best checkpoint is kept beside the newest; of one that ends in
+    "loss" the smallest is the best. Checkpoints count whose step was validated."""
+    maximum_skipped_steps: int = 10
+    """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
+    watchdog_minutes: float = 20.0
+    """A worker in which no step ends for so long writes the stacks of its threads to its log; 0 turns it off."""
 
     def __post_init__(self) -> None:
         counts = ("max_steps", "global_batch", "micro_batch", "log_every", "checkpoint_every", "keep_checkpoints")
         for name in (*counts, "validate_every", "validation_samples"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 1")
+        for name in ("checkpoint_minutes", "maximum_skipped_steps", "watchdog_minutes"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(f"train.{name} is {getattr(self, name)}: take at least 0")
         if self.global_batch % self.micro_batch:
             raise ConfigurationError(f"train.global_batch {self.global_batch} is not a multiple of train.micro_batch {self.micro_batch}")
 
@@ -137,17 +151,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.name or set(self.name) & set("/\\ :"):
             raise ConfigurationError(f"name {self.name!r} names a folder: take one without slashes, colons and spaces")
-        micro_batches = self.train.global_batch // self.train.micro_batch
-        if micro_batches % self.scale.workers:
-            raise ConfigurationError(
-                f"{self.scale.workers} workers cannot share the {micro_batches} micro-batches of a step evenly: "
-                f"make train.global_batch a multiple of {self.scale.workers * self.train.micro_batch}, or change scale.workers"
-            )
 
-    @property
-    def accumulation(self) -> int:
-        """Micro-batches of a worker in one step."""
-        return self.train.global_batch // self.train.micro_batch // self.scale.workers
+    def sharing(self, workers: int) -> Sharing:
+        """How ``workers`` workers share the micro-batches of a step."""
+        return Sharing(self.train.global_batch // self.train.micro_batch, workers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,10 +73,13 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
 
 
 def _remaining(config: RunConfig, inputs: Inputs) -> Any:
-    """The dataset from the position of the newest checkpoint to the last step."""
+    """The dataset from the position of the newest checkpoint to the last step, and on until all workers have as much: Ray
+    would cut what is left over into equal pieces."""
     newest = checkpoint_store(config).newest()
     start = newest[1].position if newest else 0
-    stop = config.train.max_steps * config.train.global_batch
+    rest = config.train.max_steps * config.train.global_batch - start
+    round_of_turns = config.train.micro_batch * config.scale.workers
+    stop = start + -(-rest // round_of_turns) * round_of_turns
     return micro_batch_dataset(row_reader(config, inputs, TRAIN), start, stop, config.train.micro_batch)
 
 

@@ -62,8 +62,7 @@ def launch(
         if newest and newest[1].step >= config.train.max_steps:
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
             return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
-        if newest:
-            newest[1].check_workers(newest[0], config.scale.workers, config.scale.zero_stage)
+        check_stage(config)
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = SessionSetup(
             config=config,
@@ -81,6 +80,33 @@ def launch(
         finished = newest[1].step >= config.train.max_steps
         _close(tracking_uri, record.mlflow_run, RunStatus.FINISHED if finished else RunStatus.KILLED)
     return Outcome(newest[0], metrics, tracking_uri, record.mlflow_run)
+
+
+def check(kind: str, config: RunConfig) -> None:
+    """Everything that ``launch`` checks before it holds a worker or writes anything.
+
+    Raises:
+        MedvlpError: what stands against the run, and what to change.
+    """
+    config = with_absolute_uris(config)
+    inputs = Inputs.open(config)
+    with connect():
+        check_run(config, inputs, cluster_resources())
+    record = load_run(run_folder(config))
+    if record is not None:
+        record.check_same(kind, config, inputs.fingerprints, run_folder(config))
+    check_stage(config)
+
+
+def check_stage(config: RunConfig) -> None:
+    """Refuse to go on with another ZeRO stage.
+
+    Raises:
+        CheckpointError: the run has a checkpoint of another one.
+    """
+    newest = checkpoint_store(config).newest()
+    if newest and newest[1].step < config.train.max_steps:
+        newest[1].check_stage(newest[0], config.scale.zero_stage)
 
 
 def with_absolute_uris(config: C) -> C:

@@ -3,23 +3,29 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
-from medvlp.errors import TrainingError
-from scaleout.stream.batches import BatchStream, MicroBatch
+from medvlp.errors import ConfigurationError, TrainingError
+from scaleout.stream.batches import BatchStream
+from scaleout.stream.turns import Sharing, Turns
 from scaleout.tracking.tracker import Tracker
-from scaleout.train.checkpoint import CheckpointStore
+from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore
+from scaleout.train.clock import CheckpointClock
 from scaleout.train.config import RunConfig
-from scaleout.train.device import Usage, usage_metrics
+from scaleout.train.courier import Courier
+from scaleout.train.device import usage_metrics
 from scaleout.train.engine import Engine
 from scaleout.train.ranks import Ranks
+from scaleout.train.skipping import Forward, name_causes
+from scaleout.train.spikes import SpikeReport
 from scaleout.train.validation import Validation
+from scaleout.train.watchdog import Watchdog
+from scaleout.train.window import Window
 
 SHARE_COUNTS_FROM = 1000
 """Samples below which one bad sample says little about their share."""
@@ -33,6 +39,13 @@ class Progress:
     """Optimiser steps done."""
     skipped: int = 0
     """Samples of the whole run that did not decode, over all workers."""
+    skipped_steps: int = 0
+    """Steps of the whole run whose gradient was not finite."""
+
+    @classmethod
+    def of(cls, record: CheckpointRecord) -> "Progress":
+        """As far as the run was at a checkpoint."""
+        return cls(record.step, record.skipped, record.skipped_steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,85 +66,115 @@ class Loop:
     """What a sample costs whose text is padded to the given width."""
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
+    spikes: SpikeReport = field(default_factory=SpikeReport)
 
     def run(self, progress: Progress) -> dict[str, float]:
         """Train to the last step, or until told to stop; returns the metrics of the last validation."""
         train = self.config.train
-        batches = iter(self.stream)
+        turns = Turns(iter(self.stream), self._sharing, first=self.stream.first)
         window = Window()
         metrics: dict[str, float] = {}
         stopped = False
+        clock = CheckpointClock(train.checkpoint_minutes, self.ranks)
         self.engine.task.train()
-        while progress.step < train.max_steps and not stopped:
-            norm = self._step(batches, window)
-            progress.step += 1
-            last = progress.step == train.max_steps
-            if progress.step % train.log_every == 0 or last:
-                self._report(window, norm, progress)
-                window = Window()
-            if progress.step % train.validate_every == 0 or last:
-                with window.paused():
-                    metrics = self._validate(progress.step)
-                    stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
-            if progress.step % train.checkpoint_every == 0 or last or stopped:
-                with window.paused():
-                    self._count_skipped(window, progress)
-                    self._save(progress)
+        with Watchdog(60 * train.watchdog_minutes) as watchdog, Courier(self.store, self.ranks) as courier:
+            while progress.step < train.max_steps and not stopped:
+                self._step(turns, window, progress)
+                last = progress.step == train.max_steps
+                is_point = progress.step % train.log_every == 0 or last
+                is_validated = progress.step % train.validate_every == 0 or last
+                if is_point:
+                    self._report(window, progress)
+                    window = Window()
+                if is_validated:
+                    with window.paused():
+                        metrics = self._validate(progress.step)
+                        stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
+                if progress.step % train.checkpoint_every == 0 or last or stopped or (is_point and clock.is_due()):
+                    with window.paused():
+                        self._count_skipped(window, progress)
+                        self._save(courier, progress, metrics if is_validated else {})
+                        clock.restart()
+                watchdog.step_ended()
         return metrics
 
-    def _step(self, batches: Iterator[MicroBatch], window: "Window") -> float:
-        """One optimiser step; returns the norm of its gradient."""
-        norm = None
-        losses: list[tuple[MicroBatch, torch.Tensor]] = []
+    @property
+    def _sharing(self) -> Sharing:
+        return self.config.sharing(self.ranks.workers)
+
+    def _step(self, turns: Turns, window: Window, progress: Progress) -> None:
+        """One optimiser step."""
+        forwards: list[Forward] = []
         window.rates = self.engine.learning_rates()  # before the step moves the schedule on
-        for _ in range(self.config.accumulation):
-            started = time.perf_counter()
-            micro = next(batches, None)
-            window.wait_seconds += time.perf_counter() - started
-            if micro is None:
-                raise TrainingError("the stream ended before the last step; this is a defect: keep the run's folder and report it")
+        own = turns.of_step(progress.step)
+        norm = None
+        while (turn := window.waiting_for(own)) is not None:
+            micro = turn.micro
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
             output = self.engine.forward(micro.batch.to(self.engine.device))
-            self.engine.backward(output.loss)
+            self.engine.backward(output.loss * turn.weight)
             norm = self.engine.step()
-            losses.append((micro, output.loss.detach()))
-            window.add(output.loss.detach(), output.losses, micro)
-            window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
+            if turn.weight:
+                forwards.append(Forward(micro, output.loss.detach(), output.losses))
+                window.skipped.extend(micro.batch.skipped)
+                window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
+        assert norm is not None, "the engine counts other turns than the loop"
+        progress.step += 1
         window.steps += 1
-        assert norm is not None, "the engine counts other micro-batches than the loop"
-        if not math.isfinite(norm):
-            raise TrainingError(self._not_finite(losses))
-        return norm
+        if math.isfinite(norm):
+            window.add(forwards, norm)
+        else:
+            self._skip(forwards, progress)
 
-    def _not_finite(self, losses: list[tuple[MicroBatch, torch.Tensor]]) -> str:
-        """Name the micro-batches, on any worker, whose loss is not finite; all of the step if only the gradient is not."""
-        mine = [(micro.number, micro.batch.keys, math.isfinite(float(loss))) for micro, loss in losses]
-        step = sorted(entry for part in self.ranks.gather(mine) for entry in part)
-        blamed = [entry for entry in step if not entry[2]] or step
-        named = "; ".join(f"micro-batch {number} (samples {', '.join(keys)})" for number, keys, _ in blamed)
-        return f"the gradient is not finite, from {named}: lower train.optimiser.learning_rate, or look at these samples"
+    def _skip(self, forwards: list[Forward], progress: Progress) -> None:
+        """Count a step that changed nothing, for its gradient is not finite, and stop a run that had too many of them."""
+        progress.skipped_steps += 1
+        causes, allowed = name_causes(forwards, self.ranks), self.config.train.maximum_skipped_steps
+        if progress.skipped_steps > allowed:
+            raise TrainingError(
+                f"the gradient of step {progress.step} is not finite, from {causes}: lower train.optimiser.learning_rate, or look at "
+                f"these samples; train.maximum_skipped_steps {allowed} are skipped"
+            )
+        self._tell(f"step {progress.step} is skipped: its gradient is not finite, from {causes}")
 
-    def _report(self, window: "Window", norm: float, progress: Progress) -> None:
+    def _report(self, window: Window, progress: Progress) -> None:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
-        means, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
-        metrics = {name: sum(part[name] for part in means) / len(means) for name in means[0]}
+        sums, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
+        metrics = self._means(sums, len(window.norms) * self._sharing.micro_batches)
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
-        metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values()))), "train/grad_norm": norm}
+        metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values())))}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
-        metrics["train/skipped_samples"] = progress.skipped
+        if window.norms:
+            metrics["train/grad_norm"] = window.norms[-1]
+        metrics |= {"train/skipped_samples": progress.skipped, "train/skipped_steps": progress.skipped_steps}
         metrics["perf/samples_per_second"] = samples / seconds
         metrics["perf/data_stall_fraction"] = sum(waits) / len(waits) / seconds
         metrics |= usage_metrics(usages)
         if self.ranks.is_first:
+            metrics |= self._spike(metrics, progress.step)
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
         self._check_bad_samples(progress)
 
-    def _count_skipped(self, window: "Window", progress: Progress) -> None:
+    def _spike(self, metrics: dict[str, float], step: int) -> dict[str, float]:
+        """Tell of a loss far above the recent ones."""
+        above = self.spikes.look(metrics["train/loss"]) if "train/loss" in metrics else None
+        if above is None:
+            return {}
+        self._tell(f"step {step}: the loss {metrics['train/loss']:.3f} lies {above:.0f} typical deviations above the recent ones")
+        return {"train/loss_spike": above}
+
+    @staticmethod
+    def _means(sums: Sequence[dict[str, float]], micro_batches: int) -> dict[str, float]:
+        """Mean of every loss over all micro-batches; a worker may have had none, and so may all, if every step was skipped."""
+        names = dict.fromkeys(name for part in sums for name in part)
+        return {name: sum(part.get(name, 0.0) for part in sums) / micro_batches for name in names}
+
+    def _count_skipped(self, window: Window, progress: Progress) -> None:
         """Count the samples that did not decode on any worker since the last call."""
         counts = Counter(skipped for part in self.ranks.gather(window.skipped) for skipped in part)
         window.skipped = []
@@ -152,25 +195,32 @@ class Loop:
         metrics, pictures = self.validation.run(self.engine, self.ranks)
         metrics = {f"val/{name}": value for name, value in metrics.items()}
         if self.ranks.is_first:
+            self._check_best_metric(metrics)
             self.tracker.metrics(metrics, step)
             for name, picture in pictures.items():
                 self.tracker.picture(name, picture, step)
             self._tell(f"step {step}: " + ", ".join(f"{name.removeprefix('val/')} {value:.3f}" for name, value in sorted(metrics.items())))
         return metrics
 
-    def _save(self, progress: Progress) -> None:
-        started = time.perf_counter()
+    def _check_best_metric(self, metrics: dict[str, float]) -> None:
+        best = self.config.train.best_metric
+        if best is not None and best not in metrics:
+            raise ConfigurationError(f"train.best_metric {best!r} is no metric of validation: take one of {', '.join(sorted(metrics))}")
+
+    def _save(self, courier: Courier, progress: Progress, validation: dict[str, float]) -> None:
         facts = {
             "step": progress.step,
             "position": progress.step * self.config.train.global_batch,
             "skipped": progress.skipped,
+            "skipped_steps": progress.skipped_steps,
             "workers": self.ranks.workers,
             "zero_stage": self.config.scale.zero_stage,
             "fingerprints": self.fingerprints,
+            "validation": validation,
         }
-        self.store.save(self.engine, self.ranks, facts)
+        stall = courier.save(self.engine, facts)
         if self.ranks.is_first:
-            self.tracker.metrics({"perf/checkpoint_seconds": time.perf_counter() - started}, progress.step)
+            self.tracker.metrics({"perf/checkpoint_stall_seconds": stall}, progress.step)
 
     def _progress_line(self, metrics: dict[str, float], step: int) -> str:
         total = self.config.train.max_steps
@@ -185,40 +235,3 @@ class Loop:
     def _tell(self, text: str) -> None:
         if self.ranks.is_first:
             self.announce(text)
-
-
-@dataclass
-class Window:
-    """What is added up between two points of the training curves, on one worker."""
-
-    started: float = field(default_factory=time.perf_counter)
-    wait_seconds: float = 0.0
-    steps: int = 0
-    micro_batches: int = 0
-    flops: float = 0.0
-    rates: dict[str, float] = field(default_factory=dict)
-    """Learning rates of the last step."""
-    sums: dict[str, torch.Tensor] = field(default_factory=dict)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], micro: MicroBatch) -> None:
-        """Count one micro-batch. Sums stay on the device: reading them would make the GPU wait."""
-        self.micro_batches += 1
-        self.skipped.extend(micro.batch.skipped)
-        for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out the time of what is done inside."""
-        started = time.perf_counter()
-        yield
-        self.started += time.perf_counter() - started
-
-    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
-        """Mean losses, seconds without data, and use of the device: what the first worker hears of each."""
-        return self.means(), self.wait_seconds, Usage.of(device, self.flops / seconds)
-
-    def means(self) -> dict[str, float]:
-        """Mean of every loss over the micro-batches."""
-        return {name: float(value) / self.micro_batches for name, value in self.sums.items()}

@@ -19,6 +19,8 @@ _MAY_CHANGE = (
     *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
     *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
     *("train.log_every", "train.validate_every", "train.checkpoint_every", "train.keep_checkpoints"),
+    *("train.checkpoint_minutes", "train.best_metric"),
+    *("train.maximum_skipped_steps", "train.watchdog_minutes"),
 )
 """What a resumed run may have otherwise: where things lie (their fingerprints count instead), who works, what is borne and told."""
 
@@ -59,7 +61,8 @@ def run_folder(config: RunConfig) -> str:
 
 def checkpoint_store(config: RunConfig) -> CheckpointStore:
     """The checkpoints of a run."""
-    return CheckpointStore(storage.join(run_folder(config), CHECKPOINTS_FOLDER), config.train.keep_checkpoints)
+    uri = storage.join(run_folder(config), CHECKPOINTS_FOLDER)
+    return CheckpointStore(uri, config.train.keep_checkpoints, config.train.best_metric)
 
 
 def load_run(folder: str) -> RunRecord | None:

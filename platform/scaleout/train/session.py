@@ -67,14 +67,18 @@ def run_session(
     cost = prepare_task(assembly)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
     configure_execution(assembly.task, config.scale)
-    engine = build_engine(assembly, config)
+    resharded = newest is not None and newest[1].is_resharded_for(ranks.workers)
+    sharing = config.sharing(ranks.workers)
+    engine = build_engine(assembly, config, sharing.turns, resharded=resharded)
     progress, start = Progress(), 0
     if newest is not None:
         folder, record = newest
         load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
-        progress, start = Progress(record.step, record.skipped), record.position
+        progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
+        if sharing.idle:
+            announce(f"{sharing.workers} workers share {sharing.micro_batches} micro-batches: they idle in {sharing.idle} turns of a step")
         announce(f"continues from step {progress.step}, sample {start}" if newest else f"starts from the first sample, with {origin}")
     tracker = build_tracker(setup) if ranks.is_first else CompositeTracker()
     tracker.params(to_dict(config))
@@ -143,18 +147,19 @@ def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
     return Cost(parameters, frozen, lambda width: total(assembly.flops(width).values()).total)
 
 
-def build_engine(assembly: Assembly, config: RunConfig) -> Engine:
-    """DeepSpeed with the optimiser and schedule of the configuration."""
+def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, *, resharded: bool = False) -> Engine:
+    """DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     train = config.train
     groups = parameter_groups(assembly.task, assembly.arl, train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
     settings = EngineConfig(
         micro_batch=train.micro_batch,
-        accumulation=config.accumulation,
+        accumulation=accumulation,
         clip_norm=train.optimiser.clip_norm,
         zero_stage=config.scale.zero_stage,
         bf16=torch.cuda.is_available(),
         learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
+        resharded=resharded,
     )
     return DeepSpeedEngine(assembly.task, build_optimiser(groups, train.optimiser), settings)
 

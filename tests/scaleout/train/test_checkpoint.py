@@ -91,6 +91,30 @@ def test_older_incomplete_folders_go_and_newer_ones_stay(uri: str) -> None:
     assert storage.list_names(uri) == ["step-00000003", "step-00000004", "step-00000009"]
 
 
+@pytest.mark.parametrize(("metric", "kept"), [("val/accuracy", [2, 5, 6]), ("val/loss", [3, 5, 6]), ("val/other", [5, 6]), (None, [5, 6])])
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path, metric: str | None, kept: list[int]) -> None:
+    store = CheckpointStore(str(tmp_path), 2, metric)
+    facts = {"skipped": 0, "workers": 1, "zero_stage": 2, "fingerprints": {}}
+    for step, (accuracy, loss) in enumerate([(0.5, 0.5), (0.9, 0.4), (0.7, 0.1), (float("nan"), float("nan")), (0.8, 0.2)], start=1):
+        validation = {"val/accuracy": accuracy, "val/loss": loss}
+        store.save(engine(), Ranks(), {"step": step, "position": step, "validation": validation, **facts})
+    # Not validated.
+    store.save(engine(), Ranks(), {"step": 6, "position": 6, **facts})
+    assert storage.list_names(str(tmp_path)) == [f"step-{step:08d}" for step in kept]
+    assert store.newest()[1].step == 6
+
+
+def test_the_newest_of_equals_is_the_best_and_a_damaged_one_is_not(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), 1, "val/accuracy")
+    facts = {"position": 0, "skipped": 0, "workers": 1, "zero_stage": 2, "fingerprints": {}}
+    for step, accuracy in [(1, 0.9), (2, 0.9), (3, 0.1)]:
+        store.save(engine(), Ranks(), {"step": step, "validation": {"val/accuracy": accuracy}, **facts})
+    assert storage.list_names(str(tmp_path)) == ["step-00000002", "step-00000003"]
+    (tmp_path / "step-00000002" / COMPLETE_FILE).write_text("{")
+    store.save(engine(), Ranks(), {"step": 4, "validation": {"val/accuracy": 0.2}, **facts})
+    assert storage.list_names(str(tmp_path)) == ["step-00000004"]
+
+
 @pytest.mark.parametrize("name", [WEIGHTS_FILE, f"{ENGINE_FOLDER}/engine.pt"])
 @pytest.mark.parametrize("damage", ["altered", "missing"])
 def test_a_damaged_file_is_refused_and_named(uri: str, name: str, damage: str) -> None:
@@ -113,11 +137,10 @@ def test_only_the_wanted_files_are_checked(uri: str) -> None:
         assert (local / WEIGHTS_FILE).exists()
 
 
-@pytest.mark.parametrize(("workers", "zero_stage"), [(2, 2), (1, 3)])
-def test_other_workers_or_another_stage_are_refused_with_the_way_on(uri: str, workers: int, zero_stage: int) -> None:
+def test_another_zero_stage_is_refused_with_the_way_on(uri: str) -> None:
     folder, record = save(uri, 1).newest()
-    with pytest.raises(CheckpointError, match=r"continue with --scale\.workers 1 --scale\.zero_stage 2"):
-        load_training_state(engine(), folder, record, Ranks(0, workers), zero_stage)
+    with pytest.raises(CheckpointError, match=r"with ZeRO stage 2, which stage 3 cannot read: continue with --scale\.zero_stage 2"):
+        load_training_state(engine(), folder, record, Ranks(), 3)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2}', b'{"version": 1, "unknown": 2}', b"\xff"])

@@ -21,14 +21,9 @@ def config(**changes: Any) -> PretrainConfig:
     return PretrainConfig(**{**settings, **changes})
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 6])
-def test_workers_share_the_micro_batches_of_a_step(workers: int) -> None:
-    assert config(scale=ScaleConfig(workers=workers)).accumulation * workers == 6
-
-
-def test_workers_that_do_not_divide_them_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"4 workers cannot share the 6 micro-batches .* train\.global_batch a multiple of 32"):
-        config(scale=ScaleConfig(workers=4))
+@pytest.mark.parametrize("workers", [1, 2, 3, 4, 6, 9])
+def test_any_number_of_workers_shares_the_micro_batches_of_a_step(workers: int) -> None:
+    assert config(scale=ScaleConfig(workers=workers)).sharing(workers).micro_batches == 6
 
 
 @pytest.mark.parametrize(

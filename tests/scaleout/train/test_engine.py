@@ -1,5 +1,6 @@
 """Torch's engine: accumulation, clipping, schedule, and a state that is loaded whole."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,14 @@ def test_weights_are_copies() -> None:
     before = trained.weights()["weight"]
     push(trained, 1.0)
     assert before.item() == 1.0
+
+
+@pytest.mark.parametrize("slope", [float("nan"), float("inf")])
+def test_a_gradient_that_is_not_finite_changes_no_weight_and_the_schedule_goes_on(slope: float) -> None:
+    trained = engine(clip_norm=0.5)
+    (norm,) = push(trained, slope)
+    assert norm is not None
+    assert not math.isfinite(norm)
+    assert (weight(trained), trained.learning_rates()) == (1.0, {"heads": 0.05})
+    assert push(trained, 0.5) == [0.5]
+    assert weight(trained) == pytest.approx(1 - 0.05 * 0.5)

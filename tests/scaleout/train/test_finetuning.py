@@ -69,7 +69,7 @@ def engine_of(assembly: Assembly, config: RunConfig) -> TorchEngine:
     groups = parameter_groups(assembly.task, assembly.arl, config.train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
     settings = EngineConfig(
         micro_batch=config.train.micro_batch,
-        accumulation=config.accumulation,
+        accumulation=config.sharing(1).turns,
         clip_norm=1.0,
         zero_stage=0,
         bf16=False,

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvlp.errors import TrainingError
+from medvlp.errors import ConfigurationError, TrainingError
+from scaleout import storage
+from scaleout.train.checkpoint import read_record
 from scaleout.train.config import PretrainConfig
-from scaleout.train.loop import Window
+from scaleout.train.window import Window
 from tests.scaleout.train.tiny_run import TinyRun, spoilt_images, spoilt_loss, tiny_config
 
 
@@ -49,7 +51,7 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     assert sorted(metrics) == [1, 2, 3, 4, 5, 6]
     losses = {f"{objective}_loss" for objective in ("mlm", "mim", "itm", "align")}
     assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
-        *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples"),
+        *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples", "train/skipped_steps"),
         *("perf/samples_per_second", "perf/data_stall_fraction", "perf/peak_memory_gb"),
         *(f"train/{loss}" for loss in losses),
     }
@@ -81,9 +83,9 @@ def test_the_work_done_is_counted_at_the_width_of_every_micro_batch(config: Pret
 
 
 def test_work_is_told_by_the_second() -> None:
-    window = Window(flops=6e12, micro_batches=1)
-    means, wait, usage = window.figures(torch.device("cpu"), seconds=3.0)
-    assert (means, wait, usage.flops_per_second) == ({}, 0.0, 2e12)
+    window = Window(flops=6e12)
+    sums, wait, usage = window.figures(torch.device("cpu"), seconds=3.0)
+    assert (sums, wait, usage.flops_per_second) == ({}, 0.0, 2e12)
     assert usage.peak_memory > 0
 
 
@@ -107,20 +109,64 @@ def test_pictures_are_kept_of_a_public_corpus_only(config: PretrainConfig, tmp_p
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_gradient_that_is_not_finite_stops_and_names_the_micro_batch(config: PretrainConfig, value: float) -> None:
     # The first of the two micro-batches of the third step.
-    run = TinyRun(config, spoilt_loss(4, value))
-    with pytest.raises(TrainingError, match=r"from micro-batch 4 \(samples 0[0-9, ]+\): lower") as caught:
+    run = TinyRun(with_train(config, maximum_skipped_steps=0), spoilt_loss(4, value))
+    with pytest.raises(TrainingError, match=r"step 3 is not finite, from micro-batch 4 \(samples 0[0-9, ]+\): lower") as caught:
         run.run()
     assert "micro-batch 5" not in str(caught.value)
     assert run.store.newest() is None
 
 
+def test_a_step_whose_gradient_is_not_finite_is_skipped_told_and_counted(config: PretrainConfig) -> None:
+    whole = TinyRun(config, spoilt_loss(4, float("nan")))
+    whole.run(stop_at=3)
+    assert [line for line in whole.lines if "skipped" in line] == [
+        line for line in whole.lines if line.startswith("step 3 is skipped: its gradient is not finite, from micro-batch 4 (samples 0")
+    ]
+    before = TinyRun(with_train(replace(config, name="before"), validate_every=2, checkpoint_every=2))
+    before.run(stop_at=2)
+    weights = before.engine.weights()
+    assert all(torch.equal(value, weights[name]) for name, value in whole.engine.weights().items())
+    metrics = whole.metrics()
+    assert [metrics[step]["train/skipped_steps"] for step in (1, 2, 3)] == [0, 0, 1]
+    assert "train/loss" not in metrics[3]
+    assert "train/grad_norm" not in metrics[3]
+    # The count is the run's, not the process's; the learning rate is that of the step.
+    resumed = TinyRun(with_train(config, maximum_skipped_steps=1), spoilt_loss(8, float("nan")))
+    assert resumed.progress.skipped_steps == 1
+    unspoilt = TinyRun(replace(config, name="unspoilt"))
+    unspoilt.run()
+    with pytest.raises(TrainingError, match=r"step 5 is not finite.* train\.maximum_skipped_steps 1 are skipped"):
+        resumed.run()
+    assert resumed.metrics()[4]["train/lr"] == unspoilt.metrics()[4]["train/lr"]
+
+
+def test_a_skipped_step_counts_in_no_mean(config: PretrainConfig) -> None:
+    every = TinyRun(with_train(config, max_steps=3), spoilt_loss(2, float("nan")))
+    every.run()
+    together = TinyRun(with_train(replace(config, name="together"), max_steps=3, log_every=3), spoilt_loss(2, float("nan")))
+    together.run()
+    losses = [every.metrics()[step]["train/loss"] for step in (1, 3)]
+    assert together.metrics()[3]["train/loss"] == pytest.approx(sum(losses) / 2)
+
+
 def test_a_gradient_that_explodes_from_finite_losses_names_the_whole_step(config: PretrainConfig) -> None:
-    run = TinyRun(config)
+    run = TinyRun(with_train(config, maximum_skipped_steps=0))
     with torch.no_grad():
         run.engine.task.get_parameter("arl.image_projection.bias").fill_(0)
     run.engine.task.get_parameter("arl.image_projection.bias").register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(TrainingError, match=r"from micro-batch 0 \(.*\); micro-batch 1 \("):
         run.run()
+
+
+def test_a_loss_that_jumps_is_told_and_changes_nothing(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=2))
+    for _ in range(10):
+        run.loop.spikes.look(0.01)
+    run.run()
+    told = [line for line in run.lines if "typical deviations above the recent ones" in line]
+    assert told[0].startswith("step 1: the loss ")
+    assert run.metrics()[1]["train/loss_spike"] > 8
+    assert run.progress.step == 2
 
 
 def test_too_many_bad_samples_stop_the_run(config: PretrainConfig) -> None:
@@ -176,6 +222,29 @@ def test_a_stream_that_ends_early_is_a_defect(config: PretrainConfig) -> None:
     short = replace(run.loop.stream, tables=lambda: iter(list(run.loop.stream.tables())[:3]))
     with pytest.raises(TrainingError, match="stream ended before the last step"):
         replace(run.loop, stream=short).run(run.progress)
+
+
+def test_checkpoints_are_made_by_time_too(config: PretrainConfig) -> None:
+    rare = with_train(config, max_steps=5, log_every=2, validate_every=100, checkpoint_every=100, checkpoint_minutes=1e-9)
+    run = TinyRun(rare)
+    run.run()
+    assert [step for step, values in sorted(run.metrics().items()) if "perf/checkpoint_stall_seconds" in values] == [2, 4, 5]
+    seldom = TinyRun(with_train(replace(rare, name="seldom"), checkpoint_minutes=60.0))
+    seldom.run()
+    assert [step for step, values in seldom.metrics().items() if "perf/checkpoint_stall_seconds" in values] == [5]
+
+
+def test_a_checkpoint_knows_the_validation_of_its_step(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=4, validate_every=3, checkpoint_every=2, best_metric="val/itm_accuracy"))
+    last = run.run()
+    assert run.store.newest()[1].validation == last
+    assert read_record(storage.join(run.store.uri, "step-00000002")).validation == {}
+
+
+def test_a_best_metric_that_validation_does_not_give_is_refused_at_the_first(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, best_metric="val/accuracy"))
+    with pytest.raises(ConfigurationError, match=r"train\.best_metric 'val/accuracy' is no metric .*: take one of val/.*val/itm_accuracy"):
+        run.run()
 
 
 def test_a_finished_run_does_nothing(config: PretrainConfig) -> None:

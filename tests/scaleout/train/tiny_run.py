@@ -65,7 +65,7 @@ class TinyRun:
         optimiser = config.train.optimiser
         groups = parameter_groups(assembly.task, assembly.arl, optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
         factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
-        settings = EngineConfig(config.train.micro_batch, config.accumulation, optimiser.clip_norm, 0, False, factor)
+        settings = EngineConfig(config.train.micro_batch, config.sharing(1).turns, optimiser.clip_norm, 0, False, factor)
         self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
         self.store = checkpoint_store(config)
         self.folder = Path(config.storage, config.name)
@@ -73,7 +73,7 @@ class TinyRun:
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
             load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
-            self.progress, start = Progress(newest[1].step, newest[1].skipped), newest[1].position
+            self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         reader = row_reader(config, inputs, "train")
         self.loop = Loop(

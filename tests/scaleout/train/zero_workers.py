@@ -19,6 +19,7 @@ from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from medvlp.pretext.evaluation import evaluate_pretraining
 from medvlp.pretext.task import PretrainingTask
+from scaleout.stream.turns import Sharing
 from scaleout.train.engine import DeepSpeedEngine, EngineConfig
 from scaleout.train.ranks import Ranks
 from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
@@ -64,10 +65,10 @@ def make_optimiser(task: PretrainingTask) -> torch.optim.AdamW:
     return build_optimiser(parameter_groups(task, task.arl, OPTIMISER, knowledge_multiplier=5.0), OPTIMISER)
 
 
-def engine_config(zero_stage: int, accumulation: int, bf16: bool = False) -> EngineConfig:
+def engine_config(zero_stage: int, accumulation: int, bf16: bool = False, resharded: bool = False, steps: int = STEPS) -> EngineConfig:
     """Clips, and decays the learning rates."""
-    factor = partial(learning_rate_factor, total=STEPS, warmup=0.0)
-    return EngineConfig(4, accumulation, OPTIMISER.clip_norm, zero_stage, bf16, factor, RELEASE_ALL)
+    factor = partial(learning_rate_factor, total=steps, warmup=0.0)
+    return EngineConfig(4, accumulation, OPTIMISER.clip_norm, zero_stage, bf16, factor, RELEASE_ALL, resharded)
 
 
 def micro_batch(number: int) -> PretrainBatch:
@@ -76,20 +77,29 @@ def micro_batch(number: int) -> PretrainBatch:
     return pretrain_batch(4, first=4 * number, broken=(1,) if number == 2 else ())
 
 
-def run_step(engine: DeepSpeedEngine, step: int, rank: int, gradients: dict[str, Tensor] | None = None) -> tuple[list[float], float]:
+def run_step(
+    engine: DeepSpeedEngine,
+    step: int,
+    rank: int,
+    gradients: dict[str, Tensor] | None = None,
+    sharing: Sharing = Sharing(ACCUMULATION * WORKERS, WORKERS),  # noqa: B008
+) -> tuple[list[float], float]:
     """One optimiser step: losses of this worker's micro-batches, and the norm; ``gradients`` receives the whole gradients."""
     from deepspeed.utils import safe_get_full_grad
 
     losses, norm = [], None
-    for turn in range(ACCUMULATION):
+    for turn in range(sharing.turns):
         assert norm is None
-        output = engine.forward(micro_batch((step * ACCUMULATION + turn) * WORKERS + rank))
-        engine.backward(output.loss)
-        if gradients is not None and turn == ACCUMULATION - 1:
+        number = turn * sharing.workers + rank
+        counts = number < sharing.micro_batches
+        output = engine.forward(micro_batch(step * sharing.micro_batches + (number if counts else rank)))
+        engine.backward(output.loss * (sharing.weight if counts else 0.0))
+        if gradients is not None and turn == sharing.turns - 1:
             # A collective, with ZeRO: every parameter on every worker, in one order.
             whole = {name: safe_get_full_grad(p) for name, p in engine.task.named_parameters() if p.requires_grad}
             gradients.update({name: gradient.float().clone() for name, gradient in whole.items()})
-        losses.append(output.loss.item())
+        if counts:
+            losses.append(output.loss.item())
         norm = engine.step()
     assert norm is not None
     return losses, norm
@@ -125,6 +135,7 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
         # One worker's loss overflows; all must hear of it.
         resumed.backward(output.loss * (float("inf") if rank == 1 else 1.0))
         seen["infinite_norm"] = resumed.step()
+    seen["weights_after_infinity"], seen["rates_after_infinity"] = resumed.weights(), resumed.learning_rates()
     return seen
 
 
@@ -144,11 +155,11 @@ def norm_in_bf16(stage: int, rank: int) -> float:
     return run_step(engine, 0, rank)[1]
 
 
-def join(rank: int, folder: str) -> Ranks:
-    """Become one of the workers."""
+def join(rank: int, workers: int, rendezvous: Path) -> Ranks:
+    """Start this process as one of ``workers``."""
     torch.set_num_threads(1)
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(WORKERS), "GLOO_SOCKET_IFNAME": "lo", "DS_ACCELERATOR": "cpu"}
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=WORKERS)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": "0", "WORLD_SIZE": str(workers), "GLOO_SOCKET_IFNAME": "lo", "DS_ACCELERATOR": "cpu"}
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=workers)
     return Ranks.current()
 
 
@@ -161,7 +172,7 @@ def leave(rank: int, folder: str, seen: dict[Any, Any]) -> None:
 
 def main(rank: int, folder: str) -> None:
     """One of the workers."""
-    ranks = join(rank, folder)
+    ranks = join(rank, WORKERS, Path(folder, "rendezvous"))
     seen: dict[Any, Any] = {stage: observe(stage, rank, Path(folder, f"stage-{stage}")) for stage in STAGES}
     recomputed = ExecutionConfig(activation_checkpointing=True)
     seen["recomputed"] = {stage: observe_execution(make_task(), stage, rank, recomputed) for stage in STAGES}
@@ -172,7 +183,7 @@ def main(rank: int, folder: str) -> None:
 
 def main_compiled(rank: int, folder: str, backend: str, name: str, stages: Sequence[int]) -> None:
     """One of the workers, with compiled blocks."""
-    join(rank, folder)
+    join(rank, WORKERS, Path(folder, "rendezvous"))
     # A block that is compiled for ever more shapes would go back to plain torch without a word.
     torch._dynamo.config.fail_on_recompile_limit_hit = True
     seen = {}

@@ -1,0 +1,69 @@
+"""Workers on CPU that save a run of the tiny task, or go on from what another number of them saved, and write down what they see.
+
+Run by ``test_resharding.py`` in processes of their own: DeepSpeed needs a process group.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from scaleout.stream.turns import Sharing
+from scaleout.train.checkpoint import CheckpointStore, load_training_state
+from scaleout.train.engine import DeepSpeedEngine
+from scaleout.train.ranks import Ranks
+from tests.scaleout.train.zero_workers import STAGES, engine_config, join, make_optimiser, make_task, run_step
+
+MICRO_BATCHES = 4
+"""Of a step; 3 workers cannot share them evenly."""
+STEPS = 6
+"""Of the schedule."""
+
+
+def observe(engine: DeepSpeedEngine, ranks: Ranks) -> dict[str, Any]:
+    """What the engine holds, and what its next two steps do: moments, step count, decay and learning rates all show in them."""
+    gradients: dict[str, Tensor] = {}
+    sharing = Sharing(MICRO_BATCHES, ranks.workers)
+    weights, rates = engine.weights(), engine.learning_rates()
+    norms = [run_step(engine, 2, ranks.rank, gradients, sharing)[1], run_step(engine, 3, ranks.rank, None, sharing)[1]]
+    return {"weights": weights, "rates": rates, "gradients": gradients, "norms": norms, "last_weights": engine.weights()}
+
+
+def save(rank: int, workers: int, folder: str) -> None:
+    """Two steps with every stage, a checkpoint, and the two steps after it."""
+    ranks = join(rank, workers, Path(folder, "rendezvous-save"))
+    seen: dict[Any, Any] = {}
+    for stage in STAGES:
+        task = make_task()
+        engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, Sharing(MICRO_BATCHES, workers).turns, steps=STEPS))
+        for step in (0, 1):
+            run_step(engine, step, rank, None, Sharing(MICRO_BATCHES, workers))
+        facts = {"step": 2, "position": 8 * MICRO_BATCHES, "skipped": 1, "workers": workers, "zero_stage": stage, "fingerprints": {}}
+        CheckpointStore(f"{folder}/stage-{stage}", keep=1).save(engine, ranks, facts)
+        seen[stage] = observe(engine, ranks)
+    finish(ranks, seen, Path(folder, "unbroken.pt"))
+
+
+def go_on(rank: int, workers: int, folder: str) -> None:
+    """The two steps after the checkpoints, by workers that start with other weights."""
+    ranks = join(rank, workers, Path(folder, f"rendezvous-{workers}"))
+    seen: dict[Any, Any] = {}
+    for stage in STAGES:
+        newest = CheckpointStore(f"{folder}/stage-{stage}", keep=1).newest()
+        assert newest is not None
+        task = make_task(seed=1)
+        config = engine_config(stage, Sharing(MICRO_BATCHES, workers).turns, resharded=newest[1].is_resharded_for(workers), steps=STEPS)
+        engine = DeepSpeedEngine(task, make_optimiser(task), config)
+        load_training_state(engine, *newest, ranks, stage)
+        seen[stage] = observe(engine, ranks)
+    finish(ranks, seen, Path(folder, f"by-{workers}.pt"))
+
+
+def finish(ranks: Ranks, seen: dict[Any, Any], file: Path) -> None:
+    """The first worker writes; with whole tensors the others have the same."""
+    if ranks.is_first:
+        torch.save(seen, file)
+    ranks.barrier()
+    dist.destroy_process_group()
