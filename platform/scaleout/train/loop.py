@@ -87,12 +87,15 @@ class Loop:
         for _ in range(self.config.accumulation):
             started = time.perf_counter()
             micro = next(batches, None)
-            window.wait_seconds += time.perf_counter() - started
+            waited = time.perf_counter() - started
             if micro is None:
                 raise TrainingError("the stream ended before the last step; this is a defect: keep the run's folder and report it")
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
-            output = self.engine.forward(micro.batch.to(self.engine.device))
+            started = time.perf_counter()
+            batch = micro.batch.to(self.engine.device)
+            window.spend({"data_wait": waited, "transfer": time.perf_counter() - started, **micro.seconds})
+            output = self.engine.forward(batch)
             self.engine.backward(output.loss)
             norm = self.engine.step()
             losses.append((micro, output.loss.detach()))
@@ -116,7 +119,7 @@ class Loop:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
-        means, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
+        means, stages, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
         metrics = {name: sum(part[name] for part in means) / len(means) for name in means[0]}
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
@@ -124,7 +127,11 @@ class Loop:
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
         metrics["train/skipped_samples"] = progress.skipped
         metrics["perf/samples_per_second"] = samples / seconds
-        metrics["perf/data_stall_fraction"] = sum(waits) / len(waits) / seconds
+        spent = {name: sum(part[name] for part in stages) / len(stages) for name in stages[0]}
+        metrics["perf/data_stall_fraction"] = spent["data_wait"] / seconds
+        metrics["perf/step_seconds"] = seconds / window.steps
+        metrics |= {f"perf/{name}_seconds": total / window.steps for name, total in spent.items()}
+        metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in window.reasons.items()}
         metrics |= usage_metrics(usages)
         if self.ranks.is_first:
             self.tracker.metrics(metrics, progress.step)
@@ -137,6 +144,7 @@ class Loop:
         window.skipped = []
         for (shard, reason), count in sorted(counts.items()):
             progress.skipped += count
+            window.reasons[reason] += count
             self._tell(f"samples of shard {shard} that did not decode: {count} ({reason})")
 
     def _check_bad_samples(self, progress: Progress) -> None:
@@ -192,7 +200,8 @@ class Window:
     """What is added up between two points of the training curves, on one worker."""
 
     started: float = field(default_factory=time.perf_counter)
-    wait_seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Sums of what is timed: see ``MicroBatch.seconds``; "data_wait" of the loop for batches, "transfer" to the device."""
     steps: int = 0
     micro_batches: int = 0
     flops: float = 0.0
@@ -200,6 +209,8 @@ class Window:
     """Learning rates of the last step."""
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Samples that did not decode on any worker, by reason."""
 
     def add(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], micro: MicroBatch) -> None:
         """Count one micro-batch. Sums stay on the device: reading them would make the GPU wait."""
@@ -208,6 +219,11 @@ class Window:
         for name, value in {"train/loss": loss, **{f"train/{name}_loss": value for name, value in losses.items()}}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value)) + value
 
+    def spend(self, seconds: dict[str, float]) -> None:
+        """Add up what one micro-batch took."""
+        for name, value in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + value
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave out the time of what is done inside."""
@@ -215,9 +231,9 @@ class Window:
         yield
         self.started += time.perf_counter() - started
 
-    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
-        """Mean losses, seconds without data, and use of the device: what the first worker hears of each."""
-        return self.means(), self.wait_seconds, Usage.of(device, self.flops / seconds)
+    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], dict[str, float], Usage]:
+        """Mean losses, seconds by stage, and use of the device: what the first worker hears of each."""
+        return self.means(), dict(self.seconds), Usage.of(device, self.flops / seconds)
 
     def means(self) -> dict[str, float]:
         """Mean of every loss over the micro-batches."""
