@@ -43,6 +43,7 @@ BESIDE = {
     "train/skipped_samples",
     "train/skipped_steps",
     "perf/checkpoint_stall_seconds",
+    *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
     "val/modality_only_itm_accuracy",
     "val/modality_only_mlm_entity_accuracy",
     *(f"val/modality_only_align_{side}_{figure}" for side in SIDES for figure in ("auroc", "f1")),

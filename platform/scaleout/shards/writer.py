@@ -51,7 +51,8 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
     words: Counter[int] = Counter()
     images = []
     buffer = io.BytesIO()
-    with TarWriter(buffer, user="medvlp", group="medvlp", encoder=False, mtime=0.0) as tar:
+    # A time that is no whole number would give every member a second header.
+    with TarWriter(buffer, user="medvlp", group="medvlp", encoder=False, mtime=0) as tar:
         for offset, index in enumerate(range(items.start, items.stop)):
             try:
                 sample = corpus.sample(items.split, index)

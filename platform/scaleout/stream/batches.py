@@ -1,11 +1,12 @@
 """A worker's batches: decoded, tokenized, masked and collated in threads, ahead of the step."""
 
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ from medvlp.data.batch import Batch
 from medvlp.data.sample import StreamRow
 from medvlp.errors import TrainingError
 from scaleout.stream.rows import stream_rows
+
+T = TypeVar("T")
 
 
 class Collate(Protocol):
@@ -30,6 +33,8 @@ class MicroBatch:
     number: int
     """Global number: positions [number * size, (number + 1) * size)."""
     batch: Batch
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What it took to make: "read_wait" for its rows to come, by the clock; "decode" and "collate" of CPU time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,24 +54,26 @@ class BatchStream:
         tables = self.tables()
         producer = ThreadPoolExecutor(1, thread_name_prefix="batches")
         decoders = ThreadPoolExecutor(self.threads, thread_name_prefix="decode") if self.threads > 1 else None
-        waiting: deque[Future[Batch | None]] = deque()
+        waiting: deque[Future[MicroBatch | None]] = deque()
         number = self.first
         try:
             while True:
                 while len(waiting) < self.ahead:
                     waiting.append(producer.submit(self._next, tables, number + len(waiting) * self.stride, decoders))
-                batch = waiting.popleft().result()
-                if batch is None:
+                micro = waiting.popleft().result()
+                if micro is None:
                     return
-                yield MicroBatch(number, batch)
+                yield micro
                 number += self.stride
         finally:
             for executor in (producer, decoders):
                 if executor is not None:
                     executor.shutdown(wait=False, cancel_futures=True)
 
-    def _next(self, tables: Iterator[pa.Table], number: int, decoders: Executor | None) -> Batch | None:
+    def _next(self, tables: Iterator[pa.Table], number: int, decoders: Executor | None) -> MicroBatch | None:
+        asked = time.perf_counter()
         table = next(tables, None)
+        waited, started = time.perf_counter() - asked, time.thread_time()
         if table is None:
             return None
         rows = stream_rows(table)
@@ -77,7 +84,31 @@ class BatchStream:
                 f"the stream is out of order: expected positions {expected.start} to {expected.stop - 1}, got {found}; "
                 "this is a defect: keep the run's folder and report it"
             )
-        return self.collate(rows, decoders)
+        timed = TimedExecutor(decoders)
+        batch = self.collate(rows, timed)
+        spent = time.thread_time() - started - (timed.seconds if decoders is None else 0.0)
+        return MicroBatch(number, batch, {"read_wait": waited, "decode": timed.seconds, "collate": spent})
+
+
+class TimedExecutor(Executor):
+    """Runs calls on an executor, or at once if there is none, and adds up the CPU time of their threads."""
+
+    def __init__(self, executor: Executor | None) -> None:
+        self._executor = executor
+        self.seconds = 0.0
+
+    def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1) -> Iterator[T]:
+        """See ``Executor.map``."""
+
+        def timed(*arguments: Any) -> tuple[T, float]:
+            started = time.thread_time()
+            return fn(*arguments), time.thread_time() - started
+
+        inner = self._executor
+        results = map(timed, *iterables) if inner is None else inner.map(timed, *iterables, timeout=timeout, chunksize=chunksize)
+        for result, seconds in results:
+            self.seconds += seconds
+            yield result
 
 
 def decode_threads(workers_on_node: int) -> int:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from medvlp.data.batch import Batch
 from scaleout.stream.batches import Collate
-from scaleout.stream.rows import RowReader, stream_rows
+from scaleout.stream.rows import ROW_SCHEMA, RowReader, stream_rows
 
 
 def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, rank: int, workers: int) -> Iterator[pa.Table]:
@@ -15,17 +15,13 @@ def local_tables(reader: RowReader, start: int, stop: int, micro_batch: int, *, 
 
     ``stop - start`` is a multiple of ``micro_batch``.
     """
-    waiting: list[pa.Table] = []
-    ready, turn = 0, 0
+    rows, turn = ROW_SCHEMA.empty_table(), 0
     for window in reader.plan.slices(start, stop):
-        for table in reader.read(window):
-            waiting.append(table)
-            ready += table.num_rows
-            while ready >= micro_batch:
-                joined = pa.concat_tables(waiting)
-                if turn % workers == rank:
-                    yield joined.slice(0, micro_batch)
-                waiting, ready, turn = [joined.slice(micro_batch)], ready - micro_batch, turn + 1
+        rows = pa.concat_tables([rows, reader.read(window)])
+        while rows.num_rows >= micro_batch:
+            if turn % workers == rank:
+                yield rows.slice(0, micro_batch)
+            rows, turn = rows.slice(micro_batch), turn + 1
 
 
 def validation_batches(reader: RowReader, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int) -> Iterator[Batch]:

@@ -3,20 +3,19 @@
 Only bytes, strings and integer lists: Arrow knows their size, and images stay encoded until a worker needs them.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import starmap
 
+import numpy as np
 import pyarrow as pa
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import StreamRow
-from medvlp.knowledge.linker import Span, leftmost_longest
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.reader import check_alignment, read_links_checked
 from scaleout.shards.manifest import ShardRecord
 from scaleout.shards.reader import read_shard_checked
+from scaleout.stream.mentions import Mentions
 from scaleout.stream.plan import StreamPlan, WindowSlice
 
 _INTEGERS = pa.list_(pa.int32())
@@ -40,7 +39,7 @@ ROW_SCHEMA = pa.schema(
 )
 """One row per planned slot; ``StreamRow`` in Arrow's terms."""
 
-_PASSED_ON = ("key", "shard", "image", "negative_image", "modality", "answer", "answer_type")
+_PASSED_ON = ("key", "shard", "image", "modality", "answer", "answer_type")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,23 +58,17 @@ class RowReader:
     """Give every row an image drawn from the whole split; every window then reads another one beside its own."""
     label_negated: bool = False
     """Whether what every text denies is an entity of the image all the same."""
-    rows_per_table: int = 256
 
-    def read(self, window: WindowSlice) -> Iterator[pa.Table]:
-        """The rows of a slice, in order, a few at a time, with the columns of ``ROW_SCHEMA``.
+    def read(self, window: WindowSlice) -> pa.Table:
+        """The rows of a slice, in order, with the columns of ``ROW_SCHEMA``.
 
         Raises:
             DataError: a shard or its links are missing, truncated or altered, or do not belong together.
         """
         read = [self._read_shard(shard) for shard in window.shards]
-        samples = pa.concat_tables([table for table, _ in read])
-        links = [row for _, rows in read for row in rows]
+        samples, links = pa.concat_tables([table for table, _ in read]), pa.concat_tables([table for _, table in read])
         chosen = self.plan.order(window)[window.skip : window.skip + window.rows]
-        negatives = self._negatives(window)
-        for first in range(0, len(chosen), self.rows_per_table):
-            part = chosen[first : first + self.rows_per_table]
-            taken = samples.take(part).append_column("negative_image", negatives.slice(first, len(part)))
-            yield self._join(taken, [links[index] for index in part], window.epoch, window.start + first)
+        return self._join(samples, links, chosen, window)
 
     def _negatives(self, window: WindowSlice) -> pa.ChunkedArray:
         """An image for each row of the slice, drawn with replacement from as many shards of the split; empty where none is asked for."""
@@ -88,42 +81,43 @@ class RowReader:
         drawn = generator.integers(len(images), size=window.window_rows)
         return images.take(drawn[window.skip : window.skip + window.rows])
 
-    def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, list[list[dict]]]:
-        """Samples of a shard with the shard's name, and the links of all texts of each sample."""
+    def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, pa.Table]:
+        """Samples of a shard with the shard's name, and the links of all their texts."""
         samples = read_shard_checked(self.shards, shard, verify_hash=True)
         links = read_links_checked(self.links, self.links_manifest.of_shard(shard.name), verify_hash=True)
         check_alignment(samples, links, shard.name)
-        by_key: dict[str, list[dict]] = defaultdict(list)
-        for row in links.to_pylist():
-            by_key[row["key"]].append(row)
-        names = pa.array([shard.name] * samples.num_rows, pa.string())
-        return samples.append_column("shard", names), [by_key[key] for key in samples.column("key").to_pylist()]
+        return samples.append_column("shard", pa.repeat(shard.name, samples.num_rows)), links
 
-    def _join(self, samples: pa.Table, links: list[list[dict]], epoch: int, start: int) -> pa.Table:
-        columns: dict[str, list] = {name: [] for name in ROW_SCHEMA.names if name not in _PASSED_ON}
-        texts = samples.column("texts").to_pylist()
-        for offset, (key, candidates, rows) in enumerate(zip(samples.column("key").to_pylist(), texts, links, strict=True)):
-            index = int(keyed_generator(self.plan.seed, Purpose.CAPTION, epoch, key).integers(len(candidates)))
-            spans = leftmost_longest(self._mentions(rows[index]))
-            columns["position"].append(start + offset)
-            columns["epoch"].append(epoch)
-            columns["text"].append(candidates[index])
-            columns["span_start"].append([span.start for span in spans])
-            columns["span_end"].append([span.end for span in spans])
-            columns["span_entity"].append([self.entity_ids[span.concept] for span in spans])
-            columns["image_entities"].append(self._image_entities(rows))
-        passed_on = {name: samples.column(name) for name in _PASSED_ON}
-        return pa.table({name: passed_on.get(name, columns.get(name)) for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
+    def _join(self, samples: pa.Table, links: pa.Table, chosen: np.ndarray, window: WindowSlice) -> pa.Table:
+        """The rows of the samples ``chosen``. Row t of ``links`` is of text t, counted over all samples."""
+        texts = samples.column("texts").combine_chunks()
+        counts = texts.value_lengths().to_numpy()
+        first_text = np.cumsum(counts) - counts
+        taken = samples.take(chosen)
+        captions = first_text[chosen] + self._captions(taken.column("key").to_pylist(), counts[chosen].tolist(), window.epoch)
+        mentions = Mentions.of(links, self.entity_ids)
+        starts, ends, entities = mentions.spans(captions)
+        sample_of_text = np.repeat(np.arange(samples.num_rows), counts)
+        columns = {
+            "position": np.arange(window.start, window.start + window.rows),
+            "epoch": pa.repeat(window.epoch, window.rows),
+            "text": texts.flatten().take(pa.array(captions)),
+            "span_start": starts,
+            "span_end": ends,
+            "span_entity": entities,
+            "image_entities": mentions.entities_of(chosen, sample_of_text, label_negated=self.label_negated),
+            "negative_image": self._negatives(window),
+            **{name: taken.column(name) for name in _PASSED_ON},
+        }
+        return pa.table({name: columns[name] for name in ROW_SCHEMA.names}).cast(ROW_SCHEMA)
 
-    def _mentions(self, row: dict) -> list[Span]:
-        """What a text mentions of the vocabulary; overlapping mentions too."""
-        columns = (row[name] for name in ("start", "end", "concept", "negated"))
-        return [span for span in starmap(Span, zip(*columns, strict=True)) if span.concept in self.entity_ids]
-
-    def _image_entities(self, rows: list[dict]) -> list[int]:
-        """What any text of the image mentions and does not deny."""
-        mentions = (span for row in rows for span in self._mentions(row))
-        return sorted({self.entity_ids[span.concept] for span in mentions if self.label_negated or not span.negated})
+    def _captions(self, keys: list[str], counts: list[int], epoch: int) -> np.ndarray:
+        """int64, which of its ``counts`` texts each sample shows in this epoch."""
+        draws = (
+            keyed_generator(self.plan.seed, Purpose.CAPTION, epoch, key).integers(count) if count > 1 else 0
+            for key, count in zip(keys, counts, strict=True)
+        )
+        return np.fromiter(draws, np.int64, len(keys))
 
 
 def stream_rows(table: pa.Table) -> list[StreamRow]:

@@ -12,7 +12,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from medvlp.errors import TrainingError
 from scaleout import storage
-from scaleout.stream.source import dealt_in_turn, micro_batch_dataset, worker_tables
+from scaleout.stream.source import DealtInTurn, planned_rows, worker_tables
 from scaleout.train.board import Board, Listener, find_user_error, raise_if_failed
 from scaleout.train.config import RunConfig
 from scaleout.train.inputs import Inputs, row_reader
@@ -47,7 +47,7 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, judge: Judg
         run_config=_ray_run_config(config),
         # Called anew for every group of workers: this is where the position of a resumed run enters.
         datasets={TRAIN: partial(_remaining, config, inputs)},
-        dataset_config=dealt_in_turn(),
+        dataset_config=DealtInTurn(config.train.micro_batch),
     )
     with Listener(board, logging.getLogger("scaleout.run").info):
         try:
@@ -73,14 +73,11 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
 
 
 def _remaining(config: RunConfig, inputs: Inputs) -> Any:
-    """The dataset from the position of the newest checkpoint to the last step, and on until all workers have as much: Ray
-    would cut what is left over into equal pieces."""
+    """The dataset from the position of the newest checkpoint to the last step."""
     newest = checkpoint_store(config).newest()
     start = newest[1].position if newest else 0
-    rest = config.train.max_steps * config.train.global_batch - start
-    round_of_turns = config.train.micro_batch * config.scale.workers
-    stop = start + -(-rest // round_of_turns) * round_of_turns
-    return micro_batch_dataset(row_reader(config, inputs, TRAIN), start, stop, config.train.micro_batch)
+    stop = config.train.max_steps * config.train.global_batch
+    return planned_rows(row_reader(config, inputs, TRAIN), start, stop)
 
 
 def _worker(setup: SessionSetup, board: Any, judge: Judge | None, _: dict[str, Any] | None = None) -> None:

@@ -112,11 +112,12 @@ class Loop:
             micro = turn.micro
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
-            output = self.engine.forward(micro.batch.to(self.engine.device))
+            output = self.engine.forward(window.moved(micro.batch, self.engine.device))
             self.engine.backward(output.loss * turn.weight)
             norm = self.engine.step()
             if turn.weight:
                 forwards.append(Forward(micro, output.loss.detach(), output.losses))
+                window.spend(micro.seconds)
                 window.skipped.extend(micro.batch.skipped)
                 window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
         assert norm is not None, "the engine counts other turns than the loop"
@@ -142,7 +143,7 @@ class Loop:
         """Put a point on every training curve, and stop a run whose data is bad."""
         seconds = time.perf_counter() - window.started
         self._count_skipped(window, progress)
-        sums, waits, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
+        sums, stages, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
         metrics = self._means(sums, len(window.norms) * self._sharing.micro_batches)
         samples = window.steps * self.config.train.global_batch
         rates = window.rates
@@ -152,7 +153,11 @@ class Loop:
             metrics["train/grad_norm"] = window.norms[-1]
         metrics |= {"train/skipped_samples": progress.skipped, "train/skipped_steps": progress.skipped_steps}
         metrics["perf/samples_per_second"] = samples / seconds
-        metrics["perf/data_stall_fraction"] = sum(waits) / len(waits) / seconds
+        spent = self._means(stages, len(stages))
+        metrics["perf/data_stall_fraction"] = spent["data_wait"] / seconds
+        metrics["perf/step_seconds"] = seconds / window.steps
+        metrics |= {f"perf/{name}_seconds": total / window.steps for name, total in spent.items()}
+        metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in window.reasons.items()}
         metrics |= usage_metrics(usages)
         if self.ranks.is_first:
             metrics |= self._spike(metrics, progress.step)
@@ -169,10 +174,10 @@ class Loop:
         return {"train/loss_spike": above}
 
     @staticmethod
-    def _means(sums: Sequence[dict[str, float]], micro_batches: int) -> dict[str, float]:
-        """Mean of every loss over all micro-batches; a worker may have had none, and so may all, if every step was skipped."""
-        names = dict.fromkeys(name for part in sums for name in part)
-        return {name: sum(part.get(name, 0.0) for part in sums) / micro_batches for name in names}
+    def _means(parts: Sequence[dict[str, float]], count: int) -> dict[str, float]:
+        """The parts of all workers added up by name, over ``count``; a worker may have nothing to add, and so may all."""
+        names = dict.fromkeys(name for part in parts for name in part)
+        return {name: sum(part.get(name, 0.0) for part in parts) / count for name in names}
 
     def _count_skipped(self, window: Window, progress: Progress) -> None:
         """Count the samples that did not decode on any worker since the last call."""
@@ -180,6 +185,7 @@ class Loop:
         window.skipped = []
         for (shard, reason), count in sorted(counts.items()):
             progress.skipped += count
+            window.reasons[reason] += count
             self._tell(f"samples of shard {shard} that did not decode: {count} ({reason})")
 
     def _check_bad_samples(self, progress: Progress) -> None:

@@ -1,12 +1,14 @@
 """What one worker adds up between two points of the training curves."""
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 
+from medvlp.data.batch import Batch
 from scaleout.stream.turns import Turn
 from scaleout.train.device import Usage
 from scaleout.train.skipping import Forward
@@ -17,7 +19,8 @@ class Window:
     """The steps since the last point."""
 
     started: float = field(default_factory=time.perf_counter)
-    wait_seconds: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Sums of what is timed: see ``MicroBatch.seconds``; "data_wait" of the loop for batches, "transfer" to the device."""
     steps: int = 0
     norms: list[float] = field(default_factory=list)
     """Of the gradients of the steps that were not skipped."""
@@ -26,6 +29,8 @@ class Window:
     """Learning rates of the last step."""
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Samples that did not decode on any worker, by reason."""
 
     def add(self, forwards: list[Forward], norm: float) -> None:
         """Count a step that was not skipped. Sums stay on the device: reading them would make the GPU wait."""
@@ -46,9 +51,21 @@ class Window:
         """The next turn, its wait counted; None at the end of the step."""
         started = time.perf_counter()
         turn = next(turns, None)
-        self.wait_seconds += time.perf_counter() - started
+        self.spend({"data_wait": time.perf_counter() - started})
         return turn
 
-    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], float, Usage]:
-        """Sums of the losses, seconds without data, and use of the device: what the first worker hears of each."""
-        return {name: float(value) for name, value in self.sums.items()}, self.wait_seconds, Usage.of(device, self.flops / seconds)
+    def moved(self, batch: Batch, device: torch.device) -> Batch:
+        """The batch on the device, its transfer counted."""
+        started = time.perf_counter()
+        batch = batch.to(device)
+        self.spend({"transfer": time.perf_counter() - started})
+        return batch
+
+    def spend(self, seconds: Mapping[str, float]) -> None:
+        """Add up what one micro-batch took."""
+        for name, value in seconds.items():
+            self.seconds[name] = self.seconds.get(name, 0.0) + value
+
+    def figures(self, device: torch.device, seconds: float) -> tuple[dict[str, float], dict[str, float], Usage]:
+        """Sums of the losses, seconds by stage, and use of the device: what the first worker hears of each."""
+        return {name: float(value) for name, value in self.sums.items()}, dict(self.seconds), Usage.of(device, self.flops / seconds)

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
 import torch
 
 from medvlp.errors import DataError, TrainingError
-from scaleout.stream.batches import BatchStream, decode_threads
+from scaleout.stream.batches import BatchStream, TimedExecutor, decode_threads
 from scaleout.stream.local import local_tables
 from scaleout.stream.rows import ROW_SCHEMA, RowReader
 from tests.medvlp.tiny import collate
@@ -123,3 +124,31 @@ def test_a_stream_left_early_leaves_no_thread(reader: RowReader) -> None:
 def test_the_workers_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert [decode_threads(workers) for workers in (1, 3, 8, 20)] == [8, 2, 1, 1]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_what_a_batch_took_is_told_by_stage(reader: RowReader, threads: int) -> None:
+    def tables() -> Iterator[pa.Table]:
+        for table in local_tables(reader, 0, 16, 4, rank=0, workers=1):
+            time.sleep(0.02)
+            yield table
+
+    for micro in stream(tables, threads=threads):
+        assert micro.seconds.keys() == {"read_wait", "decode", "collate"}
+        assert micro.seconds["read_wait"] >= 0.02
+        assert min(micro.seconds.values()) > 0
+        # Of CPU time, so waiting counts as neither.
+        assert micro.seconds["decode"] + micro.seconds["collate"] < 5
+
+
+@pytest.mark.parametrize("inner", [None, ThreadPoolExecutor(2)])
+def test_a_timed_executor_maps_in_order_and_counts_the_calls(inner: ThreadPoolExecutor | None) -> None:
+    def burn(milliseconds: int) -> int:
+        stop = time.thread_time() + milliseconds / 1000
+        while time.thread_time() < stop:
+            pass
+        return milliseconds
+
+    timed = TimedExecutor(inner)
+    assert list(timed.map(burn, [10, 0, 20])) == [10, 0, 20]
+    assert 0.03 <= timed.seconds < 1

@@ -102,11 +102,6 @@ def test_reading_may_start_anywhere(reader: RowReader, start: int) -> None:
     assert read(reader, start, 50) == read(reader, 0, 50)[start:]
 
 
-@pytest.mark.parametrize("rows_per_table", [1, 3, 100])
-def test_the_size_of_tables_changes_nothing(reader: RowReader, rows_per_table: int) -> None:
-    assert read(replace(reader, rows_per_table=rows_per_table), 3, 40) == read(reader, 3, 40)
-
-
 def test_negatives_are_drawn_from_the_whole_split(reader: RowReader) -> None:
     drawing = replace(reader, corpus_negatives=True)
     rows, corpus = read(drawing, 0, 50), ToyCorpus()

@@ -24,9 +24,9 @@ def toy_reader(folder: Path, split: str = "train", seed: int = 0, corpus: ToyCor
     prepare_shards(corpus or ToyCorpus(), shards, samples_per_shard=10, vocabulary_size=0, run=map)
     links_manifest = link_shards(shards, ONTOLOGY, DictionaryLinker.build(ONTOLOGY), links, run=map)
     plan = StreamPlan.of_split(ShardManifest.load(shards), split, seed=seed, window_shards=2)
-    return RowReader(plan=plan, shards=shards, links=links, links_manifest=links_manifest, entity_ids=ENTITY_IDS, rows_per_table=4)
+    return RowReader(plan=plan, shards=shards, links=links, links_manifest=links_manifest, entity_ids=ENTITY_IDS)
 
 
 def read_all(reader: RowReader, start: int, stop: int) -> pa.Table:
     """The rows of positions [start, stop)."""
-    return pa.concat_tables([table for window in reader.plan.slices(start, stop) for table in reader.read(window)])
+    return pa.concat_tables([reader.read(window) for window in reader.plan.slices(start, stop)])

@@ -53,6 +53,7 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
         *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples", "train/skipped_steps"),
         *("perf/samples_per_second", "perf/data_stall_fraction", "perf/peak_memory_gb"),
+        *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
         *(f"train/{loss}" for loss in losses),
     }
     assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
@@ -185,6 +186,7 @@ def test_bad_samples_are_told_by_shard_and_reason(config: PretrainConfig) -> Non
     told = [line for line in run.lines if "did not decode" in line]
     assert all(line.startswith("samples of shard train-") and line.endswith("(UnidentifiedImageError)") for line in told)
     assert sum(int(line.split(": ")[1].split()[0]) for line in told) == 3
+    assert run.metrics()[1]["train/skipped_samples_UnidentifiedImageError"] == 3
 
 
 def test_no_sample_is_forgotten_between_reports(config: PretrainConfig) -> None:
