@@ -82,6 +82,8 @@ class TrainConfig:
     "loss" the smallest is the best. Checkpoints count whose step was validated."""
     maximum_skipped_steps: int = 10
     """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
+    ledger: bool = False
+    """Whether the run's folder keeps the keys of the samples of every step, a file for each checkpoint and worker."""
     watchdog_minutes: float = 20.0
     """A worker in which no step ends for so long writes the stacks of its threads to its log; 0 turns it off."""
 

@@ -20,6 +20,7 @@ from scaleout.train.config import RunConfig
 from scaleout.train.courier import Courier
 from scaleout.train.device import usage_metrics
 from scaleout.train.engine import Engine
+from scaleout.train.ledger import Ledger
 from scaleout.train.ranks import Ranks
 from scaleout.train.skipping import Forward, name_causes
 from scaleout.train.spikes import SpikeReport
@@ -66,6 +67,7 @@ class Loop:
     """What a sample costs whose text is padded to the given width."""
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
+    ledger: Ledger | None = None
     spikes: SpikeReport = field(default_factory=SpikeReport)
 
     def run(self, progress: Progress) -> dict[str, float]:
@@ -123,6 +125,8 @@ class Loop:
         assert norm is not None, "the engine counts other turns than the loop"
         progress.step += 1
         window.steps += 1
+        if self.ledger:
+            self.ledger.add(progress.step, [forward.micro for forward in forwards])
         if math.isfinite(norm):
             window.add(forwards, norm)
         else:
@@ -224,6 +228,8 @@ class Loop:
             "fingerprints": self.fingerprints,
             "validation": validation,
         }
+        if self.ledger:
+            self.ledger.write()
         stall = courier.save(self.engine, facts)
         if self.ranks.is_first:
             self.tracker.metrics({"perf/checkpoint_stall_seconds": stall}, progress.step)

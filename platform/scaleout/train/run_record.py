@@ -10,17 +10,20 @@ from scaleout import storage
 from scaleout.cli import to_dict
 from scaleout.train.checkpoint import CheckpointStore
 from scaleout.train.config import RunConfig
+from scaleout.train.ledger import Ledger
+from scaleout.train.ranks import Ranks
 
 FORMAT_VERSION = 1
 RUN_FILE = "run.json"
 CHECKPOINTS_FOLDER = "checkpoints"
+LEDGER_FOLDER = "samples"
 
 _MAY_CHANGE = (
     *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
     *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
     *("train.log_every", "train.validate_every", "train.checkpoint_every", "train.keep_checkpoints"),
     *("train.checkpoint_minutes", "train.best_metric"),
-    *("train.maximum_skipped_steps", "train.watchdog_minutes"),
+    *("train.maximum_skipped_steps", "train.watchdog_minutes", "train.ledger"),
 )
 """What a resumed run may have otherwise: where things lie (their fingerprints count instead), who works, what is borne and told."""
 
@@ -63,6 +66,11 @@ def checkpoint_store(config: RunConfig) -> CheckpointStore:
     """The checkpoints of a run."""
     uri = storage.join(run_folder(config), CHECKPOINTS_FOLDER)
     return CheckpointStore(uri, config.train.keep_checkpoints, config.train.best_metric)
+
+
+def open_ledger(config: RunConfig, ranks: Ranks) -> Ledger | None:
+    """A worker's record of what it consumes, if one is kept."""
+    return Ledger(storage.join(run_folder(config), LEDGER_FOLDER), ranks) if config.train.ledger else None
 
 
 def load_run(folder: str) -> RunRecord | None:

@@ -26,7 +26,7 @@ from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
-from scaleout.train.run_record import checkpoint_store, run_folder
+from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
 from scaleout.train.validation import Validation
 
 
@@ -103,6 +103,7 @@ def run_session(
         announce=announce,
         flops_per_sample=cost.flops_per_sample,
         go_on=go_on,
+        ledger=open_ledger(config, ranks),
     )
     return _run_tracked(loop, progress)
 

@@ -24,7 +24,7 @@ from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
-from scaleout.train.run_record import checkpoint_store
+from scaleout.train.run_record import checkpoint_store, open_ledger
 from scaleout.train.session import build_validation
 from tests.medvlp.tiny import model_config, pretext_config
 
@@ -92,6 +92,7 @@ class TinyRun:
             ranks=ranks,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,
+            ledger=open_ledger(config, ranks),
             flops_per_sample=lambda width: total(assembly.flops(width).values()).total,
         )
 
