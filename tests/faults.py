@@ -18,7 +18,7 @@ class Fault:
     setting: str
     """Where: "Ray, 2 workers, ZeRO 2", "loop without Ray, S3"."""
     outcome: str
-    """What the run did by itself, and what the user had to do: "restarted by itself", "stops, naming the shard; the same command goes on"."""
+    """What the run did by itself and what the user had to do: "restarts by itself", "stops and names the shard; then the same command"."""
     lost_steps: int
     """Steps that were done and had to be done again."""
     recovery_seconds: float | None
