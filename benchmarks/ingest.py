@@ -109,10 +109,9 @@ def compare(source: Source, *, samples: int, warm_up: int, repeats: int) -> dict
 
 def time_stages(source: Source) -> dict[str, float]:
     """Seconds a sample of every stage of the stream, each alone in one thread of this process."""
-    reader, collate = source.reader(), source.collate()
-    shards = reader.plan.shards[:4]
-    window = next(reader.plan.slices(0, reader.plan.rows))
-    links = [reader.links_manifest.of_shard(shard.name) for shard in shards]
+    split, collate = source.split(), source.collate()
+    reader, window = split.reader, next(split.plan.slices(0, split.plan.rows))
+    shards, links = [planned.shard for planned in window.shards], [planned.links for planned in window.shards]
     read = _seconds(lambda: [read_shard_checked(source.shards, shard, verify_hash=True) for shard in shards])
     read_links = _seconds(lambda: [read_links_checked(source.links, record, verify_hash=True) for record in links])
     joined = _seconds(lambda: reader.read(window))

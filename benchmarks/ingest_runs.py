@@ -9,7 +9,6 @@ from typing import Any
 
 import psutil
 import ray
-import ray.data
 import torch
 
 from benchmarks.ingest_peer import webdataset_batches
@@ -17,13 +16,13 @@ from benchmarks.ingest_source import Source
 from medvlp.data.batch import Batch
 from scaleout.cluster import connect
 from scaleout.stream.batches import BatchStream
-from scaleout.stream.source import DealtInTurn, planned_rows, worker_tables
+from scaleout.stream.source import start_dealer, worker_tables
 
 MARGIN = 2
 """A run's stream is so many times longer than what is taken of it, so that it is not timed while it drains."""
 AHEAD = 3
 """Batches that are kept ready, as by default in a run."""
-TRAIN = "train"
+GROUP = "benchmark"
 
 
 def run_peer(source: Source, samples: int, warm_up: int, workers: int) -> dict[str, float]:
@@ -34,17 +33,17 @@ def run_peer(source: Source, samples: int, warm_up: int, workers: int) -> dict[s
 def run_stream(source: Source, samples: int, warm_up: int) -> dict[str, float]:
     """A run of the stream in a Ray of its own: tasks read, an actor with half a CPU consumes as a training worker does."""
     with connect(num_cpus=source.cores):
-        dataset = planned_rows(source.reader(), 0, MARGIN * (samples + warm_up))
-        shard = DealtInTurn(source.micro_batch).configure({TRAIN: dataset}, 1, None, None)[0][TRAIN]
+        dealer = start_dealer(source.split, source.micro_batch)
+        ray.get(dealer.begin.remote(GROUP, 0, MARGIN * (samples + warm_up), 1))
         worker: Any = ray.remote(num_cpus=0.5)(time_run)
-        found: dict[str, float] = ray.get(worker.remote(partial(stream_batches, source, shard), samples, warm_up, os.getpid()))
+        found: dict[str, float] = ray.get(worker.remote(partial(stream_batches, source, dealer), samples, warm_up, os.getpid()))
     return found
 
 
-def stream_batches(source: Source, shard: ray.data.DataIterator) -> Iterator[Batch]:
+def stream_batches(source: Source, dealer: Any) -> Iterator[Batch]:
     """Batches of the stream as a training worker makes them."""
     stream = BatchStream(
-        tables=lambda: worker_tables(shard, source.micro_batch, prefetch=AHEAD),
+        tables=lambda: worker_tables(dealer, GROUP, 0, source.micro_batch, prefetch=AHEAD),
         collate=source.collate(),
         micro_batch=source.micro_batch,
         first=0,

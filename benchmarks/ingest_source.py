@@ -21,8 +21,8 @@ from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
 from scaleout.shards.prepare import prepare_shards
-from scaleout.stream.plan import StreamPlan
-from scaleout.stream.rows import RowReader
+from scaleout.stream.plan import PlannedCorpus, StreamPlan
+from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,11 @@ class Source:
             negatives="same_modality",
         )
 
-    def reader(self) -> RowReader:
-        """Production's reader of rows."""
-        manifest = ShardManifest.load(self.shards)
-        plan = StreamPlan.of_split(manifest, "train", seed=0, window_shards=4)
-        links = LinksManifest.load(self.links)
-        return RowReader(plan=plan, shards=self.shards, links=self.links, links_manifest=links, entity_ids=self.entity_ids)
+    def split(self) -> PlannedSplit:
+        """Production's plan and reader of rows."""
+        corpus = PlannedCorpus.of_split(ShardManifest.load(self.shards), LinksManifest.load(self.links), "train")
+        reader = RowReader(corpora=(CorpusFolders(shards=self.shards, links=self.links),), seed=0, entity_ids=self.entity_ids)
+        return PlannedSplit(StreamPlan(corpora=(corpus,), seed=0, window_shards=4), reader)
 
 
 def prepare(

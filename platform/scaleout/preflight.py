@@ -28,9 +28,10 @@ def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) ->
     """
     use_gpu = check_resources(config.scale, resources)
     storage.check_writable(config.storage)
-    for split in ("train", "validation"):
-        inputs.shards.shards_of(split)
-    check_shards(config.data.shards, inputs.shards)
+    inputs.shards.places_of("validation")
+    for corpus in inputs.corpora:
+        corpus.shards.places_of("train")
+        check_shards(corpus.folders.shards, corpus.shards)
     return use_gpu
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from medvlp.errors import ConfigurationError, DataError
 from scaleout.preflight import CHECKED_FILES, check_resources, check_run, check_shards
+from scaleout.records import Records
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 from scaleout.train.config import PretrainConfig, ScaleConfig
@@ -74,13 +75,14 @@ def test_a_damaged_shard_is_named(shards: Path, cut: int | None, said: str) -> N
 def test_of_many_shards_some_are_looked_at_from_first_to_last(tmp_path: Path) -> None:
     count = 10 * CHECKED_FILES
     (tmp_path / "shard").write_bytes(b"x")
-    shards = tuple(ShardRecord(name=f"s{i}", split="train", first_key=i, rows=1, texts=1, bytes=1, sha256="") for i in range(count))
+    shards = [ShardRecord(name=f"s{i}", split="train", first_key=i, rows=1, texts=1, bytes=1, sha256="") for i in range(count)]
+    manifest = ShardManifest(corpus="many", public=True, shards=Records.of(ShardRecord, shards))
     for shard in shards[:: count // CHECKED_FILES]:
         (tmp_path / shard.name).write_bytes(b"x")
-    check_shards(str(tmp_path), ShardManifest(corpus="many", public=True, shards=shards))
+    check_shards(str(tmp_path), manifest)
     (tmp_path / shards[-count // CHECKED_FILES].name).unlink()
     with pytest.raises(DataError):
-        check_shards(str(tmp_path), ShardManifest(corpus="many", public=True, shards=shards))
+        check_shards(str(tmp_path), manifest)
 
 
 @pytest.fixture
@@ -102,6 +104,7 @@ def test_no_permission_to_write_is_refused(config: PretrainConfig) -> None:
 
 def test_a_missing_split_is_refused(config: PretrainConfig) -> None:
     inputs = Inputs.open(config)
-    shards = replace(inputs.shards, shards=tuple(shard for shard in inputs.shards.shards if shard.split == "train"))
+    shards = replace(inputs.shards, shards=inputs.shards.shards_of("train"))
+    without = replace(inputs, corpora=(replace(inputs.corpora[0], shards=shards),))
     with pytest.raises(DataError, match="no split 'validation'"):
-        check_run(config, replace(inputs, shards=shards), {"CPU": 2.0})
+        check_run(config, without, {"CPU": 2.0})

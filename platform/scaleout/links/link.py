@@ -12,8 +12,10 @@ from medvlp.knowledge.ontology import Ontology
 from scaleout import resumable, storage
 from scaleout.links.manifest import FORMAT_VERSION, LinksManifest, LinksRecord
 from scaleout.links.reader import LINKS_SCHEMA
+from scaleout.manifest import MANIFEST_FILE
+from scaleout.records import Records
 from scaleout.resumable import RunTasks, ray_tasks
-from scaleout.shards.manifest import MANIFEST_FILE, ShardManifest, ShardRecord
+from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.reader import read_shard_checked
 
 
@@ -53,10 +55,9 @@ def link_shards(
     records = resumable.make_files(output, list(by_name), _LinkShard(shards, by_name, linker), run)
     counts: Counter[str] = Counter()
     for record in records:
-        mentions = record.pop("mentions")
         if record["split"] == "train":
-            counts.update(mentions)
-    manifest = LinksManifest(**identity, counts=dict(sorted(counts.items())), files=tuple(LinksRecord(**record) for record in records))
+            counts.update(record["mentions"])
+    manifest = LinksManifest(**identity, counts=dict(sorted(counts.items())), files=Records.of_rows(LinksRecord, records))
     manifest.save(output)
     resumable.finish(output)
     return manifest
@@ -102,7 +103,6 @@ class _LinkShard:
         buffer = io.BytesIO()
         pyarrow.parquet.write_table(table, buffer, compression="zstd")
         return buffer.getvalue(), {
-            "shard": shard.name,
             "split": shard.split,
             "texts": table.num_rows,
             "linked_texts": sum(1 for row in concepts if row),

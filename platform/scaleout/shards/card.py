@@ -40,7 +40,7 @@ def card_record(folder: str, manifest: ShardManifest) -> dict[str, Any]:
                 "images": len(tables[split]) if split in tables else 0,
                 "repeated_images": repeated_images(tables[split]) if split in tables else 0,
                 "texts": manifest.texts[split],
-                "words": _lengths(manifest.words[split]),
+                "words": _lengths({int(words): texts for words, texts in manifest.words[split].items()}),
                 "modalities": manifest.modalities[split],
                 "dropped": manifest.dropped[split],
             }

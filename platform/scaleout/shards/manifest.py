@@ -1,19 +1,25 @@
 """The manifest of a folder of shards: what was written, and what every reader checks against."""
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from medvlp.errors import DataError
-from scaleout import storage
+import numpy as np
 
-FORMAT_VERSION = 1
-MANIFEST_FILE = "manifest.json"
+from medvlp.errors import DataError
+from scaleout.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.records import Records
+
+FORMAT_VERSION = 2
 TOKENIZER_FOLDER = "tokenizer"
+_WHAT, _MAKER = "shards", "jobs/prepare.py"
+_FACTS = ("corpus", "public", "source", "left_out", "dropped", "modalities", "words")
+
+Counts = Mapping[str, Mapping[str, int]]
+"""How often something occurs, by split and name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +34,6 @@ class ShardRecord:
     texts: int
     bytes: int
     sha256: str
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    """Items left out, by reason."""
-    modalities: Mapping[str, int] = field(default_factory=dict)
-    words: Mapping[str, int] = field(default_factory=dict)
-    """How many texts have so many words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,72 +43,61 @@ class ShardManifest:
     corpus: str
     public: bool
     """Whether pictures of its images may be logged without being asked for."""
-    shards: tuple[ShardRecord, ...]
+    shards: Records[ShardRecord]
     source: str = ""
     """Fingerprint of what the corpus was read from."""
     left_out: Mapping[str, int] = field(default_factory=dict)
     """Rows of the official files that are no items, by reason."""
+    dropped: Counts = field(default_factory=dict)
+    """Items left out, by reason."""
+    modalities: Counts = field(default_factory=dict)
+    """Rows by modality."""
+    words: Counts = field(default_factory=dict)
+    """Texts by their number of words."""
 
-    @property
+    @cached_property
     def splits(self) -> dict[str, int]:
         """Rows of every split."""
-        return dict(self._sums(lambda shard: {shard.split: shard.rows}))
+        return self.shards.totals("rows", by="split")
 
-    @property
+    @cached_property
     def texts(self) -> dict[str, int]:
         """Texts of every split."""
-        return dict(self._sums(lambda shard: {shard.split: shard.texts}))
-
-    @property
-    def dropped(self) -> dict[str, dict[str, int]]:
-        """Items left out: counts by split and reason."""
-        return {split: self._sums_in(split, lambda shard: shard.dropped) for split in self.splits}
-
-    @property
-    def modalities(self) -> dict[str, dict[str, int]]:
-        """Rows by split and modality."""
-        return {split: self._sums_in(split, lambda shard: shard.modalities) for split in self.splits}
-
-    @property
-    def words(self) -> dict[str, dict[int, int]]:
-        """Texts by split and number of words."""
-        return {
-            split: {int(words): texts for words, texts in self._sums(lambda shard: shard.words, split).items()} for split in self.splits
-        }
+        return self.shards.totals("texts", by="split")
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of the content of all shards."""
-        rows = [[shard.name, shard.split, shard.rows, shard.sha256] for shard in self.shards]
-        return hashlib.sha256(json.dumps([self.corpus, rows]).encode()).hexdigest()[:16]
+        content = self.shards.digest("name", "split", "rows", "sha256")
+        return hashlib.sha256(f"{self.corpus}\n{content}".encode()).hexdigest()[:16]
 
-    def shards_of(self, split: str) -> tuple[ShardRecord, ...]:
+    def shards_of(self, split: str) -> Records[ShardRecord]:
         """The shards of a split that hold any row.
 
         Raises:
             DataError: there are none.
         """
-        found = tuple(shard for shard in self.shards if shard.split == split and shard.rows)
-        if not found:
+        return self.shards.take(self.places_of(split))
+
+    def places_of(self, split: str) -> np.ndarray:
+        """int64, the places of the shards of a split that hold any row.
+
+        Raises:
+            DataError: there are none.
+        """
+        places = self.shards.where(split=split)
+        places = places[self.shards.column("rows")[places] > 0]
+        if not len(places):
             raise DataError(f"the shards of corpus {self.corpus!r} hold no split {split!r}, only {', '.join(self.splits) or 'nothing'}")
-        return found
+        return places
 
     def save(self, folder: str) -> None:
-        """Write ``manifest.json`` into the folder of the shards; its existence says that they are complete."""
-        record = {
+        """Write the manifest into the folder of the shards; its existence says that they are complete."""
+        facts = {
             "version": FORMAT_VERSION,
-            "corpus": self.corpus,
-            "public": self.public,
-            "source": self.source,
-            "left_out": dict(self.left_out),
-            "fingerprint": self.fingerprint,
-            "splits": self.splits,
-            "texts": self.texts,
-            "dropped": self.dropped,
-            "modalities": self.modalities,
-            "shards": [asdict(shard) for shard in self.shards],
+            **{name: getattr(self, name) for name in ("fingerprint", "splits", "texts", *_FACTS)},
         }
-        storage.write_bytes(storage.join(folder, MANIFEST_FILE), json.dumps(record, ensure_ascii=False, indent=1).encode())
+        write_manifest(folder, facts, self.shards)
 
     @classmethod
     def load(cls, folder: str) -> "ShardManifest":
@@ -116,42 +106,16 @@ class ShardManifest:
         Raises:
             DataError: there is no complete set of shards, or the manifest is of another version or was altered.
         """
-        uri = storage.join(folder, MANIFEST_FILE)
-        if not storage.exists(uri):
-            raise DataError(f"no complete shards in {folder} ({MANIFEST_FILE} is missing); make them with jobs/prepare.py")
-        record = read_manifest(uri, FORMAT_VERSION, "jobs/prepare.py")
-        try:
-            shards = tuple(ShardRecord(**shard) for shard in record["shards"])
-            fields = {name: record[name] for name in ("source", "left_out") if name in record}
-            manifest = cls(corpus=record["corpus"], public=record["public"], shards=shards, **fields)
-        except (KeyError, TypeError) as error:
-            raise DataError(f"{uri} is damaged ({error}); make the shards again with jobs/prepare.py") from error
-        if manifest.fingerprint != record.get("fingerprint"):
-            raise DataError(f"{uri} was altered: its fingerprint does not fit its shards; make them again with jobs/prepare.py")
+        facts, shards = read_manifest(folder, ShardRecord, FORMAT_VERSION, _FACTS, _WHAT, _MAKER)
+        fingerprint = facts.pop("fingerprint")
+        manifest = cls(shards=shards, **facts)
+        check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)
         return manifest
 
-    def _sums(self, counts: Callable[[ShardRecord], Mapping[str, int]], split: str | None = None) -> Counter[str]:
-        total: Counter[str] = Counter()
-        for shard in self.shards:
-            if split in (None, shard.split):
-                total.update(counts(shard))
-        return total
 
-    def _sums_in(self, split: str, counts: Callable[[ShardRecord], Mapping[str, int]]) -> dict[str, int]:
-        return dict(sorted(self._sums(counts, split).items()))
-
-
-def read_manifest(uri: str, version: int, maker: str) -> dict[str, Any]:
-    """A manifest's JSON object, of the version that this code reads.
-
-    Raises:
-        DataError: it is damaged or of another version.
-    """
-    try:
-        record = json.loads(storage.read_bytes(uri))
-        found = record["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{uri} is damaged ({error}); make it again with {maker}") from error
-    if found != version:
-        raise DataError(f"{uri} is of version {found}, this code reads {version}; make it again with {maker}")
-    return dict(record)
+def add_up(records: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str, int]]:
+    """The counts ``name`` of all records, added up for every split."""
+    sums: dict[str, Counter[str]] = {}
+    for record in records:
+        sums.setdefault(record["split"], Counter()).update(record[name])
+    return {split: dict(sorted(counts.items())) for split, counts in sums.items()}

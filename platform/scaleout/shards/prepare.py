@@ -7,10 +7,12 @@ from typing import Any
 from medvlp.corpora.corpus import Corpus
 from medvlp.errors import DataError
 from scaleout import resumable, storage
+from scaleout.manifest import MANIFEST_FILE
+from scaleout.records import Records
 from scaleout.resumable import RunTasks, ray_tasks
 from scaleout.shards.card import write_card
 from scaleout.shards.images import write_images
-from scaleout.shards.manifest import FORMAT_VERSION, MANIFEST_FILE, TOKENIZER_FOLDER, ShardManifest, ShardRecord
+from scaleout.shards.manifest import FORMAT_VERSION, TOKENIZER_FOLDER, ShardManifest, ShardRecord, add_up
 from scaleout.shards.reader import read_texts
 from scaleout.shards.writer import ShardRange, pack_shard
 
@@ -58,9 +60,12 @@ def prepare_shards(
     manifest = ShardManifest(
         corpus=corpus.name,
         public=corpus.public,
-        shards=tuple(ShardRecord(**record) for record in records),
+        shards=Records.of_rows(ShardRecord, records),
         source=corpus.fingerprint,
         left_out=corpus.left_out,
+        dropped=add_up(records, "dropped"),
+        modalities=add_up(records, "modalities"),
+        words=add_up(records, "words"),
     )
     if vocabulary_size and manifest.splits.get("train"):
         _train_tokenizer(output, manifest, vocabulary_size)

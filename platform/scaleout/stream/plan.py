@@ -1,94 +1,273 @@
-"""Which sample stands where in the endless sequence of samples: a pure function of the seed and the manifest.
+"""Which sample stands where in the endless sequence of samples: a pure function of the seed and the manifests.
 
-The sequence is epoch 0's order, then epoch 1's, and so on. An epoch's order is a keyed permutation of the shards, cut
-into windows; the rows of a window are permuted together. Micro-batches are cut from the sequence without regard to
-epochs, so no tail is dropped, and a position is one integer.
+Every corpus is an endless sequence of shards: epoch 0's order, a keyed permutation, then epoch 1's, and so on. Several
+corpora are merged by a virtual time: a shard's is the number of its corpus's rows before it over the corpus's weight,
+so that rows come in proportion to the weights, everywhere. Merged shards are cut into windows, whose rows are permuted
+together; no window reaches beyond the end of an epoch of any corpus. Micro-batches are cut from the sequence without
+regard to windows and epochs, so no tail is dropped, and a position is one integer.
+
+Nothing is laid out before it is reached: any position is found from the counts of the manifests.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError
+from scaleout.links.manifest import LinksManifest, LinksRecord
+from scaleout.records import Records
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 
 
 @dataclass(frozen=True)
-class WindowSlice:
-    """A run of consecutive positions inside one window: what one task reads."""
+class PlannedShard:
+    """A shard at its turn."""
 
+    corpus: int
+    """Its corpus's place in the plan."""
     epoch: int
-    shards: tuple[ShardRecord, ...]
+    """Of its corpus."""
+    shard: ShardRecord
+    links: LinksRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSlice:
+    """A run of consecutive positions inside one window: what one task reads. It holds all that the task has to know."""
+
+    shards: tuple[PlannedShard, ...]
     start: int
     """Global position of the first row."""
     skip: int
     """Rows of the window's order that come before."""
     rows: int
+    seed: int | None
+    """Of the order of the window's rows; None keeps that of the shards."""
+    negatives: tuple[PlannedShard, ...] = ()
+    """Shards, of the same corpora, that other images are drawn from."""
 
     @property
     def window_rows(self) -> int:
         """Rows of the whole window."""
-        return sum(shard.rows for shard in self.shards)
+        return sum(planned.shard.rows for planned in self.shards)
+
+    @property
+    def key(self) -> tuple[int | str, ...]:
+        """Names the window among all others in keyed draws; of the first corpus as if it were alone."""
+        first = self.shards[0]
+        return first.epoch, first.shard.name, *([first.corpus] if first.corpus else [])
+
+    def chosen(self) -> np.ndarray:
+        """int64 [rows]: which rows of the window's shards, one after the other, stand at the slice's positions."""
+        if self.seed is None:
+            return np.arange(self.skip, self.skip + self.rows)
+        order = keyed_generator(self.seed, Purpose.ROW_ORDER, *self.key).permutation(self.window_rows)
+        return order[self.skip : self.skip + self.rows]
 
 
 @dataclass(frozen=True, kw_only=True)
-class StreamPlan:
-    """The order of a split's samples."""
+class PlannedCorpus:
+    """The shards of one split of a corpus."""
 
-    shards: tuple[ShardRecord, ...]
-    seed: int
-    window_shards: int
-    """Shards that are read and shuffled together: more mix better and need more memory in a task."""
-    shuffle: bool = True
+    shards: Records[ShardRecord]
+    links: Records[LinksRecord]
+    """Of the same shards, in the same order."""
+    weight: float = 1.0
+    """Rows come in proportion to it."""
 
     @classmethod
-    def of_split(cls, manifest: ShardManifest, split: str, *, seed: int, window_shards: int, shuffle: bool = True) -> "StreamPlan":
-        """The plan of one split of a manifest.
+    def of_split(cls, shards: ShardManifest, links: LinksManifest, split: str, *, weight: float = 1.0) -> "PlannedCorpus":
+        """The shards of a split that hold any row.
 
         Raises:
-            DataError: the split is empty.
+            DataError: there are none.
         """
-        return cls(shards=manifest.shards_of(split), seed=seed, window_shards=window_shards, shuffle=shuffle)
+        places = shards.places_of(split)
+        return cls(shards=shards.shards.take(places), links=links.files.take(places), weight=weight)
 
-    def __post_init__(self) -> None:
-        if self.window_shards < 1:
-            raise ConfigurationError(f"data.window_shards is {self.window_shards}: take at least 1")
+    @cached_property
+    def shard_rows(self) -> np.ndarray:
+        """int64, rows of every shard."""
+        return self.shards.column("rows")
 
     @cached_property
     def rows(self) -> int:
         """Samples of an epoch."""
-        return sum(shard.rows for shard in self.shards)
+        return int(self.shard_rows.sum())
+
+    def epoch_at(self, time: float) -> int:
+        """The epoch that a virtual time falls into."""
+        epoch = int(time * self.weight / self.rows)
+        # The same division as everywhere decides, whatever the one above rounded to.
+        while self.start_of(epoch) > time:
+            epoch -= 1
+        while self.start_of(epoch + 1) <= time:
+            epoch += 1
+        return epoch
+
+    def start_of(self, epoch: int) -> float:
+        """The virtual time at which an epoch begins."""
+        return epoch * self.rows / self.weight
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamPlan:
+    """The order of the samples of one or several corpora."""
+
+    corpora: tuple[PlannedCorpus, ...]
+    seed: int
+    window_shards: int
+    """Shards that are read and shuffled together: more mix better and need more memory in a task."""
+    shuffle: bool = True
+    corpus_negatives: bool = False
+    """Plan as many other shards for every window, for images that are drawn from the whole split."""
+    _epochs: dict[int, "_Epoch"] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """The epoch of every corpus that was laid out last."""
+
+    def __post_init__(self) -> None:
+        if self.window_shards < 1:
+            raise ConfigurationError(f"data.window_shards is {self.window_shards}: take at least 1")
+        if any(corpus.weight <= 0 for corpus in self.corpora):
+            raise ConfigurationError("a corpus of data.mixed_with, or data.weight, weighs nothing: take weights above 0, or leave it out")
+
+    @property
+    def rows(self) -> int:
+        """Samples of an epoch of all corpora."""
+        return sum(corpus.rows for corpus in self.corpora)
 
     def slices(self, start: int, stop: int) -> Iterator[WindowSlice]:
-        """The positions [start, stop) as slices of windows, in order. Lazy: an epoch is laid out when it is reached."""
+        """The positions [start, stop) as slices of windows, in order, each made when it is asked for."""
         position = start
+        stretch = self._stretch_of(position)
         while position < stop:
-            epoch = position // self.rows
-            window_start = epoch * self.rows
-            for shards in self._windows(epoch):
-                rows = sum(shard.rows for shard in shards)
-                window_stop = window_start + rows
-                if window_start <= position < window_stop:
-                    taken = min(stop, window_stop) - position
-                    yield WindowSlice(epoch, shards, position, position - window_start, taken)
-                    position += taken
-                    if position == stop:
-                        return
-                window_start = window_stop
+            layout = self._layout(stretch)
+            window = int(np.searchsorted(layout.window_stops, position, side="right"))
+            while position < stop and window < len(layout.window_stops):
+                window_start, window_stop = layout.bounds(window)
+                taken = min(stop, window_stop) - position
+                yield self._slice(layout, window, position, position - window_start, taken)
+                position, window = position + taken, window + 1
+            stretch = layout.end
 
-    def order(self, window: WindowSlice) -> np.ndarray:
-        """int64 [window rows]: the rows of the window's shards, one after the other, in the order of the sequence."""
-        if not self.shuffle:
-            return np.arange(window.window_rows)
-        generator = keyed_generator(self.seed, Purpose.ROW_ORDER, window.epoch, window.shards[0].name)
-        return generator.permutation(window.window_rows)
+    def _slice(self, layout: "_Layout", window: int, start: int, skip: int, rows: int) -> WindowSlice:
+        shards = tuple(self._planned(corpus, layout.epochs[corpus], place) for corpus, place in layout.shards_of(window))
+        negatives = self._negatives(shards) if self.corpus_negatives else ()
+        return WindowSlice(shards=shards, start=start, skip=skip, rows=rows, seed=self.seed if self.shuffle else None, negatives=negatives)
 
-    def _windows(self, epoch: int) -> Iterator[tuple[ShardRecord, ...]]:
-        order = np.arange(len(self.shards))
-        if self.shuffle:
-            order = keyed_generator(self.seed, Purpose.SHARD_ORDER, epoch).permutation(order)
-        for first in range(0, len(order), self.window_shards):
-            yield tuple(self.shards[index] for index in order[first : first + self.window_shards])
+    def _planned(self, corpus: int, epoch: int, place: int) -> PlannedShard:
+        return PlannedShard(corpus, epoch, self.corpora[corpus].shards[place], self.corpora[corpus].links[place])
+
+    def _negatives(self, shards: tuple[PlannedShard, ...]) -> tuple[PlannedShard, ...]:
+        """For every shard of a window another one of its corpus, drawn without replacement."""
+        generator = keyed_generator(self.seed, Purpose.NEGATIVES, shards[0].epoch, shards[0].shard.name, shards[0].corpus)
+        drawn: list[PlannedShard] = []
+        for corpus in dict.fromkeys(planned.corpus for planned in shards):
+            own = [planned for planned in shards if planned.corpus == corpus]
+            places = generator.choice(len(self.corpora[corpus].shards), size=len(own), replace=False)
+            drawn += [self._planned(corpus, own[0].epoch, int(place)) for place in places]
+        return tuple(drawn)
+
+    def _stretch_of(self, position: int) -> float:
+        """The virtual time, the beginning of some epoch, of the stretch without such a beginning that a position lies in."""
+        time = self._cut_before(position / sum(corpus.weight for corpus in self.corpora))
+        while self._rows_before(time) > position:
+            time = self._cut_before(np.nextafter(time, -1.0))
+        while self._rows_before(following := self._cut_after(time)) <= position:
+            time = following
+        return time
+
+    def _cut_before(self, time: float) -> float:
+        """The last beginning of an epoch of any corpus, at this virtual time or before."""
+        return max(corpus.start_of(corpus.epoch_at(time)) for corpus in self.corpora)
+
+    def _cut_after(self, time: float) -> float:
+        """The first beginning of an epoch of any corpus after this virtual time."""
+        return min(corpus.start_of(corpus.epoch_at(time) + 1) for corpus in self.corpora)
+
+    def _rows_before(self, time: float) -> int:
+        """Rows of all shards that begin before a virtual time."""
+        rows = 0
+        for number, corpus in enumerate(self.corpora):
+            epoch = self._epoch(number, corpus.epoch_at(time))
+            index = np.searchsorted(epoch.times, time, side="left")
+            rows += epoch.first_row + int(epoch.starts[index] if index < len(epoch.starts) else corpus.rows)
+        return rows
+
+    def _layout(self, time: float) -> "_Layout":
+        """The stretch from one beginning of an epoch to the next: within it every corpus stays in one epoch."""
+        end = self._cut_after(time)
+        epochs = [self._epoch(number, corpus.epoch_at(time)) for number, corpus in enumerate(self.corpora)]
+        parts = [slice(*np.searchsorted(epoch.times, [time, end], side="left")) for epoch in epochs]
+        merged = np.argsort(np.concatenate([epoch.times[part] for epoch, part in zip(epochs, parts, strict=True)]), kind="stable")
+        rows = np.concatenate([corpus.shard_rows[e.order[part]] for corpus, e, part in zip(self.corpora, epochs, parts, strict=True)])
+        start, stops = self._rows_before(time), np.cumsum(rows[merged])
+        windows = -(-len(merged) // self.window_shards)
+        last = np.minimum(np.arange(1, windows + 1) * self.window_shards, len(merged)) - 1
+        return _Layout(
+            end=end,
+            epochs=[epoch.number for epoch in epochs],
+            corpora=np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])[merged],
+            places=np.concatenate([epoch.order[part] for epoch, part in zip(epochs, parts, strict=True)])[merged],
+            window_shards=self.window_shards,
+            start=start,
+            window_stops=start + stops[last],
+        )
+
+    def _epoch(self, number: int, epoch: int) -> "_Epoch":
+        """The order of an epoch of a corpus; the one asked for last is kept."""
+        kept = self._epochs.get(number)
+        if kept is None or kept.number != epoch:
+            corpus = self.corpora[number]
+            order = np.arange(len(corpus.shards))
+            if self.shuffle:
+                order = keyed_generator(self.seed, Purpose.SHARD_ORDER, epoch).permutation(order)
+            starts = np.cumsum(corpus.shard_rows[order]) - corpus.shard_rows[order]
+            first_row = epoch * corpus.rows
+            kept = self._epochs[number] = _Epoch(epoch, order, first_row, starts, (first_row + starts) / corpus.weight)
+        return kept
+
+
+@dataclass(frozen=True)
+class _Epoch:
+    """One epoch of one corpus."""
+
+    number: int
+    order: np.ndarray
+    """int64, places of the shards."""
+    first_row: int
+    """Rows of all epochs before."""
+    starts: np.ndarray
+    """int64, rows of the epoch before each shard."""
+    times: np.ndarray
+    """float64, virtual time of each shard."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Layout:
+    """The windows of a stretch of the sequence."""
+
+    end: float
+    """Virtual time of the next stretch."""
+    epochs: list[int]
+    """Of every corpus."""
+    corpora: np.ndarray
+    """int64, the corpus of every shard, in the order of the sequence."""
+    places: np.ndarray
+    """int64, its place in its corpus."""
+    window_shards: int
+    start: int
+    """Global position of the first row."""
+    window_stops: np.ndarray
+    """int64, global position behind every window."""
+
+    def bounds(self, window: int) -> tuple[int, int]:
+        """Global positions [first, behind the last) of a window."""
+        return int(self.window_stops[window - 1]) if window else self.start, int(self.window_stops[window])
+
+    def shards_of(self, window: int) -> list[tuple[int, int]]:
+        """Corpus and place in it of a window's shards."""
+        part = slice(window * self.window_shards, (window + 1) * self.window_shards)
+        return list(zip(self.corpora[part].tolist(), self.places[part].tolist(), strict=True))

@@ -3,7 +3,7 @@
 Only bytes, strings and integer lists: Arrow knows their size, and images stay encoded until a worker needs them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +11,10 @@ import pyarrow as pa
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import StreamRow
-from scaleout.links.manifest import LinksManifest
 from scaleout.links.reader import check_alignment, read_links_checked
-from scaleout.shards.manifest import ShardRecord
 from scaleout.shards.reader import read_shard_checked
 from scaleout.stream.mentions import Mentions
-from scaleout.stream.plan import StreamPlan, WindowSlice
+from scaleout.stream.plan import PlannedShard, StreamPlan, WindowSlice
 
 _INTEGERS = pa.list_(pa.int32())
 ROW_SCHEMA = pa.schema(
@@ -39,23 +37,31 @@ ROW_SCHEMA = pa.schema(
 )
 """One row per planned slot; ``StreamRow`` in Arrow's terms."""
 
-_PASSED_ON = ("key", "shard", "image", "modality", "answer", "answer_type")
+_PASSED_ON = ("epoch", "key", "shard", "image", "modality", "answer", "answer_type")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusFolders:
+    """Where the shards and links of a corpus lie."""
+
+    shards: str
+    """URI."""
+    links: str
+    """URI."""
+    label: str = ""
+    """Stands before the names of its shards, where several corpora have shards of the same names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowReader:
     """Reads slices of a plan. Picklable: it is what travels to Ray's tasks."""
 
-    plan: StreamPlan
-    shards: str
-    """URI of the shards."""
-    links: str
-    """URI of the links."""
-    links_manifest: LinksManifest
+    corpora: tuple[CorpusFolders, ...]
+    """In the order of the plan's."""
+    seed: int
+    """Of all draws."""
     entity_ids: Mapping[str, int]
     """Concept to entity id; concepts outside the vocabulary are left out."""
-    corpus_negatives: bool = False
-    """Give every row an image drawn from the whole split; every window then reads another one beside its own."""
     label_negated: bool = False
     """Whether what every text denies is an entity of the image all the same."""
 
@@ -65,42 +71,45 @@ class RowReader:
         Raises:
             DataError: a shard or its links are missing, truncated or altered, or do not belong together.
         """
-        read = [self._read_shard(shard) for shard in window.shards]
+        read = [self._read_shard(planned) for planned in window.shards]
         samples, links = pa.concat_tables([table for table, _ in read]), pa.concat_tables([table for _, table in read])
-        chosen = self.plan.order(window)[window.skip : window.skip + window.rows]
-        return self._join(samples, links, chosen, window)
+        return self._join(samples, links, window)
 
     def _negatives(self, window: WindowSlice) -> pa.ChunkedArray:
         """An image for each row of the slice, drawn with replacement from as many shards of the split; empty where none is asked for."""
-        if not self.corpus_negatives:
+        if not window.negatives:
             return pa.chunked_array([pa.array([b""] * window.rows, pa.binary())])
-        generator = keyed_generator(self.plan.seed, Purpose.NEGATIVES, window.epoch, window.shards[0].name)
-        shards = generator.choice(len(self.plan.shards), size=len(window.shards), replace=False)
-        read = [read_shard_checked(self.shards, self.plan.shards[index], verify_hash=True).column("image") for index in shards]
+        read = [self._read_samples(planned).column("image") for planned in window.negatives]
         images = pa.chunked_array([chunk for column in read for chunk in column.chunks])
-        drawn = generator.integers(len(images), size=window.window_rows)
+        drawn = keyed_generator(self.seed, Purpose.NEGATIVES, *window.key, "rows").integers(len(images), size=window.window_rows)
         return images.take(drawn[window.skip : window.skip + window.rows])
 
-    def _read_shard(self, shard: ShardRecord) -> tuple[pa.Table, pa.Table]:
-        """Samples of a shard with the shard's name, and the links of all their texts."""
-        samples = read_shard_checked(self.shards, shard, verify_hash=True)
-        links = read_links_checked(self.links, self.links_manifest.of_shard(shard.name), verify_hash=True)
-        check_alignment(samples, links, shard.name)
-        return samples.append_column("shard", pa.repeat(shard.name, samples.num_rows)), links
+    def _read_samples(self, planned: PlannedShard) -> pa.Table:
+        return read_shard_checked(self.corpora[planned.corpus].shards, planned.shard, verify_hash=True)
 
-    def _join(self, samples: pa.Table, links: pa.Table, chosen: np.ndarray, window: WindowSlice) -> pa.Table:
-        """The rows of the samples ``chosen``. Row t of ``links`` is of text t, counted over all samples."""
+    def _read_shard(self, planned: PlannedShard) -> tuple[pa.Table, pa.Table]:
+        """Samples of a shard with the shard's name and epoch, and the links of all their texts."""
+        samples, folders = self._read_samples(planned), self.corpora[planned.corpus]
+        links = read_links_checked(folders.links, planned.links, verify_hash=True)
+        check_alignment(samples, links, planned.shard.name)
+        beside = {"shard": folders.label + planned.shard.name, "epoch": pa.scalar(planned.epoch, pa.int32())}
+        for name, value in beside.items():
+            samples = samples.append_column(name, pa.repeat(value, samples.num_rows))
+        return samples, links
+
+    def _join(self, samples: pa.Table, links: pa.Table, window: WindowSlice) -> pa.Table:
+        """The rows of the slice. Row t of ``links`` is of text t, counted over all samples."""
+        chosen = window.chosen()
         texts = samples.column("texts").combine_chunks()
         counts = texts.value_lengths().to_numpy()
         first_text = np.cumsum(counts) - counts
         taken = samples.take(chosen)
-        captions = first_text[chosen] + self._captions(taken.column("key").to_pylist(), counts[chosen].tolist(), window.epoch)
+        captions = first_text[chosen] + self._captions(taken, counts[chosen].tolist())
         mentions = Mentions.of(links, self.entity_ids)
         starts, ends, entities = mentions.spans(captions)
         sample_of_text = np.repeat(np.arange(samples.num_rows), counts)
         columns = {
             "position": np.arange(window.start, window.start + window.rows),
-            "epoch": pa.repeat(window.epoch, window.rows),
             "text": texts.flatten().take(pa.array(captions)),
             "span_start": starts,
             "span_end": ends,
@@ -111,13 +120,25 @@ class RowReader:
         }
         return pa.table({name: columns[name] for name in ROW_SCHEMA.names}).cast(ROW_SCHEMA)
 
-    def _captions(self, keys: list[str], counts: list[int], epoch: int) -> np.ndarray:
-        """int64, which of its ``counts`` texts each sample shows in this epoch."""
+    def _captions(self, samples: pa.Table, counts: list[int]) -> np.ndarray:
+        """int64, which of its ``counts`` texts each sample shows in its epoch."""
         draws = (
-            keyed_generator(self.plan.seed, Purpose.CAPTION, epoch, key).integers(count) if count > 1 else 0
-            for key, count in zip(keys, counts, strict=True)
+            keyed_generator(self.seed, Purpose.CAPTION, epoch, key).integers(count) if count > 1 else 0
+            for epoch, key, count in zip(samples.column("epoch").to_pylist(), samples.column("key").to_pylist(), counts, strict=True)
         )
-        return np.fromiter(draws, np.int64, len(keys))
+        return np.fromiter(draws, np.int64, len(counts))
+
+
+@dataclass(frozen=True)
+class PlannedSplit:
+    """A split of one or several corpora: the order of its rows, and what reads them."""
+
+    plan: StreamPlan
+    reader: RowReader
+
+    def tables(self, start: int, stop: int) -> Iterator[pa.Table]:
+        """The positions [start, stop), a table for every slice of a window."""
+        return (self.reader.read(window) for window in self.plan.slices(start, stop))
 
 
 def stream_rows(table: pa.Table) -> list[StreamRow]:

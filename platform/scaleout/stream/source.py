@@ -1,39 +1,35 @@
-"""The stream as a Ray dataset: one task per window, rows in the order of the plan, dealt to the workers by micro-batch."""
+"""The stream as Ray datasets: one task for every window, rows in the order of the plan, dealt to the workers by micro-batch.
 
-from collections.abc import Iterator
+Ray keeps something for every block of a dataset until its execution ends. So a dataset holds a segment of the stream, a bounded
+number of windows, and the next one is made when the workers come to it: memory and start-up depend on neither shards nor samples.
+"""
+
+import pickle
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import ray
 import ray.data
-from ray.train import DataConfig
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from scaleout.stream.rows import ROW_SCHEMA, RowReader
+from scaleout.stream.plan import StreamPlan, WindowSlice
+from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, RowReader
 
 BLOCK_ROWS = 256
 """Rows of a block at least. Ray's work for a block costs as much as reading some fifty rows, however few are in it."""
 READ_CPUS = 0.9
 """Logical CPUs of a task that reads: other than those of one that deals, or Ray would fuse the two and end a round with every window."""
-
-
-def planned_rows(reader: RowReader, start: int, stop: int) -> ray.data.Dataset:
-    """The positions [start, stop) as rows with the columns of ``ROW_SCHEMA``."""
-    windows = list(reader.plan.slices(start, stop))
-
-    def read_window(batch: dict[str, Any]) -> Iterator[pa.Table]:
-        for index in batch["id"]:
-            yield reader.read(windows[int(index)])
-
-    indices = ray.data.from_blocks([pa.table({"id": [index]}) for index in range(len(windows))])
-    rows = indices.map_batches(read_window, batch_size=None, zero_copy_batch=True, num_cpus=READ_CPUS)
-    # The dataset is made and executed in processes of Ray, where the driver's own setting does not reach.
-    rows.context.enable_progress_bars = False
-    return rows
+FIRST_WINDOWS, MOST_WINDOWS = 32, 512
+"""Of a segment: the first one starts soon, each has twice as many windows as the one before."""
 
 
 @dataclass(frozen=True)
 class Deal:
-    """Arranges rows so that equal blocks, dealt in turn, bring micro-batch k to worker k modulo ``workers``.
+    """Arranges rows so that equal blocks, dealt in turn, bring micro-batch k, counted from the first, to worker k modulo ``workers``.
 
     A round is as many rows as one block for each worker; within it the first worker's micro-batches come first.
     """
@@ -62,34 +58,90 @@ class Deal:
             yield pa.concat_tables([rows.slice(start, self.micro_batch) for start in starts])
 
 
-class DealtInTurn(DataConfig):
-    """Ray Train's execution of ``planned_rows``: micro-batch k goes to worker k modulo their number, whatever that is.
-
-    The splitter serves the worker with the fewest rows, so equal blocks in a preserved order are dealt in turn.
-    That is Ray's implementation, not its promise: ``BatchStream`` checks it for every micro-batch.
-    """
-
-    def __init__(self, micro_batch: int, block_rows: int = BLOCK_ROWS) -> None:
-        super().__init__(execution_options=ray.data.ExecutionOptions(preserve_order=True), enable_shard_locality=False)
-        self._micro_batch = micro_batch
-        self._block_rows = block_rows
-
-    def configure(self, datasets: dict[str, ray.data.Dataset], world_size: int, *args: Any, **options: Any) -> list[dict[str, Any]]:
-        """See ``DataConfig``."""
-        deal = Deal(self._micro_batch, world_size, self._block_rows)
-        return super().configure({name: _dealt(dataset, deal) for name, dataset in datasets.items()}, world_size, *args, **options)
+def segments(plan: StreamPlan, start: int, stop: int, deal: Deal) -> Iterator[list[WindowSlice]]:
+    """The positions [start, stop), a multiple of a turn of all workers, in segments of whole rounds; only the last one may end in one."""
+    windows = FIRST_WINDOWS
+    while start < stop:
+        found = list(islice(plan.slices(start, stop), windows))
+        end = found[-1].start + found[-1].rows
+        if end < stop:
+            end = start + max((end - start) // deal.round, 1) * deal.round
+            found = list(plan.slices(start, min(end, stop)))
+        yield found
+        start, windows = found[-1].start + found[-1].rows, min(2 * windows, MOST_WINDOWS)
 
 
-def _dealt(rows: ray.data.Dataset, deal: Deal) -> ray.data.Dataset:
-    """Blocks of ``deal``. Ray runs both calls as one task, which gets whole rounds, because a batch is a multiple of a block."""
-    blocks = rows.map_batches(deal.__call__, batch_size=deal.round, batch_format="pyarrow", zero_copy_batch=True)
-    return blocks.repartition(target_num_rows_per_block=deal.block, strict=True)
+def segment_dataset(reader: RowReader, windows: list[WindowSlice], deal: Deal) -> ray.data.Dataset:
+    """The rows of a segment with the columns of ``ROW_SCHEMA``, in the order and the blocks of ``deal``."""
+    # A window travels by itself: a task hears of its own and of no other.
+    plans = ray.data.from_blocks([pa.table({"window": [pickle.dumps(window)]}) for window in windows])
+
+    def read(batch: dict[str, np.ndarray]) -> Iterator[pa.Table]:
+        for window in batch["window"]:
+            yield reader.read(pickle.loads(window))
+
+    rows = plans.map_batches(read, batch_size=None, zero_copy_batch=True, num_cpus=READ_CPUS)
+    # Ray runs both calls as one task, which gets whole rounds, because a batch is a multiple of a block.
+    dealt = rows.map_batches(deal.__call__, batch_size=deal.round, batch_format="pyarrow", zero_copy_batch=True)
+    blocks = dealt.repartition(target_num_rows_per_block=deal.block, strict=True)
+    # Equal blocks in a preserved order are dealt in turn: Ray's splitter serves the worker with the fewest rows. That is its
+    # implementation, not its promise: ``BatchStream`` checks it for every micro-batch.
+    blocks.context.execution_options.preserve_order = True
+    # The dataset is executed in processes of Ray, where the driver's own setting does not reach.
+    blocks.context.enable_progress_bars = False
+    return blocks
 
 
-def worker_tables(shard: ray.data.DataIterator, micro_batch: int, prefetch: int) -> Iterator[pa.Table]:
-    """One worker's micro-batches as Arrow tables with the columns of ``ROW_SCHEMA``."""
-    tables: Iterator[Any] = iter(shard.iter_batches(batch_size=micro_batch, batch_format="pyarrow", prefetch_batches=prefetch))
-    for table in tables:
-        if table.column("position").null_count:
-            return  # The rest fills up the last round.
-        yield table
+class Dealer:
+    """Serves one group of workers after the other with the segments of a stream. One actor for all, on the driver's machine."""
+
+    def __init__(self, opened: Callable[[], PlannedSplit], micro_batch: int, block_rows: int = BLOCK_ROWS):
+        """``opened`` reads the manifests here, where they are needed, instead of sending them."""
+        self._split = opened()
+        self._micro_batch, self._block_rows = micro_batch, block_rows
+        self._group = ""
+        self._segments: Iterator[list[ray.data.DataIterator]] = iter(())
+        self._shards: list[list[ray.data.DataIterator]] = []
+
+    def begin(self, group: str, start: int, stop: int, workers: int) -> None:
+        """Deal the positions from ``start`` to at least ``stop`` to a new group of workers; called by each of them."""
+        if group == self._group:
+            return
+        deal = Deal(self._micro_batch, workers, self._block_rows)
+        # All workers get as many micro-batches: one without any could not take part in the last step.
+        turn = self._micro_batch * workers
+        stop = start + -(-(stop - start) // turn) * turn
+        self._group, self._shards = group, []
+        self._segments = (self._split_segment(windows, deal) for windows in segments(self._split.plan, start, stop, deal))
+
+    def shard(self, group: str, number: int, rank: int) -> ray.data.DataIterator | None:
+        """A worker's share of segment ``number``; None behind the last, and for workers of a group that another one followed."""
+        if group != self._group:
+            return None
+        # One ahead: starting the process that will deal it takes a second or two.
+        while len(self._shards) < number + 2 and (following := next(self._segments, None)):
+            self._shards.append(following)
+        for done in self._shards[: max(number - 1, 0)]:
+            done.clear()  # all workers are through with it: the process that dealt it ends
+        return self._shards[number][rank] if number < len(self._shards) else None
+
+    def _split_segment(self, windows: list[WindowSlice], deal: Deal) -> list[ray.data.DataIterator]:
+        return segment_dataset(self._split.reader, windows, deal).streaming_split(deal.workers, equal=True)
+
+
+def start_dealer(opened: Callable[[], PlannedSplit], micro_batch: int, block_rows: int = BLOCK_ROWS) -> Any:
+    """A ``Dealer`` as an actor beside this process."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Dealer).options(num_cpus=0, scheduling_strategy=here).remote(opened, micro_batch, block_rows)
+
+
+def worker_tables(dealer: Any, group: str, rank: int, micro_batch: int, prefetch: int) -> Iterator[pa.Table]:
+    """One worker's micro-batches as Arrow tables with the columns of ``ROW_SCHEMA``, after ``Dealer.begin``."""
+    for number in count():
+        shard = ray.get(dealer.shard.remote(group, number, rank))
+        if shard is None:
+            return
+        tables: Iterator[Any] = iter(shard.iter_batches(batch_size=micro_batch, batch_format="pyarrow", prefetch_batches=prefetch))
+        for table in tables:
+            if table.column("position").null_count == 0:  # else it fills up the last round
+                yield table

@@ -13,13 +13,23 @@ from scaleout.stream.turns import Sharing
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceConfig:
-    """Where samples come from and how they are read."""
+class CorpusConfig:
+    """Where samples come from."""
 
     shards: str
     """URI of the shards that jobs/prepare.py made."""
     links: str
     """URI of the links that jobs/link.py made."""
+    weight: float = 1.0
+    """In a mixture, how many samples of this corpus are seen beside those of the others, whatever their sizes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig(CorpusConfig):
+    """Where samples come from and how they are read."""
+
+    mixed_with: list[CorpusConfig] = field(default_factory=list)
+    """More corpora to train on, linked with the same ontology; validation, the tokenizer and pictures are of the first alone."""
     minimum_crop: float = 0.9
     """Smallest share of the image that a random training crop keeps; 1 turns it off."""
     window_shards: int = 4

@@ -61,13 +61,14 @@ def resolve_finetuning(config: FinetuneConfig) -> Finetuning:
     _check_same_world(Inputs.open(resolved), pretrained)
     if begun is not None and ANSWERS in begun.details:
         return Finetuning(config=resolved, answers=AnswerVocabulary(tuple(begun.details[ANSWERS])))
-    return Finetuning(config=resolved, answers=AnswerVocabulary.build(read_answers(config.data.shards), config.minimum_answer_count))
+    return Finetuning(config=resolved, answers=AnswerVocabulary.build(read_answers(config.data), config.minimum_answer_count))
 
 
-def read_answers(shards: str) -> Iterator[str]:
+def read_answers(data: SourceConfig) -> Iterator[str]:
     """The answer of every training question, one shard in memory at a time."""
-    for record in ShardManifest.load(shards).shards_of("train"):
-        yield from read_shard_checked(shards, record).column("answer").to_pylist()
+    for corpus in (data, *data.mixed_with):
+        for record in ShardManifest.load(corpus.shards).shards_of("train"):
+            yield from read_shard_checked(corpus.shards, record).column("answer").to_pylist()
 
 
 def load_pretrained(arl: nn.Module, checkpoint: str) -> str:

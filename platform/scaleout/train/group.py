@@ -1,10 +1,13 @@
 """The group of workers under Ray Train: started together, restarted together, each fed by Ray Data."""
 
 import logging
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
+import ray
 import ray.train
 from ray.train import FailureConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
@@ -12,22 +15,20 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from medvlp.errors import TrainingError
 from scaleout import storage
-from scaleout.stream.source import DealtInTurn, planned_rows, worker_tables
+from scaleout.stream.rows import PlannedSplit
+from scaleout.stream.source import start_dealer, worker_tables
 from scaleout.train.board import Board, Listener, find_user_error, raise_if_failed
 from scaleout.train.config import RunConfig
-from scaleout.train.inputs import Inputs, row_reader
+from scaleout.train.inputs import Inputs, training_split
 from scaleout.train.ranks import Ranks
-from scaleout.train.run_record import checkpoint_store, run_folder
+from scaleout.train.run_record import run_folder
 from scaleout.train.session import SessionSetup, run_session
-
-TRAIN = "train"
-
 
 Judge = Callable[[dict[str, float], int], bool]
 """Asked by the first worker after every validation, with its metrics and step, whether the run shall go on. Picklable."""
 
 
-def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, judge: Judge | None = None) -> dict[str, float]:
+def run_group(setup: SessionSetup, *, use_gpu: bool, judge: Judge | None = None) -> dict[str, float]:
     """Train with ``scale.workers`` workers until the last step; returns the metrics of the last validation.
 
     Raises:
@@ -36,8 +37,9 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, judge: Judg
     """
     config = setup.config
     board: Any = ray.remote(num_cpus=0)(Board).remote()
+    dealer = start_dealer(partial(_open_training_split, config), config.train.micro_batch)
     trainer = TorchTrainer(
-        partial(_worker, setup, board, judge),
+        partial(_worker, setup, board, dealer, judge),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(
             num_workers=config.scale.workers,
@@ -45,9 +47,6 @@ def run_group(setup: SessionSetup, inputs: Inputs, *, use_gpu: bool, judge: Judg
             resources_per_worker={"CPU": config.scale.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),
         run_config=_ray_run_config(config),
-        # Called anew for every group of workers: this is where the position of a resumed run enters.
-        datasets={TRAIN: partial(_remaining, config, inputs)},
-        dataset_config=DealtInTurn(config.train.micro_batch),
     )
     with Listener(board, logging.getLogger("scaleout.run").info):
         try:
@@ -72,26 +71,27 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
     )
 
 
-def _remaining(config: RunConfig, inputs: Inputs) -> Any:
-    """The dataset from the position of the newest checkpoint to the last step."""
-    newest = checkpoint_store(config).newest()
-    start = newest[1].position if newest else 0
-    stop = config.train.max_steps * config.train.global_batch
-    return planned_rows(row_reader(config, inputs, TRAIN), start, stop)
+def _open_training_split(config: RunConfig) -> PlannedSplit:
+    return training_split(config, Inputs.open(config))
 
 
-def _worker(setup: SessionSetup, board: Any, judge: Judge | None, _: dict[str, Any] | None = None) -> None:
+def _worker(setup: SessionSetup, board: Any, dealer: Any, judge: Judge | None, _: dict[str, Any] | None = None) -> None:
     """What Ray Train runs on every worker."""
     if ray.get(board.error.remote()) is not None:
         return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
-    context = ray.train.get_context()
-    shard = ray.train.get_dataset_shard(TRAIN)
-    micro_batch, ahead = setup.config.train.micro_batch, setup.config.data.ahead
+    context, ranks = ray.train.get_context(), Ranks.current()
+    train, ahead = setup.config.train, setup.config.data.ahead
+    group = ranks.gather(uuid.uuid4().hex)[0]
+
+    def tables(start: int) -> Iterator[pa.Table]:
+        ray.get(dealer.begin.remote(group, start, train.max_steps * train.global_batch, ranks.workers))
+        return worker_tables(dealer, group, ranks.rank, train.micro_batch, ahead)
+
     try:
         result = run_session(
             setup,
-            lambda start: worker_tables(shard, micro_batch, ahead),
-            Ranks.current(),
+            tables,
+            ranks,
             workers_on_node=context.get_local_world_size(),
             announce=lambda text: ray.get(board.say.remote(text)),
             go_on=judge if judge and context.get_world_rank() == 0 else lambda metrics, step: True,

@@ -71,7 +71,7 @@ def launch(
             mlflow_run=record.mlflow_run,
         )
         try:
-            metrics = run_group(setup, inputs, use_gpu=use_gpu, judge=judge)
+            metrics = run_group(setup, use_gpu=use_gpu, judge=judge)
         except BaseException:
             _close(tracking_uri, record.mlflow_run, RunStatus.FAILED)
             raise
@@ -114,7 +114,8 @@ def with_absolute_uris(config: C) -> C:
     shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
     if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
         tokenizer = storage.absolute(tokenizer)
-    data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), tokenizer=tokenizer)
+    mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
+    data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)
     config = replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
     if isinstance(config, PretrainConfig) and config.initial_weights:
         config = replace(config, initial_weights=storage.absolute(config.initial_weights))

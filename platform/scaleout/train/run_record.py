@@ -19,7 +19,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 LEDGER_FOLDER = "samples"
 
 _MAY_CHANGE = (
-    *("name", "storage", "knowledge", "data.shards", "data.links", "data.tokenizer"),
+    *("name", "storage", "knowledge", "data.shards", "data.links", "data.mixed_with", "data.tokenizer"),
     *("scale.", "tracking.", "data.ahead", "data.bad_samples"),
     *("train.log_every", "train.validate_every", "train.checkpoint_every", "train.keep_checkpoints"),
     *("train.checkpoint_minutes", "train.best_metric"),

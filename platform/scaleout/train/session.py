@@ -23,7 +23,7 @@ from scaleout.train.assembly import Assemble, Assembly
 from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
-from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
+from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
@@ -172,7 +172,7 @@ def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, rank
     return Validation(
         batches=partial(
             validation_batches,
-            row_reader(config, inputs, "validation"),
+            validation_split(config, inputs),
             assembly.validation_collate,
             config.train.micro_batch,
             config.train.validation_samples,

@@ -204,10 +204,10 @@ def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "shards" / "manifest.json"
     whole = path.read_text()
     for text, message in (
-        (whole.replace('"rows": 10', '"rows": 11', 1), "altered"),
-        (whole.replace('"version": 1', '"version": 99'), "version 99"),
+        (whole.replace('"corpus": "', '"corpus": "another ', 1), "altered"),
+        (whole.replace('"version": 2', '"version": 99'), "version 99"),
         (whole[:100], "damaged"),
-        (whole.replace('"first_key"', '"key"'), "damaged"),
+        (whole.replace('"public"', '"open"'), "damaged"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):

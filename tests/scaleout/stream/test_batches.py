@@ -12,23 +12,23 @@ import torch
 from medvlp.errors import DataError, TrainingError
 from scaleout.stream.batches import BatchStream, TimedExecutor, decode_threads
 from scaleout.stream.local import local_tables
-from scaleout.stream.rows import ROW_SCHEMA, RowReader
+from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit
 from tests.medvlp.tiny import collate
-from tests.scaleout.stream.toy_stream import toy_reader
+from tests.scaleout.stream.toy_stream import toy_split
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+def split(tmp_path_factory: pytest.TempPathFactory) -> PlannedSplit:
     """Reads the toy corpus."""
-    return toy_reader(tmp_path_factory.mktemp("toy"))
+    return toy_split(tmp_path_factory.mktemp("toy"))
 
 
 def stream(tables, rank: int = 0, workers: int = 1, **settings: int) -> BatchStream:
     return BatchStream(tables=tables, collate=collate(), micro_batch=4, first=rank, stride=workers, **settings)
 
 
-def of_reader(reader: RowReader, rank: int = 0, workers: int = 1, stop: int = 48, **settings: int) -> BatchStream:
-    return stream(lambda: local_tables(reader, 0, stop, 4, rank=rank, workers=workers), rank, workers, **settings)
+def of_reader(split: PlannedSplit, rank: int = 0, workers: int = 1, stop: int = 48, **settings: int) -> BatchStream:
+    return stream(lambda: local_tables(split, 0, stop, 4, rank=rank, workers=workers), rank, workers, **settings)
 
 
 def our_threads() -> list[str]:
@@ -44,9 +44,9 @@ def wait_for_threads_to_end(seconds: float = 10.0) -> None:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("ahead", [1, 4])
-def test_threads_and_look_ahead_change_nothing(reader: RowReader, threads: int, ahead: int) -> None:
-    expected = list(of_reader(reader, threads=1, ahead=1))
-    found = list(of_reader(reader, threads=threads, ahead=ahead))
+def test_threads_and_look_ahead_change_nothing(split: PlannedSplit, threads: int, ahead: int) -> None:
+    expected = list(of_reader(split, threads=1, ahead=1))
+    found = list(of_reader(split, threads=threads, ahead=ahead))
     assert [micro.number for micro in found] == list(range(12))
     for one, other in zip(found, expected, strict=True):
         assert one.batch.keys == other.batch.keys
@@ -56,25 +56,25 @@ def test_threads_and_look_ahead_change_nothing(reader: RowReader, threads: int, 
 
 
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_together_are_one(reader: RowReader, workers: int) -> None:
-    alone = {micro.number: micro.batch.keys for micro in of_reader(reader)}
-    together = {micro.number: micro.batch.keys for rank in range(workers) for micro in of_reader(reader, rank, workers)}
+def test_workers_together_are_one(split: PlannedSplit, workers: int) -> None:
+    alone = {micro.number: micro.batch.keys for micro in of_reader(split)}
+    together = {micro.number: micro.batch.keys for rank in range(workers) for micro in of_reader(split, rank, workers)}
     assert together == alone
 
 
-def test_every_iteration_starts_anew(reader: RowReader) -> None:
-    batches = of_reader(reader)
+def test_every_iteration_starts_anew(split: PlannedSplit) -> None:
+    batches = of_reader(split)
     first = iter(batches)
     next(first), next(first)
     assert [micro.number for micro in batches] == list(range(12))
     assert next(first).number == 2
 
 
-def test_batches_are_made_ahead(reader: RowReader) -> None:
+def test_batches_are_made_ahead(split: PlannedSplit) -> None:
     taken: list[int] = []
 
     def tables() -> Iterator[pa.Table]:
-        for number, table in enumerate(local_tables(reader, 0, 48, 4, rank=0, workers=1)):
+        for number, table in enumerate(local_tables(split, 0, 48, 4, rank=0, workers=1)):
             taken.append(number)
             yield table
 
@@ -88,8 +88,8 @@ def test_batches_are_made_ahead(reader: RowReader) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["of another worker", "skipped", "too short", "empty"])
-def test_a_block_out_of_order_stops_the_run(reader: RowReader, wrong: str) -> None:
-    tables = list(local_tables(reader, 0, 48, 4, rank=0, workers=1))
+def test_a_block_out_of_order_stops_the_run(split: PlannedSplit, wrong: str) -> None:
+    tables = list(local_tables(split, 0, 48, 4, rank=0, workers=1))
     blocks = {
         "of another worker": tables[1:],
         "skipped": [tables[0], tables[2]],
@@ -101,9 +101,9 @@ def test_a_block_out_of_order_stops_the_run(reader: RowReader, wrong: str) -> No
     wait_for_threads_to_end()
 
 
-def test_errors_reach_the_step_that_needs_the_batch(reader: RowReader) -> None:
+def test_errors_reach_the_step_that_needs_the_batch(split: PlannedSplit) -> None:
     def tables() -> Iterator[pa.Table]:
-        yield from local_tables(reader, 0, 8, 4, rank=0, workers=1)
+        yield from local_tables(split, 0, 8, 4, rank=0, workers=1)
         raise DataError("shard lost")
 
     batches = iter(stream(tables, threads=2))
@@ -113,8 +113,8 @@ def test_errors_reach_the_step_that_needs_the_batch(reader: RowReader) -> None:
     wait_for_threads_to_end()
 
 
-def test_a_stream_left_early_leaves_no_thread(reader: RowReader) -> None:
-    batches = iter(of_reader(reader, threads=2))
+def test_a_stream_left_early_leaves_no_thread(split: PlannedSplit) -> None:
+    batches = iter(of_reader(split, threads=2))
     next(batches)
     assert our_threads()
     batches.close()
@@ -127,9 +127,9 @@ def test_the_workers_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_what_a_batch_took_is_told_by_stage(reader: RowReader, threads: int) -> None:
+def test_what_a_batch_took_is_told_by_stage(split: PlannedSplit, threads: int) -> None:
     def tables() -> Iterator[pa.Table]:
-        for table in local_tables(reader, 0, 16, 4, rank=0, workers=1):
+        for table in local_tables(split, 0, 16, 4, rank=0, workers=1):
             time.sleep(0.02)
             yield table
 

@@ -6,29 +6,29 @@ import pytest
 
 from medvlp.data.batch import PretrainBatch
 from scaleout.stream.local import local_tables, validation_batches
-from scaleout.stream.rows import RowReader, stream_rows
+from scaleout.stream.rows import PlannedSplit, stream_rows
 from tests.medvlp.tiny import collate
-from tests.scaleout.stream.toy_stream import read_all, toy_reader
+from tests.scaleout.stream.toy_stream import read_all, toy_split
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+def split(tmp_path_factory: pytest.TempPathFactory) -> PlannedSplit:
     """Reads the toy corpus."""
-    return toy_reader(tmp_path_factory.mktemp("toy"))
+    return toy_split(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
-def validation(tmp_path_factory: pytest.TempPathFactory) -> RowReader:
+def validation(tmp_path_factory: pytest.TempPathFactory) -> PlannedSplit:
     """Reads the 10 validation samples of the toy corpus."""
-    return toy_reader(tmp_path_factory.mktemp("toy"), split="validation")
+    return toy_split(tmp_path_factory.mktemp("toy"), split="validation")
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
 @pytest.mark.parametrize("start", [0, 24])
-def test_micro_batch_k_goes_to_worker_k_modulo_n(reader: RowReader, workers: int, start: int) -> None:
+def test_micro_batch_k_goes_to_worker_k_modulo_n(split: PlannedSplit, workers: int, start: int) -> None:
     micro_batch, stop = 2, start + 48
-    planned = read_all(reader, start, stop)
-    parts = [list(local_tables(reader, start, stop, micro_batch, rank=rank, workers=workers)) for rank in range(workers)]
+    planned = read_all(split, start, stop)
+    parts = [list(local_tables(split, start, stop, micro_batch, rank=rank, workers=workers)) for rank in range(workers)]
     for rank, tables in enumerate(parts):
         numbers = range(start // micro_batch + rank, stop // micro_batch, workers)
         assert len(tables) == len(numbers)
@@ -37,23 +37,23 @@ def test_micro_batch_k_goes_to_worker_k_modulo_n(reader: RowReader, workers: int
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 7, 30])
-def test_micro_batches_are_cut_without_regard_to_windows_and_epochs(reader: RowReader, micro_batch: int) -> None:
+def test_micro_batches_are_cut_without_regard_to_windows_and_epochs(split: PlannedSplit, micro_batch: int) -> None:
     stop = 2 * micro_batch * (60 // micro_batch // 2 + 1)
-    tables = list(local_tables(reader, 0, stop, micro_batch, rank=0, workers=1))
+    tables = list(local_tables(split, 0, stop, micro_batch, rank=0, workers=1))
     assert {table.num_rows for table in tables} == {micro_batch}
     rows = [row for table in tables for row in stream_rows(table)]
-    assert rows == stream_rows(read_all(reader, 0, stop))
+    assert rows == stream_rows(read_all(split, 0, stop))
 
 
-def validated(reader: RowReader, micro_batch: int, samples: int, workers: int) -> list[list[PretrainBatch]]:
+def validated(split: PlannedSplit, micro_batch: int, samples: int, workers: int) -> list[list[PretrainBatch]]:
     make = collate(augment=False)
-    return [list(validation_batches(reader, make, micro_batch, samples, rank=rank, workers=workers)) for rank in range(workers)]
+    return [list(validation_batches(split, make, micro_batch, samples, rank=rank, workers=workers)) for rank in range(workers)]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
 @pytest.mark.parametrize(("samples", "counted"), [(7, 7), (10, 10), (99, 10), (1, 1)])
 def test_every_worker_validates_as_often_and_every_sample_counts_once(
-    validation: RowReader, workers: int, samples: int, counted: int
+    validation: PlannedSplit, workers: int, samples: int, counted: int
 ) -> None:
     parts = validated(validation, 2, samples, workers)
     assert len({len(batches) for batches in parts}) == 1
@@ -65,7 +65,7 @@ def test_every_worker_validates_as_often_and_every_sample_counts_once(
     assert all((batch.weight[batch.partner] > 0)[batch.weight > 0].all() for batch in batches)
 
 
-def test_every_validation_is_the_same(validation: RowReader) -> None:
+def test_every_validation_is_the_same(validation: PlannedSplit) -> None:
     (first,), (second,) = validated(validation, 4, 10, 1), validated(validation, 4, 10, 1)
     for one, other in zip(first, second, strict=True):
         assert one.keys == other.keys
@@ -73,14 +73,14 @@ def test_every_validation_is_the_same(validation: RowReader) -> None:
             assert (getattr(one, name) == getattr(other, name)).all()
 
 
-def test_workers_share_the_batches_of_one(validation: RowReader) -> None:
+def test_workers_share_the_batches_of_one(validation: PlannedSplit) -> None:
     (alone,) = validated(validation, 2, 10, 1)
     parts = validated(validation, 2, 10, 2)
     dealt = [batch for turn in zip(*parts, strict=True) for batch in turn]
     assert [batch.keys for batch in dealt][: len(alone)] == [batch.keys for batch in alone]
 
 
-def test_samples_are_the_first_of_a_shuffled_order(validation: RowReader) -> None:
+def test_samples_are_the_first_of_a_shuffled_order(validation: PlannedSplit) -> None:
     keys = [int(key) for batch in validated(validation, 5, 5, 1)[0] for key in batch.keys]
     assert keys != sorted(keys)
     ordered = replace(validation, plan=replace(validation.plan, shuffle=False))

@@ -11,13 +11,11 @@ from medvlp.data.sample import StreamRow
 from medvlp.errors import DataError
 from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.knowledge.ontology import Concept, Ontology
-from scaleout import storage
 from scaleout.links.link import link_shards
-from scaleout.shards.manifest import ShardManifest
-from scaleout.stream.plan import StreamPlan
-from scaleout.stream.rows import ROW_SCHEMA, RowReader, stream_rows
+from scaleout.links.manifest import LinksManifest
+from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
 from tests.scaleout.shards.toy import ToyCorpus
-from tests.scaleout.stream.toy_stream import ENTITY_IDS, read_all, toy_reader
+from tests.scaleout.stream.toy_stream import ENTITY_IDS, read_all, split_of, toy_split
 
 
 @pytest.fixture(scope="module")
@@ -27,31 +25,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reader(folder: Path) -> RowReader:
+def split(folder: Path) -> PlannedSplit:
     """Reads the toy corpus."""
-    return toy_reader(folder)
+    return toy_split(folder)
 
 
-def read(reader: RowReader, start: int, stop: int) -> list[StreamRow]:
-    return stream_rows(read_all(reader, start, stop))
+def read(split: PlannedSplit, start: int, stop: int) -> list[StreamRow]:
+    return stream_rows(read_all(split, start, stop))
 
 
 def expected_spans(text: str) -> set[tuple[str, int]]:
     return {(word, ENTITY_IDS[concept]) for word, concept in (("effusion", "T:1"), ("nodule", "T:2"), ("mass", "T:2")) if word in text}
 
 
-def test_columns_are_the_schema(reader: RowReader) -> None:
-    assert read_all(reader, 0, 7).schema.equals(ROW_SCHEMA)
+def test_columns_are_the_schema(split: PlannedSplit) -> None:
+    assert read_all(split, 0, 7).schema.equals(ROW_SCHEMA)
 
 
-def test_positions_count_up_and_epochs_with_them(reader: RowReader) -> None:
-    rows = read(reader, 20, 60)
+def test_positions_count_up_and_epochs_with_them(split: PlannedSplit) -> None:
+    rows = read(split, 20, 60)
     assert [row.position for row in rows] == list(range(20, 60))
     assert [row.epoch for row in rows] == [position // 25 for position in range(20, 60)]
 
 
-def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(reader: RowReader) -> None:
-    rows = read(reader, 0, 25)
+def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(split: PlannedSplit) -> None:
+    rows = read(split, 0, 25)
     corpus = ToyCorpus()
     assert Counter(row.key for row in rows) == Counter(f"{index:09d}" for index in range(25))
     for row in rows:
@@ -62,15 +60,15 @@ def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(reader: RowReade
         assert row.shard == f"train-{int(row.key) // 10:05d}.tar"
 
 
-def test_spans_are_of_the_chosen_caption_and_image_entities_of_all(reader: RowReader) -> None:
-    for row in read(reader, 0, 50):
+def test_spans_are_of_the_chosen_caption_and_image_entities_of_all(split: PlannedSplit) -> None:
+    for row in read(split, 0, 50):
         assert {(row.text[start:end], entity) for start, end, entity in row.spans} == expected_spans(row.text)
         affirmed, _ = ToyCorpus().sample("train", int(row.key)).texts
         assert list(row.image_entities) == sorted({entity for _, entity in expected_spans(affirmed)})
 
 
-def test_what_is_denied_is_an_image_entity_if_wanted(reader: RowReader) -> None:
-    for row in read(replace(reader, label_negated=True), 0, 25):
+def test_what_is_denied_is_an_image_entity_if_wanted(split: PlannedSplit) -> None:
+    for row in read(replace(split, reader=replace(split.reader, label_negated=True)), 0, 25):
         every_text = " ".join(ToyCorpus().sample("train", int(row.key)).texts)
         assert list(row.image_entities) == sorted({entity for _, entity in expected_spans(every_text)})
 
@@ -79,43 +77,42 @@ def test_the_vocabulary_decides_which_of_overlapping_mentions_is_read(folder: Pa
     nested = Ontology.build("nested", [Concept("T:1", "effusion"), Concept("T:2", "effusion in the train")], [])
     shards = str(folder / "shards")
     manifest = link_shards(shards, nested, DictionaryLinker.build(nested), str(tmp_path), run=map)
-    plan = StreamPlan.of_split(ShardManifest.load(shards), "train", seed=0, window_shards=2)
     for entity_ids, expected in (({"T:1": 0}, {"effusion"}), ({"T:1": 0, "T:2": 1}, {"effusion in the train", "effusion"})):
-        other = RowReader(plan=plan, shards=shards, links=str(tmp_path), links_manifest=manifest, entity_ids=entity_ids)
+        other = split_of(shards, str(tmp_path), manifest, "train", entity_ids=entity_ids)
         rows = read(other, 0, 50)
         assert {row.text[start:end] for row in rows for start, end, _ in row.spans} == expected
         assert max(len(row.spans) for row in rows) == 1
 
 
-def test_the_caption_depends_on_seed_epoch_and_key_alone(reader: RowReader) -> None:
-    texts = {(row.epoch, row.key): row.text for row in read(reader, 0, 75)}
-    other = replace(reader, plan=StreamPlan(shards=reader.plan.shards, seed=0, window_shards=3, shuffle=False))
+def test_the_caption_depends_on_seed_epoch_and_key_alone(split: PlannedSplit) -> None:
+    texts = {(row.epoch, row.key): row.text for row in read(split, 0, 75)}
+    other = replace(split, plan=replace(split.plan, window_shards=3, shuffle=False))
     assert {(row.epoch, row.key): row.text for row in read(other, 0, 75)} == texts
     per_key = [{texts[epoch, f"{index:09d}"] for epoch in range(3)} for index in range(25)]
     assert any(len(chosen) == 2 for chosen in per_key)
-    reseeded = replace(reader, plan=StreamPlan(shards=reader.plan.shards, seed=1, window_shards=3))
+    reseeded = PlannedSplit(replace(split.plan, seed=1), replace(split.reader, seed=1))
     assert {(row.epoch, row.key): row.text for row in read(reseeded, 0, 75)} != texts
 
 
 @pytest.mark.parametrize("start", [1, 9, 24, 31])
-def test_reading_may_start_anywhere(reader: RowReader, start: int) -> None:
-    assert read(reader, start, 50) == read(reader, 0, 50)[start:]
+def test_reading_may_start_anywhere(split: PlannedSplit, start: int) -> None:
+    assert read(split, start, 50) == read(split, 0, 50)[start:]
 
 
-def test_negatives_are_drawn_from_the_whole_split(reader: RowReader) -> None:
-    drawing = replace(reader, corpus_negatives=True)
+def test_negatives_are_drawn_from_the_whole_split(split: PlannedSplit) -> None:
+    drawing = replace(split, plan=replace(split.plan, corpus_negatives=True))
     rows, corpus = read(drawing, 0, 50), ToyCorpus()
     known = {corpus.sample("train", index).image for index in range(25)}
     drawn = [row.negative_image for row in rows]
     assert set(drawn) <= known
     assert len(set(drawn)) > 12
-    assert [replace(row, negative_image=b"") for row in rows] == read(reader, 0, 50)
+    assert [replace(row, negative_image=b"") for row in rows] == read(split, 0, 50)
     assert read(drawing, 7, 31) == rows[7:31]
     assert drawn[:25] != drawn[25:]
 
 
-def test_a_reader_travels_to_tasks(reader: RowReader) -> None:
-    assert read(pickle.loads(pickle.dumps(reader)), 0, 10) == read(reader, 0, 10)
+def test_a_reader_travels_to_tasks(split: PlannedSplit) -> None:
+    assert read(replace(split, reader=pickle.loads(pickle.dumps(split.reader))), 0, 10) == read(split, 0, 10)
 
 
 def test_answers_pass_through(tmp_path: Path) -> None:
@@ -123,14 +120,14 @@ def test_answers_pass_through(tmp_path: Path) -> None:
         def sample(self, split: str, index: int):
             return replace(super().sample(split, index), answer=f"answer {index}", answer_type="open")
 
-    rows = read(toy_reader(tmp_path, corpus=Questions(train=5, validation=5)), 0, 5)
+    rows = read(toy_split(tmp_path, corpus=Questions(train=5, validation=5)), 0, 5)
     assert {(row.key, row.answer, row.answer_type) for row in rows} == {(f"{i:09d}", f"answer {i}", "open") for i in range(5)}
 
 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])
 @pytest.mark.parametrize("file", ["shards/train-00001.tar", "links/train-00001.parquet"])
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str, file: str) -> None:
-    reader = toy_reader(tmp_path)
+    split = toy_split(tmp_path)
     path = tmp_path / file
     content = bytearray(path.read_bytes())
     if damage == "altered":
@@ -142,12 +139,11 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str, file: str) -> None
     else:
         path.unlink()
     with pytest.raises(DataError, match=Path(file).name):
-        read(reader, 0, 25)
+        read(split, 0, 25)
 
 
 def test_links_of_other_texts_are_refused(tmp_path: Path) -> None:
-    reader, other = toy_reader(tmp_path / "a"), toy_reader(tmp_path / "b", corpus=ToyCorpus(short=frozenset({2})))
-    storage.delete(reader.links)
-    Path(other.links).rename(reader.links)
+    toy_split(tmp_path / "a"), toy_split(tmp_path / "b", corpus=ToyCorpus(short=frozenset({2})))
+    shards, others = str(tmp_path / "a" / "shards"), str(tmp_path / "b" / "links")
     with pytest.raises(DataError, match="do not line up"):
-        read(replace(reader, links_manifest=other.links_manifest), 0, 25)
+        read(split_of(shards, others, LinksManifest.load(others), "train"), 0, 25)

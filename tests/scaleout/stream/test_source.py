@@ -1,16 +1,26 @@
 """The stream through Ray Data: exactly the planned micro-batches, whatever the number of consumers."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaleout.stream.rows import ROW_SCHEMA, stream_rows
-from scaleout.stream.source import BLOCK_ROWS, Deal, DealtInTurn, planned_rows, worker_tables
-from tests.scaleout.stream.toy_stream import read_all, toy_reader
+from scaleout.stream import source
+from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
+from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Deal, segments, start_dealer, worker_tables
+from tests.scaleout.stream.plans import plan_of
+from tests.scaleout.stream.toy_stream import read_all, toy_split
+
+
+def short_segments(split: PlannedSplit) -> PlannedSplit:
+    """Opened by a dealer: from here on its segments have one, then two windows."""
+    source.FIRST_WINDOWS, source.MOST_WINDOWS = 1, 2
+    return split
 
 
 def numbered(rows: range) -> pa.Table:
@@ -47,24 +57,76 @@ def test_blocks_are_large_however_small_micro_batches_are() -> None:
     assert [Deal(micro_batch, 2).block for micro_batch in (1, 16, 100, 300)] == [BLOCK_ROWS, BLOCK_ROWS, 300, 300]
 
 
+@given(
+    rows=st.lists(st.integers(1, 40), min_size=1, max_size=30),
+    micro_batch=st.integers(1, 4),
+    workers=st.integers(1, 3),
+    start=st.integers(0, 50),
+    turns=st.integers(1, 200),
+)
+def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: int, workers: int, start: int, turns: int) -> None:
+    plan = plan_of(rows, window_shards=2)
+    deal = Deal(micro_batch, workers, block_rows=8)
+    start, stop = start * micro_batch, start * micro_batch + turns * micro_batch * workers
+    found = list(segments(plan, start, stop, deal))
+    slices = [window for segment in found for window in segment]
+    # A window may be read twice, where one segment ends in it and the next begins.
+    positions = [position for window in slices for position in range(window.start, window.start + window.rows)]
+    assert positions == list(range(start, stop))
+    lengths = [sum(window.rows for window in segment) for segment in found]
+    assert all(length % deal.round == 0 for length in lengths[:-1])
+    assert all(len(segment) <= MOST_WINDOWS + 1 for segment in found)
+
+
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 # Rounds that end with the stream, that are filled up, and that one round is too many for.
 @pytest.mark.parametrize("block_rows", [2, 6, 64])
-def test_consumers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int) -> None:
-    reader, start, stop, micro_batch = toy_reader(tmp_path), 24, 24 + 60, 2
-    planned = [stream_rows(read_all(reader, first, first + micro_batch)) for first in range(start, stop, micro_batch)]
-    for consumers in (1, 2, 3):
-        dataset = planned_rows(reader, start, stop)
-        shards = DealtInTurn(micro_batch, block_rows).configure({"train": dataset}, consumers, None, None)
-        found: list[list[list]] = [[] for _ in range(consumers)]
+def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int) -> None:
+    split, start, stop, micro_batch = toy_split(tmp_path), 24, 24 + 60, 2
+    planned = [stream_rows(read_all(split, first, first + micro_batch)) for first in range(start, stop, micro_batch)]
+    dealer = start_dealer(partial(short_segments, split), micro_batch, block_rows)
+    for workers in (1, 2, 3):  # one group after the other
+        ray.get([dealer.begin.remote(f"group of {workers}", start, stop, workers)] * workers)
+        found: list[list[list]] = [[] for _ in range(workers)]
 
-        def consume(rank: int, shards=shards, found=found) -> None:
-            found[rank] = [stream_rows(table) for table in worker_tables(shards[rank]["train"], micro_batch, prefetch=1)]
+        def consume(rank: int, group: str, found=found) -> None:
+            found[rank] = [stream_rows(table) for table in worker_tables(dealer, group, rank, micro_batch, prefetch=1)]
 
-        threads = [threading.Thread(target=consume, args=(rank,)) for rank in range(consumers)]
+        threads = [threading.Thread(target=consume, args=(rank, f"group of {workers}")) for rank in range(workers)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(timeout=120)
-        assert found == [planned[rank::consumers] for rank in range(consumers)], f"{consumers} consumers"
+        assert found == [planned[rank::workers] for rank in range(workers)], f"{workers} workers"
+    assert ray.get(dealer.shard.remote("group of 2", 0, 0)) is None, "a group that another one followed gets nothing"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_every_worker_gets_as_many_micro_batches_though_the_steps_end_before(tmp_path: Path) -> None:
+    split = toy_split(tmp_path)
+    dealer = start_dealer(partial(short_segments, split), 4)
+    ray.get(dealer.begin.remote("group", 0, 20, 2))
+    numbers: dict[int, int] = {}
+
+    def consume(rank: int) -> None:
+        numbers[rank] = len(list(worker_tables(dealer, "group", rank, 4, prefetch=1)))
+
+    threads = [threading.Thread(target=consume, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert numbers == {0: 3, 1: 3}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_damaged_shard_reaches_the_worker_by_name(tmp_path: Path) -> None:
+    split = toy_split(tmp_path)
+    dealer = start_dealer(partial(short_segments, split), 4)
+    (tmp_path / "shards" / "train-00001.tar").write_bytes(b"no tar")
+    ray.get(dealer.begin.remote("group", 0, 24, 1))
+    with pytest.raises(Exception, match=r"train-00001\.tar is truncated"):
+        list(worker_tables(dealer, "group", 0, 4, prefetch=1))

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch.distributed as dist
 
 from scaleout.stream.local import local_tables
-from scaleout.train.inputs import Inputs, row_reader
+from scaleout.train.inputs import Inputs, training_split
 from scaleout.train.session import SessionSetup, run_session
 from tests.scaleout.train.zero_workers import join
 
@@ -15,9 +15,9 @@ def work(rank: int, workers: int, setup: SessionSetup, stop_at: int, folder: str
     """Train as one of ``workers`` from the newest checkpoint until the validation at step ``stop_at``."""
     ranks = join(rank, workers, Path(folder, f"rendezvous-{stop_at}"))
     config = setup.config
-    reader = row_reader(config, Inputs.open(config), "train")
+    split = training_split(config, Inputs.open(config))
     # Enough for every worker to take its turns.
     stop = (config.train.max_steps + 1) * config.train.global_batch
-    tables = partial(local_tables, reader, stop=stop, micro_batch=config.train.micro_batch, rank=rank, workers=workers)
+    tables = partial(local_tables, split, stop=stop, micro_batch=config.train.micro_batch, rank=rank, workers=workers)
     run_session(setup, tables, ranks, workers_on_node=workers, go_on=lambda metrics, step: step != stop_at)
     dist.destroy_process_group()

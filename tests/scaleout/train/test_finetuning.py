@@ -39,7 +39,7 @@ from scaleout.train.config import (
 )
 from scaleout.train.engine import EngineConfig, TorchEngine
 from scaleout.train.finetuning import Finetuning, assemble_question_answering, load_pretrained, read_answers, resolve_finetuning
-from scaleout.train.inputs import Inputs, open_knowledge, open_tokenizer, row_reader
+from scaleout.train.inputs import Inputs, open_knowledge, open_tokenizer, training_split
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
@@ -139,7 +139,7 @@ def test_everything_that_is_not_said_comes_from_pretraining(config: FinetuneConf
 
 def test_answers_are_those_of_the_training_questions(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
-    assert set(run.answers.answers) == {normalise_answer(answer) for answer in read_answers(config.data.shards)}
+    assert set(run.answers.answers) == {normalise_answer(answer) for answer in read_answers(config.data)}
     assert {"yes", "no", "left", "right"} < set(run.answers.answers)
     assert resolve_finetuning(config).answers == run.answers
     assert len(resolve_finetuning(replace(config, minimum_answer_count=3)).answers) < len(run.answers)
@@ -229,14 +229,14 @@ def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
     load_pretrained(assembly.arl, run.config.pretrained)
     cost = prepare_task(assembly)
     assert cost.frozen == 0
-    reader, train = row_reader(run.config, inputs, "train"), run.config.train
+    split, train = training_split(run.config, inputs), run.config.train
     samples = train.max_steps * train.global_batch
     lines: list[str] = []
     loop = Loop(
         config=run.config,
         engine=engine_of(assembly, run.config),
         stream=BatchStream(
-            tables=partial(local_tables, reader, 0, samples, train.micro_batch, rank=0, workers=1),
+            tables=partial(local_tables, split, 0, samples, train.micro_batch, rank=0, workers=1),
             collate=assembly.train_collate,
             micro_batch=train.micro_batch,
             first=0,

@@ -1,14 +1,22 @@
 """What a run reads belongs together, or is refused."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from medvlp.corpora.phantom import PhantomCorpus, phantom_ontology_path
 from medvlp.errors import ConfigurationError, DataError, KnowledgeError
-from scaleout.train.config import PretrainConfig
-from scaleout.train.inputs import Inputs, open_tokenizer, row_reader, tokenizer_fingerprint
-from tests.scaleout.stream.toy_stream import toy_reader
+from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.readers import read_ontologies
+from scaleout.links.link import link_shards
+from scaleout.preflight import check_run
+from scaleout.shards.prepare import prepare_shards
+from scaleout.stream.rows import stream_rows
+from scaleout.train.config import CorpusConfig, PretrainConfig
+from scaleout.train.inputs import Inputs, open_tokenizer, tokenizer_fingerprint, training_split, validation_split
+from tests.scaleout.stream.toy_stream import toy_split
 from tests.scaleout.train.tiny_run import tiny_config
 
 
@@ -22,22 +30,44 @@ def test_inputs_that_belong_together_are_opened(config: PretrainConfig) -> None:
     inputs = Inputs.open(config)
     assert set(inputs.fingerprints) == {"shards", "links", "knowledge", "tokenizer"}
     assert Inputs.open(config).fingerprints == inputs.fingerprints
-    reader = row_reader(config, inputs, "train")
-    assert (reader.plan.rows, reader.plan.seed) == (240, config.train.seed)
-    assert row_reader(config, inputs, "validation").plan.rows == 60
+    training = training_split(config, inputs)
+    assert (training.plan.rows, training.plan.seed) == (240, config.train.seed)
+    assert validation_split(config, inputs).plan.rows == 60
 
 
 def test_links_of_other_shards_are_refused(config: PretrainConfig, tmp_path: Path) -> None:
-    other = toy_reader(tmp_path)
+    toy_split(tmp_path)
     with pytest.raises(DataError, match="were made of other shards"):
-        Inputs.open(replace(config, data=replace(config.data, links=other.links)))
+        Inputs.open(replace(config, data=replace(config.data, links=str(tmp_path / "links"))))
 
 
 def test_knowledge_of_another_ontology_is_refused(config: PretrainConfig) -> None:
     inputs = Inputs.open(config)
-    links = replace(inputs.links, ontology="another", ontology_fingerprint="0")
+    other = replace(inputs.corpora[0], links=replace(inputs.links, ontology="another", ontology_fingerprint="0"))
     with pytest.raises(KnowledgeError, match="name concepts of ontology 'another'"):
-        replace(inputs, links=links)._check(config.data, config.knowledge)
+        inputs._check(other, config.knowledge)
+
+
+def test_a_mixture_is_trained_on_and_its_first_corpus_is_validated(config: PretrainConfig, tmp_path: Path) -> None:
+    shards, links = str(tmp_path / "shards"), str(tmp_path / "links")
+    prepare_shards(PhantomCorpus(seed=7, train=80, validation=20, test=0), shards, samples_per_shard=20, vocabulary_size=0, run=map)
+    ontology = read_ontologies([phantom_ontology_path()])
+    link_shards(shards, ontology, DictionaryLinker.build(ontology), links, run=map)
+    mixed = replace(config, data=replace(config.data, mixed_with=[CorpusConfig(shards=shards, links=links, weight=0.5)]))
+    inputs = Inputs.open(mixed)
+    rows = [row for table in training_split(mixed, inputs).tables(0, 300) for row in stream_rows(table)]
+    of_corpus = Counter(row.shard.split("/")[0] for row in rows)
+    assert [row.position for row in rows] == list(range(300))
+    assert of_corpus["1-phantom"] + of_corpus["2-phantom"] == 300
+    assert of_corpus["2-phantom"] == pytest.approx(100, abs=60), "half the weight, though it has a third of the shards"
+    assert validation_split(mixed, inputs).plan.rows == 60
+    alone = Inputs.open(config).fingerprints
+    assert inputs.fingerprints.items() >= alone.items()
+    assert inputs.fingerprints["mixed_with"].endswith(" 0.5")
+    check_run(mixed, inputs, {"CPU": 4.0})
+    Path(shards, "train-00000.tar").unlink()
+    with pytest.raises(DataError, match=r"train-00000\.tar"):
+        check_run(mixed, inputs, {"CPU": 4.0})
 
 
 @pytest.mark.parametrize(("name", "error"), [("shards", DataError), ("links", DataError)])

@@ -20,7 +20,7 @@ from scaleout.tracking.records import read_records
 from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
 from scaleout.train.engine import EngineConfig, TorchEngine
-from scaleout.train.inputs import Inputs, open_tokenizer, row_reader
+from scaleout.train.inputs import Inputs, open_tokenizer, training_split
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
@@ -75,12 +75,12 @@ class TinyRun:
             load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
-        reader = row_reader(config, inputs, "train")
+        split = training_split(config, inputs)
         self.loop = Loop(
             config=config,
             engine=self.engine,
             stream=BatchStream(
-                tables=lambda: local_tables(reader, start, stop, micro_batch, rank=0, workers=1),
+                tables=lambda: local_tables(split, start, stop, micro_batch, rank=0, workers=1),
                 collate=collate(assembly.train_collate),
                 micro_batch=micro_batch,
                 first=start // micro_batch,

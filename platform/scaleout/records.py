@@ -1,0 +1,124 @@
+"""Many small records of one kind as Arrow columns: a million of them cost what their columns cost."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+
+from medvlp.errors import DataError
+from scaleout import storage
+
+R = TypeVar("R")
+
+_TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64()}
+_CHUNK = 65_536
+"""Records that are handled together where all are looked at."""
+
+
+class Records(Sequence[R], Generic[R]):
+    """A sequence of dataclass records with string and integer fields; each is made when it is asked for."""
+
+    def __init__(self, kind: type[R], table: pa.Table):
+        self._kind = kind
+        self._table = table
+
+    @classmethod
+    def of(cls, kind: type[R], records: Iterable[R]) -> "Records[R]":
+        """The given records."""
+        return cls.of_rows(kind, [vars(record) for record in records])
+
+    @classmethod
+    def of_rows(cls, kind: type[R], rows: Sequence[Mapping[str, Any]]) -> "Records[R]":
+        """Records whose fields are given by name; other names are left out."""
+        return cls(kind, pa.Table.from_pylist(list(rows), schema=_schema(kind)))
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Records[R]": ...
+
+    def __getitem__(self, index: int | slice) -> "R | Records[R]":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        return self._kind(**{name: self._table.column(name)[index].as_py() for name in self._table.column_names})
+
+    def __iter__(self) -> Iterator[R]:
+        for first in range(0, len(self), _CHUNK):
+            for row in self._table.slice(first, _CHUNK).to_pylist():
+                yield self._kind(**row)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Records) and self._kind is other._kind and bool(self._table.equals(other._table))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def column(self, name: str) -> np.ndarray:
+        """One integer field of all records, int64."""
+        return self._table.column(name).to_numpy()
+
+    def total(self, name: str) -> int:
+        """The sum of an integer field."""
+        return int(self.column(name).sum())
+
+    def totals(self, name: str, by: str) -> dict[str, int]:
+        """The sums of an integer field for each value of another field, in the order of their first appearance."""
+        sums = self._table.select([by, name]).group_by(by, use_threads=False).aggregate([(name, "sum")])
+        return dict(zip(sums.column(by).to_pylist(), sums.column(f"{name}_sum").to_pylist(), strict=True))
+
+    def where(self, **values: str) -> np.ndarray:
+        """int64, the places of the records whose fields have these values."""
+        found = np.ones(len(self), dtype=bool)
+        for name, value in values.items():
+            found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
+        return np.flatnonzero(found)
+
+    def take(self, places: np.ndarray) -> "Records[R]":
+        """The records at these places, in this order."""
+        return Records(self._kind, self._table.take(places))
+
+    def digest(self, *names: str) -> str:
+        """sha256, in hex, of these fields of all records."""
+        digest = hashlib.sha256()
+        for first in range(0, len(self), _CHUNK):
+            digest.update(json.dumps(self._table.select(list(names)).slice(first, _CHUNK).to_pydict()).encode())
+        return digest.hexdigest()
+
+    def save(self, uri: str) -> None:
+        """Write all records as one Parquet file."""
+        buffer = pa.BufferOutputStream()
+        pyarrow.parquet.write_table(self._table, buffer, compression="zstd")
+        storage.write_bytes(uri, buffer.getvalue().to_pybytes())
+
+    @classmethod
+    def load(cls, kind: type[R], uri: str, maker: str) -> "Records[R]":
+        """Read what ``save`` wrote.
+
+        Args:
+            maker: The job that makes such a file.
+
+        Raises:
+            DataError: the file is missing, damaged, or of other records.
+        """
+        try:
+            table = pyarrow.parquet.read_table(pa.BufferReader(storage.read_bytes(uri)))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{uri} is damaged ({error}); make it again with {maker}") from error
+        if not table.schema.remove_metadata().equals(_schema(kind)):
+            raise DataError(f"{uri} has other columns than {', '.join(_schema(kind).names)}; make it again with {maker}")
+        return cls(kind, table)
+
+
+def _schema(kind: type[Any]) -> pa.Schema:
+    return pa.schema([(field.name, _TYPES[field.type]) for field in dataclasses.fields(kind)])
