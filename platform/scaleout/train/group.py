@@ -37,7 +37,7 @@ def run_group(setup: SessionSetup, *, use_gpu: bool, judge: Judge | None = None)
     """
     config = setup.config
     board: Any = ray.remote(num_cpus=0)(Board).remote()
-    dealer = start_dealer(partial(_open_training_split, config), config.train.micro_batch)
+    dealer = start_stream(config)
     trainer = TorchTrainer(
         partial(_worker, setup, board, dealer, judge),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -69,6 +69,11 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
         storage_filesystem=filesystem,
         failure_config=FailureConfig(max_failures=config.scale.max_failures),
     )
+
+
+def start_stream(config: RunConfig) -> Any:
+    """The ``Dealer`` of a run's training samples."""
+    return start_dealer(partial(_open_training_split, config), config.train.micro_batch)
 
 
 def _open_training_split(config: RunConfig) -> PlannedSplit:

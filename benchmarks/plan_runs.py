@@ -1,0 +1,74 @@
+"""Single runs of ``benchmarks/plan.py``: from a configuration to the first batch, as a run's driver and its worker get there."""
+
+import os
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+
+from medvlp.data.collate import PretrainCollate
+from medvlp.data.image import ImageConfig
+from medvlp.data.text import TextConfig
+from scaleout.cluster import connect
+from scaleout.preflight import check_run, cluster_resources
+from scaleout.stream.batches import BatchStream
+from scaleout.stream.source import worker_tables
+from scaleout.train.config import PretrainConfig
+from scaleout.train.group import start_stream
+from scaleout.train.inputs import Inputs, open_tokenizer
+
+GROUP = "benchmark"
+SAMPLES = 10**10
+"""That the run would go on for."""
+SEEN = ("driver", "ray::Dealer", "ray::SplitCoordinator", "ray::first_batch")
+"""The processes that hold manifests or parts of the plan."""
+
+
+def run(config: PretrainConfig, start: int) -> dict[str, Any]:
+    """Seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes that know the plan."""
+    with connect():
+        started = time.perf_counter()
+        inputs = Inputs.open(config)
+        check_run(config, inputs, cluster_resources())
+        dealer = start_stream(config)
+        position = ray.get(ray.remote(num_cpus=0.5)(first_batch).remote(config, dealer, start))
+        seconds = time.perf_counter() - started
+        processes = {name: _peak_bytes(process) for name, process in _processes().items()}
+    if position != start:
+        raise AssertionError(f"the first batch begins at {position}, not at {start}")
+    return {"seconds": seconds, "processes": processes}
+
+
+def first_batch(config: PretrainConfig, dealer: Any, start: int) -> int:
+    """Make the first batch as a worker does; returns the position of its first sample."""
+    Inputs.open(config)  # for validation
+    size, data = config.train.micro_batch, config.data
+    ray.get(dealer.begin.remote(GROUP, start, start + SAMPLES, 1))
+    collate = PretrainCollate(
+        tokenizer=open_tokenizer(data),
+        image=ImageConfig(),
+        text=TextConfig(),
+        seed=0,
+        augment=True,
+        masking=data.masking,
+        negatives="same_modality",
+    )
+    tables = partial(worker_tables, dealer, GROUP, 0, size, prefetch=1)
+    micro = next(iter(BatchStream(tables=tables, collate=collate, micro_batch=size, first=start // size, stride=1, ahead=1)))
+    if len(micro.batch) != size or micro.batch.skipped:
+        raise AssertionError(f"{len(micro.batch)} samples, {len(micro.batch.skipped)} of them skipped")
+    return micro.number * size
+
+
+def _processes() -> dict[str, psutil.Process]:
+    driver = psutil.Process(os.getpid())
+    found = {name: child for name in SEEN for child in driver.children(recursive=True) if child.name()[:15] == name[:15]}
+    return {"driver": driver, **found}
+
+
+def _peak_bytes(process: psutil.Process) -> int:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
