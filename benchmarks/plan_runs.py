@@ -15,14 +15,11 @@ from medvlp.data.text import TextConfig
 from scaleout.cluster import connect
 from scaleout.preflight import check_run, cluster_resources
 from scaleout.stream.batches import BatchStream
-from scaleout.stream.source import worker_tables
 from scaleout.train.config import PretrainConfig
-from scaleout.train.group import start_stream
+from scaleout.train.feed import WorkerFeed, start_feed
 from scaleout.train.inputs import Inputs, open_tokenizer
 
 GROUP = "benchmark"
-SAMPLES = 10**10
-"""That the run would go on for."""
 SEEN = ("driver", "ray::Dealer", "ray::SplitCoordinator", "ray::first_batch")
 """The processes that hold manifests or parts of the plan."""
 
@@ -33,7 +30,7 @@ def run(config: PretrainConfig, start: int) -> dict[str, Any]:
         started = time.perf_counter()
         inputs = Inputs.open(config)
         check_run(config, inputs, cluster_resources())
-        dealer = start_stream(config)
+        dealer = start_feed(config)
         position = ray.get(ray.remote(num_cpus=0.5)(first_batch).remote(config, dealer, start))
         seconds = time.perf_counter() - started
         processes = {name: _peak_bytes(process) for name, process in _processes().items()}
@@ -46,7 +43,6 @@ def first_batch(config: PretrainConfig, dealer: Any, start: int) -> int:
     """Make the first batch as a worker does; returns the position of its first sample."""
     Inputs.open(config)  # for validation
     size, data = config.train.micro_batch, config.data
-    ray.get(dealer.begin.remote(GROUP, start, start + SAMPLES, 1))
     collate = PretrainCollate(
         tokenizer=open_tokenizer(data),
         image=ImageConfig(),
@@ -56,7 +52,7 @@ def first_batch(config: PretrainConfig, dealer: Any, start: int) -> int:
         masking=data.masking,
         negatives="same_modality",
     )
-    tables = partial(worker_tables, dealer, GROUP, 0, size, prefetch=1)
+    tables = partial(WorkerFeed(config, dealer, GROUP, 0, 1).tables, start)
     micro = next(iter(BatchStream(tables=tables, collate=collate, micro_batch=size, first=start // size, stride=1, ahead=1)))
     if len(micro.batch) != size or micro.batch.skipped:
         raise AssertionError(f"{len(micro.batch)} samples, {len(micro.batch.skipped)} of them skipped")

@@ -15,7 +15,7 @@ from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
@@ -61,7 +61,7 @@ def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_bat
         storage=str(folder / "runs"),
         knowledge=uris["knowledge"],
         data=DataConfig(shards=uris["shards"], links=uris["links"]),
-        train=TrainConfig(max_steps=1, global_batch=micro_batch, micro_batch=micro_batch),
+        train=TrainConfig(max_steps=10**12, global_batch=micro_batch, micro_batch=micro_batch),
     )
 
 
@@ -83,9 +83,9 @@ def _repeat(folder: Path, shards: ShardManifest, links: LinksManifest, count: in
     )
 
 
-def _renamed(kind: type, records: Records, count: int, suffix: str) -> Records:
+def _renamed(kind: type, records: RecordTable, count: int, suffix: str) -> RecordTable:
     """The first ``count`` records under names of their own."""
     folders = ["files", *(f"files-{number}" for number in range(1, -(-count // FOLDER_FILES)))]
     names = [f"{folders[number // FOLDER_FILES]}/{number % FOLDER_FILES:03d}.{suffix}" for number in range(count)]
     rows = ({**vars(record), "name": name} for record, name in zip(records, names, strict=False))
-    return Records.of_rows(kind, [*rows, *map(vars, records[count:])])
+    return RecordTable.of_rows(kind, [*rows, *map(vars, records[count:])])

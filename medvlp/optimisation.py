@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from medvlp.errors import ConfigurationError
-from medvlp.model.arl import ARL
+
+if TYPE_CHECKING:
+    from medvlp.model.arl import ARL  # drivers import this module for its configuration, and the model takes a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class OptimiserConfig:
             raise ConfigurationError(f"optimiser: learning_rate must be above 0, warmup in [0, 1), clip_norm at least 0: {self}")
 
 
-def parameter_groups(task: nn.Module, arl: ARL, config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:
+def parameter_groups(task: nn.Module, arl: "ARL", config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:
     """Groups by role (encoders, knowledge, fusion, heads), each with and without weight decay; frozen parameters are left out."""
     encoders = [arl.vision, arl.language, arl.stream_type]
     fusion = [arl.fusion, arl.image_projection, arl.text_projection, arl.image_pooler, arl.text_pooler]

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_layers import GradientCheckpointingLayer
 
 from medvlp.model.fusion import FusionLayer
 
@@ -50,6 +49,8 @@ def configure_execution(task: nn.Module, config: ExecutionConfig, backend: str =
 
 def _block_methods(task: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """Every transformer block, with the methods that do its work."""
+    from transformers.modeling_layers import GradientCheckpointingLayer  # late: seconds, and drivers only want the configuration
+
     for module in task.modules():
         if isinstance(module, FusionLayer):
             # ``forward`` only calls these two; the ends of the stack call one of them alone.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from medvlp.errors import DataError
 from scaleout import storage
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 
 MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
@@ -17,7 +17,7 @@ INDEX_FILE = "index.parquet"
 R = TypeVar("R")
 
 
-def write_manifest(folder: str, facts: Mapping[str, Any], records: Records[Any]) -> None:
+def write_manifest(folder: str, facts: Mapping[str, Any], records: RecordTable[Any]) -> None:
     """Write the records, then the facts: JSON values, among them "version" and "fingerprint"."""
     records.save(storage.join(folder, INDEX_FILE))
     storage.write_bytes(storage.join(folder, MANIFEST_FILE), json.dumps(facts, ensure_ascii=False, indent=1).encode())
@@ -25,7 +25,7 @@ def write_manifest(folder: str, facts: Mapping[str, Any], records: Records[Any])
 
 def read_manifest(
     folder: str, kind: type[R], version: int, names: Sequence[str], what: str, maker: str
-) -> tuple[dict[str, Any], Records[R]]:
+) -> tuple[dict[str, Any], RecordTable[R]]:
     """What ``write_manifest`` wrote: the facts by these names and "fingerprint", and the records.
 
     Args:
@@ -49,7 +49,7 @@ def read_manifest(
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if found != version:
         raise DataError(f"{uri} is of version {found}, this code reads {version}; make the {what} again with {maker}")
-    return wanted, Records.load(kind, storage.join(folder, INDEX_FILE), maker)
+    return wanted, RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:

@@ -13,7 +13,7 @@ from scaleout import resumable, storage
 from scaleout.links.manifest import FORMAT_VERSION, LinksManifest, LinksRecord
 from scaleout.links.reader import LINKS_SCHEMA
 from scaleout.manifest import MANIFEST_FILE
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 from scaleout.resumable import RunTasks, ray_tasks
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.reader import read_shard_checked
@@ -41,7 +41,7 @@ def link_shards(
         run: How to run the tasks.
     """
     shard_manifest = ShardManifest.load(shards)
-    identity = {
+    identity: dict[str, Any] = {
         "ontology": ontology.name,
         "ontology_fingerprint": ontology.fingerprint,
         "linker": linker.name,
@@ -57,7 +57,14 @@ def link_shards(
     for record in records:
         if record["split"] == "train":
             counts.update(record["mentions"])
-    manifest = LinksManifest(**identity, counts=dict(sorted(counts.items())), files=Records.of_rows(LinksRecord, records))
+    manifest = LinksManifest(
+        **identity,
+        counts=dict(sorted(counts.items())),
+        files=RecordTable.of_rows(LinksRecord, records),
+        linked_texts=sum(record["linked_texts"] for record in records),
+        spans=sum(record["spans"] for record in records),
+        negated_spans=sum(record["negated_spans"] for record in records),
+    )
     manifest.save(output)
     resumable.finish(output)
     return manifest

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from scaleout.manifest import check_fingerprint, read_manifest, write_manifest
-from scaleout.records import Records
+from scaleout.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 3
 _WHAT, _MAKER = "links", "jobs/link.py"
-_FACTS = ("ontology", "ontology_fingerprint", "linker", "linker_version", "shards_fingerprint", "counts")
+_IDENTITY = ("ontology", "ontology_fingerprint", "linker", "linker_version", "shards_fingerprint")
+_FACTS = (*_IDENTITY, "counts", "linked_texts", "spans", "negated_spans")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,8 @@ class LinksRecord:
 
     name: str
     texts: int
-    linked_texts: int
-    """Texts with at least one span."""
-    spans: int
-    negated_spans: int
-    """Spans that the text denies; among ``spans``."""
     bytes: int
-    sha256: str
+    sha256: Digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,27 +36,18 @@ class LinksManifest:
     shards_fingerprint: str
     counts: Mapping[str, int]
     """Mentions of every concept in the training split."""
-    files: Records[LinksRecord]
+    files: RecordTable[LinksRecord]
+    linked_texts: int = 0
+    """Texts with at least one span, over all splits."""
+    spans: int = 0
+    """Spans found, over all splits."""
+    negated_spans: int = 0
+    """Spans that the text denies, over all splits; among ``spans``."""
 
     @property
     def texts(self) -> int:
         """Texts looked at, over all splits."""
         return self.files.total("texts")
-
-    @property
-    def linked_texts(self) -> int:
-        """Texts with at least one span, over all splits."""
-        return self.files.total("linked_texts")
-
-    @property
-    def spans(self) -> int:
-        """Spans found, over all splits."""
-        return self.files.total("spans")
-
-    @property
-    def negated_spans(self) -> int:
-        """Spans that the text denies, over all splits."""
-        return self.files.total("negated_spans")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -71,8 +58,8 @@ class LinksManifest:
 
     def save(self, folder: str) -> None:
         """Write the manifest into the folder of the links; its existence says that they are complete."""
-        totals = {name: getattr(self, name) for name in ("fingerprint", "texts", "linked_texts", "spans", "negated_spans")}
-        write_manifest(folder, {"version": FORMAT_VERSION, **totals, **{name: getattr(self, name) for name in _FACTS}}, self.files)
+        facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in ("fingerprint", "texts", *_FACTS)}}
+        write_manifest(folder, facts, self.files)
 
     @classmethod
     def load(cls, folder: str) -> "LinksManifest":

@@ -54,7 +54,7 @@ def read_links_checked(folder: str, record: LinksRecord, *, verify_hash: bool = 
     content = storage.read_bytes(uri)
     if len(content) != record.bytes:
         raise DataError(f"links {uri} were altered: {len(content)} bytes, their manifest says {record.bytes}; {_REMEDY}")
-    if verify_hash and hashlib.sha256(content).hexdigest() != record.sha256:
+    if verify_hash and hashlib.sha256(content).digest() != record.sha256:
         raise DataError(f"links {uri} were altered: their sha256 is not the manifest's; {_REMEDY}")
     return _parse_links(content, uri)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from medvlp.errors import DataError
 from scaleout.manifest import check_fingerprint, read_manifest, write_manifest
-from scaleout.records import Records
+from scaleout.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 2
 TOKENIZER_FOLDER = "tokenizer"
@@ -33,7 +33,7 @@ class ShardRecord:
     rows: int
     texts: int
     bytes: int
-    sha256: str
+    sha256: Digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class ShardManifest:
     corpus: str
     public: bool
     """Whether pictures of its images may be logged without being asked for."""
-    shards: Records[ShardRecord]
+    shards: RecordTable[ShardRecord]
     source: str = ""
     """Fingerprint of what the corpus was read from."""
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class ShardManifest:
         content = self.shards.digest("name", "split", "rows", "sha256")
         return hashlib.sha256(f"{self.corpus}\n{content}".encode()).hexdigest()[:16]
 
-    def shards_of(self, split: str) -> Records[ShardRecord]:
+    def shards_of(self, split: str) -> RecordTable[ShardRecord]:
         """The shards of a split that hold any row.
 
         Raises:

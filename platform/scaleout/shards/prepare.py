@@ -8,7 +8,7 @@ from medvlp.corpora.corpus import Corpus
 from medvlp.errors import DataError
 from scaleout import resumable, storage
 from scaleout.manifest import MANIFEST_FILE
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 from scaleout.resumable import RunTasks, ray_tasks
 from scaleout.shards.card import write_card
 from scaleout.shards.images import write_images
@@ -60,7 +60,7 @@ def prepare_shards(
     manifest = ShardManifest(
         corpus=corpus.name,
         public=corpus.public,
-        shards=Records.of_rows(ShardRecord, records),
+        shards=RecordTable.of_rows(ShardRecord, records),
         source=corpus.fingerprint,
         left_out=corpus.left_out,
         dropped=add_up(records, "dropped"),

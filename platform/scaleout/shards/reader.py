@@ -44,7 +44,7 @@ def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = 
     if len(content) != record.bytes:
         what = "is truncated" if len(content) < record.bytes else "was altered"
         raise DataError(f"shard {uri} {what}: {len(content)} bytes, its manifest says {record.bytes}; {_REMEDY}")
-    if verify_hash and hashlib.sha256(content).hexdigest() != record.sha256:
+    if verify_hash and hashlib.sha256(content).digest() != record.sha256:
         raise DataError(f"shard {uri} was altered: its sha256 is not the manifest's; {_REMEDY}")
     table = _parse_shard(content, uri)
     if table.num_rows != record.rows:

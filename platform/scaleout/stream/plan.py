@@ -18,7 +18,7 @@ import numpy as np
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 
 
@@ -72,8 +72,8 @@ class WindowSlice:
 class PlannedCorpus:
     """The shards of one split of a corpus."""
 
-    shards: Records[ShardRecord]
-    links: Records[LinksRecord]
+    shards: RecordTable[ShardRecord]
+    links: RecordTable[LinksRecord]
     """Of the same shards, in the same order."""
     weight: float = 1.0
     """Rows come in proportion to it."""

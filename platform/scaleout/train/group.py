@@ -2,11 +2,10 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
 import ray
 import ray.train
 from ray.train import FailureConfig, ScalingConfig
@@ -15,11 +14,9 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from medvlp.errors import TrainingError
 from scaleout import storage
-from scaleout.stream.rows import PlannedSplit
-from scaleout.stream.source import start_dealer, worker_tables
 from scaleout.train.board import Board, Listener, find_user_error, raise_if_failed
 from scaleout.train.config import RunConfig
-from scaleout.train.inputs import Inputs, training_split
+from scaleout.train.feed import WorkerFeed, start_feed
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import run_folder
 from scaleout.train.session import SessionSetup, run_session
@@ -37,7 +34,7 @@ def run_group(setup: SessionSetup, *, use_gpu: bool, judge: Judge | None = None)
     """
     config = setup.config
     board: Any = ray.remote(num_cpus=0)(Board).remote()
-    dealer = start_stream(config)
+    dealer = start_feed(config)
     trainer = TorchTrainer(
         partial(_worker, setup, board, dealer, judge),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -71,31 +68,16 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
     )
 
 
-def start_stream(config: RunConfig) -> Any:
-    """The ``Dealer`` of a run's training samples."""
-    return start_dealer(partial(_open_training_split, config), config.train.micro_batch)
-
-
-def _open_training_split(config: RunConfig) -> PlannedSplit:
-    return training_split(config, Inputs.open(config))
-
-
 def _worker(setup: SessionSetup, board: Any, dealer: Any, judge: Judge | None, _: dict[str, Any] | None = None) -> None:
     """What Ray Train runs on every worker."""
     if ray.get(board.error.remote()) is not None:
         return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
     context, ranks = ray.train.get_context(), Ranks.current()
-    train, ahead = setup.config.train, setup.config.data.ahead
-    group = ranks.gather(uuid.uuid4().hex)[0]
-
-    def tables(start: int) -> Iterator[pa.Table]:
-        ray.get(dealer.begin.remote(group, start, train.max_steps * train.global_batch, ranks.workers))
-        return worker_tables(dealer, group, ranks.rank, train.micro_batch, ahead)
-
+    feed = WorkerFeed(setup.config, dealer, ranks.gather(uuid.uuid4().hex)[0], ranks.rank, ranks.workers)
     try:
         result = run_session(
             setup,
-            tables,
+            feed.tables,
             ranks,
             workers_on_node=context.get_local_world_size(),
             announce=lambda text: ray.get(board.say.remote(text)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medvlp.errors import ConfigurationError, DataError
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.records import Records
+from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.stream.plan import PlannedCorpus, StreamPlan
 from tests.scaleout.stream.plans import corpus_of, links_record, plan_of, shard_record
@@ -130,8 +130,8 @@ def test_the_order_never_changes() -> None:
 
 def test_a_split_is_planned_from_its_shards_alone() -> None:
     shards = [shard_record(0, 3), shard_record(1, 2, "validation"), shard_record(2, 0), shard_record(3, 4)]
-    manifest = ShardManifest(corpus="toy", public=True, shards=Records.of(ShardRecord, shards))
-    files = Records.of(LinksRecord, [links_record(shard) for shard in shards])
+    manifest = ShardManifest(corpus="toy", public=True, shards=RecordTable.of(ShardRecord, shards))
+    files = RecordTable.of(LinksRecord, [links_record(shard) for shard in shards])
     links = LinksManifest(
         ontology="toy", ontology_fingerprint="", linker="toy", linker_version="", shards_fingerprint="", counts={}, files=files
     )

@@ -18,8 +18,8 @@ from tests.scaleout.stream.toy_stream import read_all, toy_split
 
 
 def short_segments(split: PlannedSplit) -> PlannedSplit:
-    """Opened by a dealer: from here on its segments have one, then two windows."""
-    source.FIRST_WINDOWS, source.MOST_WINDOWS = 1, 2
+    """Opened by a dealer: from here on its segments have two, then four windows."""
+    source.FIRST_WINDOWS, source.MOST_WINDOWS = 2, 4
     return split
 
 
@@ -81,25 +81,25 @@ def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: i
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 # Rounds that end with the stream, that are filled up, and that one round is too many for.
-@pytest.mark.parametrize("block_rows", [2, 6, 64])
-def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int) -> None:
+@pytest.mark.parametrize(("block_rows", "workers"), [(2, 3), (6, 2), (64, 3)])
+def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int, workers: int) -> None:
     split, start, stop, micro_batch = toy_split(tmp_path), 24, 24 + 60, 2
     planned = [stream_rows(read_all(split, first, first + micro_batch)) for first in range(start, stop, micro_batch)]
     dealer = start_dealer(partial(short_segments, split), micro_batch, block_rows)
-    for workers in (1, 2, 3):  # one group after the other
-        ray.get([dealer.begin.remote(f"group of {workers}", start, stop, workers)] * workers)
-        found: list[list[list]] = [[] for _ in range(workers)]
+    ray.get(dealer.begin.remote("a group that another one follows", start, stop, 1))
+    ray.get([dealer.begin.remote("group", start, stop, workers)] * workers)
+    assert ray.get(dealer.shard.remote("a group that another one follows", 0, 0)) is None
+    found: list[list[list]] = [[] for _ in range(workers)]
 
-        def consume(rank: int, group: str, found=found) -> None:
-            found[rank] = [stream_rows(table) for table in worker_tables(dealer, group, rank, micro_batch, prefetch=1)]
+    def consume(rank: int) -> None:
+        found[rank] = [stream_rows(table) for table in worker_tables(dealer, "group", rank, micro_batch, prefetch=1)]
 
-        threads = [threading.Thread(target=consume, args=(rank, f"group of {workers}")) for rank in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(timeout=120)
-        assert found == [planned[rank::workers] for rank in range(workers)], f"{workers} workers"
-    assert ray.get(dealer.shard.remote("group of 2", 0, 0)) is None, "a group that another one followed gets nothing"
+    threads = [threading.Thread(target=consume, args=(rank,)) for rank in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert found == [planned[rank::workers] for rank in range(workers)]
 
 
 @pytest.mark.ray

@@ -16,27 +16,34 @@ from scaleout import storage
 
 R = TypeVar("R")
 
-_TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64()}
+Digest = bytes
+"""A sha256: 32 bytes; rows may give it in hexadecimal."""
+_TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), Digest: pa.binary(32)}
 _CHUNK = 65_536
 """Records that are handled together where all are looked at."""
 
 
-class Records(Sequence[R], Generic[R]):
-    """A sequence of dataclass records with string and integer fields; each is made when it is asked for."""
+class RecordTable(Sequence[R], Generic[R]):
+    """A sequence of dataclass records, of strings, integers and digests; each is made when it is asked for."""
 
     def __init__(self, kind: type[R], table: pa.Table):
         self._kind = kind
         self._table = table
 
     @classmethod
-    def of(cls, kind: type[R], records: Iterable[R]) -> "Records[R]":
+    def of(cls, kind: type[R], records: Iterable[R]) -> "RecordTable[R]":
         """The given records."""
         return cls.of_rows(kind, [vars(record) for record in records])
 
     @classmethod
-    def of_rows(cls, kind: type[R], rows: Sequence[Mapping[str, Any]]) -> "Records[R]":
+    def of_rows(cls, kind: type[R], rows: Sequence[Mapping[str, Any]]) -> "RecordTable[R]":
         """Records whose fields are given by name; other names are left out."""
-        return cls(kind, pa.Table.from_pylist(list(rows), schema=_schema(kind)))
+        schema = _schema(kind)
+        columns = {name: [row[name] for row in rows] for name in schema.names}
+        for name in schema.names:
+            if schema.field(name).type == _TYPES[Digest]:
+                columns[name] = [bytes.fromhex(value) if isinstance(value, str) else value for value in columns[name]]
+        return cls(kind, pa.table(columns, schema=schema))
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -45,9 +52,9 @@ class Records(Sequence[R], Generic[R]):
     def __getitem__(self, index: int) -> R: ...
 
     @overload
-    def __getitem__(self, index: slice) -> "Records[R]": ...
+    def __getitem__(self, index: slice) -> "RecordTable[R]": ...
 
-    def __getitem__(self, index: int | slice) -> "R | Records[R]":
+    def __getitem__(self, index: int | slice) -> "R | RecordTable[R]":
         if isinstance(index, slice):
             return self.take(np.arange(len(self))[index])
         if not -len(self) <= index < len(self):
@@ -60,7 +67,7 @@ class Records(Sequence[R], Generic[R]):
                 yield self._kind(**row)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Records) and self._kind is other._kind and bool(self._table.equals(other._table))
+        return isinstance(other, RecordTable) and self._kind is other._kind and bool(self._table.equals(other._table))
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -84,25 +91,27 @@ class Records(Sequence[R], Generic[R]):
             found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
         return np.flatnonzero(found)
 
-    def take(self, places: np.ndarray) -> "Records[R]":
+    def take(self, places: np.ndarray) -> "RecordTable[R]":
         """The records at these places, in this order."""
-        return Records(self._kind, self._table.take(places))
+        if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+            return RecordTable(self._kind, self._table.slice(places[0], len(places)))  # shares the memory
+        return RecordTable(self._kind, self._table.take(places))
 
     def digest(self, *names: str) -> str:
         """sha256, in hex, of these fields of all records."""
         digest = hashlib.sha256()
         for first in range(0, len(self), _CHUNK):
-            digest.update(json.dumps(self._table.select(list(names)).slice(first, _CHUNK).to_pydict()).encode())
+            digest.update(json.dumps(self._table.select(list(names)).slice(first, _CHUNK).to_pydict(), default=bytes.hex).encode())
         return digest.hexdigest()
 
     def save(self, uri: str) -> None:
         """Write all records as one Parquet file."""
         buffer = pa.BufferOutputStream()
-        pyarrow.parquet.write_table(self._table, buffer, compression="zstd")
+        pyarrow.parquet.write_table(self._table, buffer, compression="zstd", row_group_size=_CHUNK)
         storage.write_bytes(uri, buffer.getvalue().to_pybytes())
 
     @classmethod
-    def load(cls, kind: type[R], uri: str, maker: str) -> "Records[R]":
+    def load(cls, kind: type[R], uri: str, maker: str) -> "RecordTable[R]":
         """Read what ``save`` wrote.
 
         Args:
