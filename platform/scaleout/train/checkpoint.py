@@ -24,6 +24,7 @@ from torch import Tensor
 from medvlp.errors import CheckpointError
 from scaleout import storage
 from scaleout.train.engine import Engine
+from scaleout.train.lease import Lease
 from scaleout.train.ranks import Ranks
 from scaleout.train.universal import universal_engine_folder
 
@@ -98,6 +99,8 @@ class CheckpointStore:
     keep: int
     best_metric: str | None = None
     """See ``TrainConfig.best_metric``."""
+    lease: Lease | None = None
+    """The right to write here; without one nobody else can."""
 
     def newest(self) -> tuple[str, CheckpointRecord] | None:
         """URI and record of the complete checkpoint with the most steps; None if there is none.
@@ -144,9 +147,11 @@ class CheckpointStore:
 
         Raises:
             DataError: storage does not take it.
+            TrainingError: another run has taken the name of this one; nothing was written.
         """
         folder = storage.join(self.uri, f"step-{written.progress['step']:08d}")
         try:
+            self._check_lease()
             files = {path.relative_to(written.local).as_posix(): _description(path) for path in _files(written.local)}
             storage.upload_folder(written.local, folder)
         finally:
@@ -156,8 +161,13 @@ class CheckpointStore:
         if written.ranks.is_first:
             content = {"version": FORMAT_VERSION, **asdict(CheckpointRecord(**written.progress, files=_joined(parts, written)))}
             storage.delete(parts)
+            self._check_lease()
             storage.write_bytes(storage.join(folder, COMPLETE_FILE), json.dumps(content, indent=1).encode())
             self._delete_old()
+
+    def _check_lease(self) -> None:
+        if self.lease is not None:
+            self.lease.check()
 
     def _names(self) -> list[str]:
         return [name for name in storage.list_names(self.uri) if name.startswith("step-")]

@@ -14,6 +14,7 @@ from scaleout.train.assembly import Assemble
 from scaleout.train.config import PretrainConfig, RunConfig
 from scaleout.train.group import Judge, run_group
 from scaleout.train.inputs import Inputs
+from scaleout.train.lease import hold
 from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, load_run, run_folder
 from scaleout.train.session import SessionSetup
 
@@ -42,7 +43,7 @@ def launch(
     details: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
 ) -> Outcome:
-    """Run ``config`` under its name: start it, resume it, or say that it has finished.
+    """Run ``config`` under its name: start it, resume it, or say that it has finished. Only one can at a time.
 
     Args:
         kind: what is trained; a name stays with one kind.
@@ -55,7 +56,8 @@ def launch(
     config = with_absolute_uris(config)
     inputs = Inputs.open(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
-    with connect():
+    storage.check_writable(config.storage)  # the lease is the first thing that is written
+    with hold(run_folder(config)) as lease, connect():
         use_gpu = check_run(config, inputs, cluster_resources())
         record = find_or_create(kind, config, inputs, tracking_uri, details or {})
         newest = checkpoint_store(config).newest()
@@ -69,6 +71,7 @@ def launch(
             assemble=assemble,
             tracking_uri=tracking_uri,
             mlflow_run=record.mlflow_run,
+            lease=lease,
         )
         try:
             metrics = run_group(setup, use_gpu=use_gpu, judge=judge)

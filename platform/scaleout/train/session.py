@@ -24,6 +24,7 @@ from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
+from scaleout.train.lease import Lease
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
@@ -38,6 +39,8 @@ class SessionSetup:
     assemble: Assemble
     tracking_uri: str
     mlflow_run: str
+    lease: Lease | None = None
+    """The driver's; without one nobody else can start the run."""
 
 
 def run_session(
@@ -61,7 +64,7 @@ def run_session(
     inputs = Inputs.open(config)
     torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
     assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
-    store = checkpoint_store(config)
+    store = checkpoint_store(config, setup.lease)
     newest = store.newest()
     origin = assembly.start() if newest is None else ""
     cost = prepare_task(assembly)
