@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +59,9 @@ def resume(config: PretrainConfig, **options: Any) -> Resumed:
     lost = reached - run.progress.step
     run.run()
     return Resumed(run, lost, ended[0] - started)
+
+
+def longest_pause(curves: Path) -> float:
+    """Seconds between two points of the curves."""
+    times = [line["time"] for line in read_records(curves / METRICS_FILE) if KEY in line["metrics"]]
+    return max(later - earlier for earlier, later in pairwise(times))
