@@ -20,7 +20,6 @@ from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
-from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
@@ -29,6 +28,9 @@ from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
 from scaleout.train.validation import Validation
+
+SPOOL_FOLDER = "mlflow-spool"
+"""What is on its way to MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ def run_session(
     progress, start = Progress(), 0
     if newest is not None:
         folder, record = newest
-        load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
+        store.resume(engine, folder, record, ranks, config.scale.zero_stage)
         progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
@@ -190,8 +192,13 @@ def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, rank
 
 
 def build_tracker(setup: SessionSetup) -> CompositeTracker:
-    """JSON lines and MLflow, kept in the run's folder or, if that is remote, where a restart on the same machine finds them."""
-    folder = run_folder(setup.config)
-    local = Path(tempfile.gettempdir()) / f"medvlp-{setup.mlflow_run}" if storage.is_remote(folder) else Path(folder)
+    """JSON lines and MLflow."""
+    local = tracking_folder(setup.config, setup.mlflow_run)
     local.mkdir(parents=True, exist_ok=True)
-    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")])
+    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / SPOOL_FOLDER)])
+
+
+def tracking_folder(config: RunConfig, mlflow_run: str) -> Path:
+    """Where curves are kept: the run's folder or, if that is remote, where a restart on the same machine finds them."""
+    folder = run_folder(config)
+    return Path(tempfile.gettempdir()) / f"medvlp-{mlflow_run}" if storage.is_remote(folder) else Path(folder)

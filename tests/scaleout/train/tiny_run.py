@@ -17,7 +17,6 @@ from scaleout.stream.local import local_tables
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, Tracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
 from scaleout.train.engine import EngineConfig, TorchEngine
 from scaleout.train.inputs import Inputs, open_tokenizer, training_split
@@ -81,7 +80,7 @@ class TinyRun:
         self.lines: list[str] = []
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
-            load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
+            self.store.resume(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs)
