@@ -5,6 +5,7 @@ standard environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing 
 A bucket that is away for a while is waited for (``patience.py``); what comes cut is asked for again.
 """
 
+import errno
 import os
 import shutil
 import tempfile
@@ -23,6 +24,8 @@ from scaleout.patience import GaveUpError, patiently
 _S3 = "s3://"
 _AT_ONCE = 8
 """Files of a folder that are on their way at the same time."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
 
@@ -273,7 +276,8 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
         remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command goes on"
         raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
-        raise DataError(f"cannot {verb} {uri}: {_reason(error)}") from error
+        remedy = "; make room there, then the same command goes on" if error.errno in _FULL else ""
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
     except Exception as error:
         if not _is_client_error(error):
             raise
