@@ -20,6 +20,7 @@ from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
+from scaleout.train.checkpoint import SetAsideError
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
@@ -78,7 +79,12 @@ def run_session(
     progress, start = Progress(), 0
     if newest is not None:
         folder, record = newest
-        store.resume(engine, folder, record, ranks, config.scale.zero_stage)
+        try:
+            store.resume(engine, folder, record, ranks, config.scale.zero_stage)
+        except SetAsideError as error:
+            if ranks.is_first:
+                announce(str(error))
+            raise
         progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
