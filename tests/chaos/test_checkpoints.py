@@ -54,7 +54,7 @@ def test_a_damaged_checkpoint_is_set_aside(
         Fault(
             fault=f"a file of the newest checkpoint {fault}",
             setting=SETTING,
-            outcome="it is set aside, the workers start again from the one before",
+            outcome="it is set aside; the next start of the workers goes on from the one before",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

@@ -46,7 +46,7 @@ def test_a_jump_changes_nothing(config: PretrainConfig, unbroken: Left, monkeypa
         Fault(
             fault=f"the clock jumps {fault}, and the other way between two starts",
             setting="loop without Ray, local disk",
-            outcome="nothing",
+            outcome="nothing changes",
             lost_steps=0,
             recovery_seconds=None,
         )
