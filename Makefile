@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 # every later one would wait for ever: so it is compiled once, at set-up, in a folder that no other environment shares.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 
-.PHONY: help setup pretrain finetune export ui check format test test-all clean
+.PHONY: help setup pretrain finetune export ui check format test test-all reliability clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,12 @@ test: check ## set-up, then the tests (without the slow ones)
 
 test-all: test ## the tests, then the slow ones
 	python -m pytest -m "slow or chaos"
+
+reliability: setup ## break a run in every way that the tests know, and put what it cost into docs/reliability.md
+	mkdir -p $(RESULTS)
+	rm -f $(RESULTS)/faults.json
+	MEDVLP_FAULTS=$(RESULTS)/faults.json python -m pytest -m chaos
+	MEDVLP_FAULTS=$(RESULTS)/faults.json python -m tests.faults
 
 clean: ## remove results (not .venv)
 	rm -rf $(RESULTS)

@@ -24,5 +24,9 @@ class CheckpointError(MedvlpError):
     """A checkpoint is missing, incomplete or belongs to another run."""
 
 
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint that was complete is no longer what was written."""
+
+
 class TrainingError(MedvlpError):
     """Training cannot go on: too many bad samples, a loss that is not finite, a stream out of order."""

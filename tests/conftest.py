@@ -6,6 +6,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,36 @@ def shared_reference() -> Path:
     if not folder.is_dir():
         pytest.skip(f"outputs of the authors' code are not on this machine ({folder} is absent)")
     return folder
+
+
+class SmallDisk:
+    """A file system of a few megabytes that can be filled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self, left: int = 0) -> None:
+        """Leave only so many bytes."""
+        free = shutil.disk_usage(self.folder).free
+        with self._ballast.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(free - left, 1))
+
+    def make_room(self) -> None:
+        """Take away what filled it."""
+        self._ballast.unlink()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """Of 32 MB, in memory."""
+    folder = tmp_path / "small-disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield SmallDisk(folder)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)  # a run that failed may still have a file open
 
 
 @pytest.fixture(scope="session")

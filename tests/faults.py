@@ -1,9 +1,15 @@
-"""The table of faults in ``docs/reliability.md``, filled in by the tests that break things: ``make reliability`` runs them."""
+"""The table of faults in ``docs/reliability.md``, filled in by the tests that break things.
+
+``make reliability`` runs them, and then this file, which puts what they recorded into the document.
+"""
 
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+REPORT = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
+BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 FAULTS_VARIABLE = "MEDVLP_FAULTS"
 """Names the JSON file that collects what the tests saw; nothing is written without it."""
@@ -46,3 +52,14 @@ def table(faults: list[Fault]) -> str:
         recovery = "no pause" if row.recovery_seconds is None else f"{row.recovery_seconds:.1f} s"
         lines.append(f"| {row.fault} | {row.setting} | {row.outcome} | {row.lost_steps} | {recovery} |")
     return "\n".join(lines)
+
+
+def put_into(report: str, faults: list[Fault]) -> str:
+    """The document with its table replaced."""
+    before, _, rest = report.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{table(faults)}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    REPORT.write_text(put_into(REPORT.read_text(), read_faults(Path(os.environ[FAULTS_VARIABLE]))))

@@ -2,22 +2,32 @@
 
 A URI is a string: a local path, or ``s3://bucket/path``. S3 is reached through s3fs, with endpoint and keys from the
 standard environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing is cached: other processes write here too.
+A bucket that is away for a while is waited for (``patience.py``); what comes cut is asked for again.
 """
 
+import errno
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow.fs
 
 from medvlp.errors import ConfigurationError, DataError
+from scaleout.patience import GaveUpError, patiently
 
 _S3 = "s3://"
+_AT_ONCE = 8
+"""Files of a folder that are on their way at the same time."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
 
 
 def is_remote(uri: str | Path) -> bool:
@@ -50,8 +60,7 @@ def exists(uri: str | Path) -> bool:
     """Whether there is a file or folder at ``uri``."""
     if not is_remote(uri):
         return Path(uri).exists()
-    with _clear_errors("look for", uri):
-        return bool(_s3().exists(str(uri)))
+    return bool(_on_s3("look for", uri, lambda s3: s3.exists(str(uri))))
 
 
 def file_size(uri: str | Path) -> int:
@@ -60,8 +69,10 @@ def file_size(uri: str | Path) -> int:
     Raises:
         DataError: there is none.
     """
+    if is_remote(uri):
+        return int(_on_s3("read", uri, lambda s3: s3.size(str(uri))))
     with _clear_errors("read", uri):
-        return int(_s3().size(str(uri))) if is_remote(uri) else Path(uri).stat().st_size
+        return Path(uri).stat().st_size
 
 
 def read_bytes(uri: str | Path) -> bytes:
@@ -70,33 +81,36 @@ def read_bytes(uri: str | Path) -> bytes:
     Raises:
         DataError: it is missing or unreadable.
     """
+    if is_remote(uri):
+        return bytes(_on_s3("read", uri, lambda s3: s3.cat_file(str(uri))))
     with _clear_errors("read", uri):
-        return bytes(_s3().cat_file(str(uri))) if is_remote(uri) else Path(uri).read_bytes()
+        return Path(uri).read_bytes()
 
 
 def write_bytes(uri: str | Path, content: bytes) -> None:
     """Write a file as a whole: a reader sees the old content or the new one, never a part."""
+    if is_remote(uri):
+        _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content))
+        return
     with _clear_errors("write", uri):
-        if is_remote(uri):
-            _s3().pipe_file(str(uri), content)
-        else:
-            _replace_file(Path(uri), content)
+        _replace_file(Path(uri), content)
 
 
 def create_exclusively(uri: str | Path, content: bytes) -> bool:
-    """Write a file unless it exists; of several writers at once exactly one gets True."""
+    """Write a file unless it exists; of several writers at once, each with content of its own, exactly one gets True."""
     try:
-        with _clear_errors("write", uri):
-            if is_remote(uri):
-                _s3().pipe_file(str(uri), content, mode="create")
-            else:
-                path = Path(uri)
+        if is_remote(uri):
+            _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content, mode="create"))
+        else:
+            path = Path(uri)
+            with _clear_errors("write", uri):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as file:
                     file.write(content)
     except DataError as error:
         if _says_it_exists(error.__cause__):
-            return False
+            # The answer to a first attempt may have been lost on its way, and the second one finds what the first one wrote.
+            return is_remote(uri) and read_bytes(uri) == content
         raise
     return True
 
@@ -107,22 +121,18 @@ def list_names(uri: str | Path) -> list[str]:
         path = Path(uri)
         with _clear_errors("list", uri):
             return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    with _clear_errors("list", uri):
-        try:
-            entries = _s3().ls(str(uri), detail=False)
-        except FileNotFoundError:
-            return []
+    entries = _on_s3("list", uri, lambda s3: _entries(s3, uri))
     folder = str(uri).removeprefix(_S3).rstrip("/")
     return sorted({base_name(entry) for entry in entries if entry.rstrip("/") != folder})
 
 
 def delete(uri: str | Path) -> None:
     """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    if is_remote(uri):
+        _on_s3("delete", uri, lambda s3: s3.rm(str(uri), recursive=True) if s3.exists(str(uri)) else None)
+        return
     with _clear_errors("delete", uri):
-        if is_remote(uri):
-            if _s3().exists(str(uri)):
-                _s3().rm(str(uri), recursive=True)
-        elif Path(uri).is_dir():
+        if Path(uri).is_dir():
             shutil.rmtree(uri)
         else:
             Path(uri).unlink(missing_ok=True)
@@ -130,14 +140,15 @@ def delete(uri: str | Path) -> None:
 
 def upload_folder(local: Path, uri: str | Path) -> None:
     """Copy a local folder, with what is below, to ``uri``."""
-    with _clear_errors("write", uri):
-        if not is_remote(uri):
-            shutil.copytree(local, uri, dirs_exist_ok=True)
-            return
-        sources = sorted(path for path in local.rglob("*") if path.is_file())
-        targets = [join(uri, path.relative_to(local).as_posix()) for path in sources]
-        if sources:
-            _s3().put([str(path) for path in sources], targets)
+
+    def upload(path: Path) -> None:
+        target = join(uri, path.relative_to(local).as_posix())
+        if is_remote(uri):
+            _on_s3("write", target, lambda s3: s3.put_file(str(path), target))
+        else:
+            _copy(path, Path(target))
+
+    _for_each(upload, sorted(path for path in local.rglob("*") if path.is_file()))
 
 
 def download_folder(uri: str | Path, local: Path) -> None:
@@ -146,18 +157,21 @@ def download_folder(uri: str | Path, local: Path) -> None:
     Raises:
         DataError: there is none.
     """
-    with _clear_errors("read", uri):
-        if not is_remote(uri):
+    if not is_remote(uri):
+        with _clear_errors("read", uri):
             shutil.copytree(uri, local, dirs_exist_ok=True)
-            return
-        root = str(uri).removeprefix(_S3).rstrip("/")
-        sources = _s3().find(root)
-        if not sources:
-            raise FileNotFoundError("no such folder")
-        targets = [local / source.removeprefix(root).lstrip("/") for source in sources]
-        for folder in {target.parent for target in targets}:
-            folder.mkdir(parents=True, exist_ok=True)
-        _s3().get(sources, [str(target) for target in targets])
+        return
+    root = str(uri).removeprefix(_S3).rstrip("/")
+
+    def download(source: str) -> None:
+        target = local / source.removeprefix(root).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _on_s3("read", f"{_S3}{source}", lambda s3: s3.get_file(source, str(target)))
+
+    sources = _on_s3("read", uri, lambda s3: s3.find(root))
+    if not sources:
+        raise DataError(f"cannot read {uri}: no such file or folder")
+    _for_each(download, sources)
 
 
 @contextmanager
@@ -170,9 +184,8 @@ def local_copy(uri: str | Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="medvlp-") as temporary:
         target = Path(temporary) / base_name(uri)
-        with _clear_errors("read", uri):
-            is_file = _s3().isfile(str(uri))
-        if is_file:
+        # Not isfile, which says no when the server does not answer.
+        if _on_s3("read", uri, lambda s3: s3.info(str(uri)))["type"] == "file":
             target.write_bytes(read_bytes(uri))
         else:
             download_folder(uri, target)
@@ -183,7 +196,7 @@ def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
     """``uri`` as pyarrow and Ray Data want it: a filesystem and a path in it."""
     if not is_remote(uri):
         return pyarrow.fs.LocalFileSystem(), absolute(uri)
-    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3())), str(uri).removeprefix(_S3)
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(_S3)
 
 
 def check_writable(uri: str | Path) -> None:
@@ -201,12 +214,44 @@ def check_writable(uri: str | Path) -> None:
         raise ConfigurationError(f"cannot write below {uri} ({_reason(error.__cause__)}); {remedy}") from error
 
 
-def _s3() -> Any:
-    """The S3 filesystem of this process; s3fs keeps one instance per endpoint. Imported late: most runs are local."""
+def _s3(attempts: int | None = None) -> Any:
+    """The S3 filesystem of this process; s3fs keeps one instance per endpoint. Imported late: most runs are local.
+
+    Args:
+        attempts: of each request, for those who have no patience of their own; by default AWS_MAX_ATTEMPTS, else three.
+    """
     from s3fs import S3FileSystem
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return S3FileSystem(endpoint_url=endpoint, use_listings_cache=False)
+    retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
+    s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
+    if attempts is None:
+        s3.retries = 1  # s3fs would try again in silence, and not everything: patience does it, and tells
+    return s3
+
+
+def _on_s3(verb: str, uri: str | Path, call: Callable[[Any], T]) -> T:
+    """What ``call`` makes of the S3 filesystem, patiently; it must be harmless to call it twice."""
+    with _clear_errors(verb, uri):
+        return patiently(f"{verb} {uri}", lambda: call(_s3()))
+
+
+def _entries(s3: Any, uri: str | Path) -> list[str]:
+    try:
+        return list(s3.ls(str(uri), detail=False))
+    except FileNotFoundError:
+        return []
+
+
+def _for_each(call: Callable[[T], None], items: list[T]) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(call, items))
+
+
+def _copy(source: Path, target: Path) -> None:
+    with _clear_errors("write", target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def _replace_file(path: Path, content: bytes) -> None:
@@ -227,8 +272,12 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
     """Say what failed and where, whatever the library below raises."""
     try:
         yield
+    except GaveUpError as error:
+        remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command goes on"
+        raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
-        raise DataError(f"cannot {verb} {uri}: {_reason(error)}") from error
+        remedy = "; make room there, then the same command goes on" if error.errno in _FULL else ""
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
     except Exception as error:
         if not _is_client_error(error):
             raise

@@ -130,7 +130,7 @@ def test_absolute_does_not_depend_on_the_working_directory(tmp_path: Path, monke
 
 
 def test_an_absent_server_is_a_data_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    monkeypatch.setenv("MEDVLP_STORAGE_PATIENCE", "0.1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")

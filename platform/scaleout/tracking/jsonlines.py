@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scaleout.tracking.pictures import Picture, picture_key, save_picture
-from scaleout.tracking.records import encode_line, encode_metrics, last_steps, read_records, unseen
+from scaleout.tracking.records import LineFile, encode_metrics, last_steps, read_records, unseen
 from scaleout.tracking.tracker import RunStatus
 
 METRICS_FILE = "metrics.jsonl"
@@ -27,7 +27,7 @@ class JsonLinesTracker:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / METRICS_FILE
         self._last_steps = last_steps(read_records(path))
-        self._file = path.open("ab", buffering=0)
+        self._file = LineFile(path)
         self._summary = _read_summary(folder / SUMMARY_FILE)
 
     def params(self, values: Mapping[str, object]) -> None:
@@ -39,8 +39,8 @@ class JsonLinesTracker:
         new = unseen(values, step, self._last_steps)
         if not new:
             return
-        self._file.write(encode_line({"step": step, "time": time.time(), "metrics": encode_metrics(new)}))
         self._last_steps.update(dict.fromkeys(new, step))
+        self._file.append({"step": step, "time": time.time(), "metrics": encode_metrics(new)})
 
     def picture(self, name: str, picture: Picture, step: int) -> None:
         """Writes a PNG file."""

@@ -1,7 +1,9 @@
 """JSON lines that survive a crash: the file under both the local metrics and the spool of what MLflow has not yet got."""
 
+import errno
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,50 @@ def read_records(path: Path) -> list[Record]:
         with path.open("r+b") as file:
             file.truncate(len(whole))
     return [record for line in whole.splitlines() if (record := _parse(line)) is not None]
+
+
+class LineFile:
+    """Appends records to a file, each whole or not at all: what a full disk does not take is kept, and comes first the next time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+        self._kept = b""
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a record.
+
+        Raises:
+            OSError: it does not fit for now.
+        """
+        self._kept += encode_line(record)
+        self._write()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._file.truncate(0)
+        self._size, self._kept = 0, b""
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises:
+            OSError: what was kept still does not fit.
+        """
+        try:
+            self._write()
+        finally:
+            self._file.close()
+
+    def _write(self) -> None:
+        try:
+            if self._file.write(self._kept) < len(self._kept):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            self._file.truncate(self._size)  # no half line, to which the next one would be glued
+            raise
+        self._size += len(self._kept)
+        self._kept = b""
 
 
 def last_steps(records: Iterable[Record]) -> dict[str, int]:

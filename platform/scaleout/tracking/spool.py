@@ -2,13 +2,13 @@
 
 import logging
 import threading
-import time
+import uuid
 from collections import deque
 from itertools import islice
 from pathlib import Path
 
 from scaleout.tracking.pictures import Picture, save_picture
-from scaleout.tracking.records import Record, encode_line, read_records
+from scaleout.tracking.records import LineFile, Record, read_records
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Spool:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / SPOOL_FILE
         self._waiting: deque[Record] = deque(read_records(path))
-        self._file = path.open("ab", buffering=0)
+        self._file = LineFile(path)
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class Spool:
         with self._changed:
             self._waiting.append(record)
             try:
-                self._file.write(encode_line(record))
+                self._file.append(record)
             except OSError as error:
                 logger.warning("the tracking spool %s cannot be written (%s): a crash would now lose points", self._folder, error)
 
@@ -55,7 +55,7 @@ class Spool:
                 if record["kind"] == "picture":
                     Path(record["path"]).unlink(missing_ok=True)
             if not self._waiting:
-                self._file.truncate(0)
+                self._file.clear()
                 self._changed.notify_all()
 
     def wait_until_empty(self, timeout: float) -> bool:
@@ -65,7 +65,7 @@ class Spool:
 
     def keep_picture(self, picture: Picture) -> Path:
         """Writes a picture into the spool's folder: a figure may change as soon as its maker goes on."""
-        path = self._folder / f"{time.time_ns()}.png"
+        path = self._folder / f"{uuid.uuid4().hex}.png"  # not the time, which may come twice
         save_picture(picture, path)
         return path
 

@@ -21,9 +21,10 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from medvlp.errors import CheckpointError
+from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout import storage
 from scaleout.train.engine import Engine
+from scaleout.train.lease import Lease
 from scaleout.train.ranks import Ranks
 from scaleout.train.universal import universal_engine_folder
 
@@ -31,10 +32,20 @@ logger = logging.getLogger(__name__)
 
 FORMAT_VERSION = 1
 COMPLETE_FILE = "COMPLETE.json"
+DAMAGED_FILE = "DAMAGED"
+"""Marks a complete checkpoint that was found damaged: it no longer counts."""
 WEIGHTS_FILE = "weights.safetensors"
 ENGINE_FOLDER = "engine"
+_REMEDY = "bring it back from a copy, or start under another --name"
 PARTS_FOLDER = "parts"
 """Where each worker says what it has brought, while a checkpoint is on its way."""
+
+
+class SetAsideError(Exception):
+    """The newest checkpoint is damaged and no longer counts: the next start of the workers takes the one before.
+
+    Not an error of the user's: it ends these workers, which have begun to read their samples at the wrong position.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +109,47 @@ class CheckpointStore:
     keep: int
     best_metric: str | None = None
     """See ``TrainConfig.best_metric``."""
+    lease: Lease | None = None
+    """The right to write here; without one nobody else can."""
 
     def newest(self) -> tuple[str, CheckpointRecord] | None:
-        """URI and record of the complete checkpoint with the most steps; None if there is none.
+        """URI and record of the complete checkpoint with the most steps; None if there is none. One whose ``COMPLETE.json`` is
+        damaged is passed over.
 
         Raises:
-            CheckpointError: its ``COMPLETE.json`` is damaged.
+            CheckpointError: there are complete checkpoints, and the ``COMPLETE.json`` of each is damaged.
         """
-        for name in reversed(self._names()):
-            folder = storage.join(self.uri, name)
-            if storage.exists(storage.join(folder, COMPLETE_FILE)):
-                return folder, read_record(folder)
+        damage: CheckpointError | None = None
+        for name in reversed(self._complete()):
+            try:
+                return storage.join(self.uri, name), read_record(storage.join(self.uri, name))
+            except DamagedCheckpointError as error:
+                logger.warning("%s", error)
+                damage = damage or error
+        if damage is not None:
+            raise DamagedCheckpointError(f"{damage}, and there is no sound one before it: {_REMEDY}")
         return None
+
+    def resume(self, engine: Engine, folder: str, record: CheckpointRecord, ranks: Ranks, zero_stage: int) -> None:
+        """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
+
+        Raises:
+            SetAsideError: it was; start again.
+            CheckpointError: it cannot be continued from, and there is no other.
+        """
+        try:
+            load_training_state(engine, folder, record, ranks, zero_stage)
+        except DamagedCheckpointError as error:
+            damage = str(error)
+        else:
+            return
+        older = [name for name in self._complete() if name < storage.base_name(folder)]
+        if not older:
+            raise DamagedCheckpointError(f"{damage}, and there is no checkpoint before it: {_REMEDY}")
+        self._check_lease()
+        # Every worker that finds it writes the same; nothing is deleted that another one reads.
+        storage.write_bytes(storage.join(folder, DAMAGED_FILE), damage.encode())
+        raise SetAsideError(f"{damage}: it is set aside, and the run goes on from {older[-1]}")
 
     def save(self, engine: Engine, ranks: Ranks, progress: Mapping[str, Any]) -> None:
         """Write a checkpoint and wait until it counts. Called by all workers together.
@@ -125,16 +165,26 @@ class CheckpointStore:
 
         Args:
             progress: as in ``save``.
+
+        Raises:
+            CheckpointError: the disk takes nothing more.
         """
         weights = engine.weights()
-        local = Path(tempfile.mkdtemp(prefix="medvlp-checkpoint-"))
+        local = Path(tempfile.gettempdir(), f"medvlp-checkpoint-{uuid.uuid4().hex}")
         try:
+            local.mkdir(mode=0o700)
             engine.save(local / ENGINE_FOLDER)
             if ranks.is_first:
                 save_file(weights, local / WEIGHTS_FILE)
-        except BaseException:
-            shutil.rmtree(local)
-            raise
+        except BaseException as error:
+            full = _try_disk(local.parent)  # libraries that write in C++ do not tell that the disk is full
+            shutil.rmtree(local, ignore_errors=True)
+            if full is None:
+                raise
+            raise CheckpointError(
+                f"cannot write the checkpoint of step {progress['step']} below {local.parent}: {full.strerror}; make room there, or set "
+                "TMPDIR to a disk with more, then the same command goes on"
+            ) from error
         attempt = ranks.gather(uuid.uuid4().hex)[0]
         return Written(local, ranks, progress, attempt)
 
@@ -144,9 +194,11 @@ class CheckpointStore:
 
         Raises:
             DataError: storage does not take it.
+            TrainingError: another run has taken the name of this one; nothing was written.
         """
         folder = storage.join(self.uri, f"step-{written.progress['step']:08d}")
         try:
+            self._check_lease()
             files = {path.relative_to(written.local).as_posix(): _description(path) for path in _files(written.local)}
             storage.upload_folder(written.local, folder)
         finally:
@@ -156,14 +208,24 @@ class CheckpointStore:
         if written.ranks.is_first:
             content = {"version": FORMAT_VERSION, **asdict(CheckpointRecord(**written.progress, files=_joined(parts, written)))}
             storage.delete(parts)
+            self._check_lease()
             storage.write_bytes(storage.join(folder, COMPLETE_FILE), json.dumps(content, indent=1).encode())
+            storage.delete(storage.join(folder, DAMAGED_FILE))
             self._delete_old()
+
+    def _check_lease(self) -> None:
+        if self.lease is not None:
+            self.lease.check()
+
+    def _complete(self) -> list[str]:
+        """Names of the checkpoints that count, ascending."""
+        return [name for name in self._names() if _counts(storage.list_names(storage.join(self.uri, name)))]
 
     def _names(self) -> list[str]:
         return [name for name in storage.list_names(self.uri) if name.startswith("step-")]
 
     def _delete_old(self) -> None:
-        complete = [name for name in self._names() if storage.exists(storage.join(self.uri, name, COMPLETE_FILE))]
+        complete = self._complete()
         oldest_kept, best = complete[-self.keep :][0], self._best(complete)
         for name in self._names():
             if name < oldest_kept and name != best:
@@ -202,8 +264,7 @@ def read_record(folder: str) -> CheckpointRecord:
             raise ValueError("another version")
         return CheckpointRecord(**record)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = "delete this checkpoint to go on from the one before"
-        raise CheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error}); {remedy}") from error
+        raise DamagedCheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error})") from error
 
 
 @contextmanager
@@ -219,7 +280,7 @@ def verified_copy(folder: str, record: CheckpointRecord, names: str = "") -> Ite
                 path = local / name
                 if not path.exists() or _description(path) != description:
                     what = "was altered" if path.exists() else "is missing"
-                    raise CheckpointError(f"{folder}: {name} {what}; delete this checkpoint to go on from the one before")
+                    raise DamagedCheckpointError(f"{folder}: {name} {what}")
         yield local
 
 
@@ -249,6 +310,21 @@ def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, r
         with universal_engine_folder(local / ENGINE_FOLDER, ranks) as universal:
             engine.load(universal)
         engine.set_frozen(load_file(local / WEIGHTS_FILE))
+
+
+def _try_disk(folder: Path) -> OSError | None:
+    """What stands against writing a megabyte in ``folder``."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 20))
+            file.flush()
+    except OSError as error:
+        return error
+    return None
+
+
+def _counts(names: list[str]) -> bool:
+    return COMPLETE_FILE in names and DAMAGED_FILE not in names
 
 
 def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:

@@ -9,13 +9,14 @@ from scaleout import storage
 from scaleout.cli import to_dict, to_yaml
 from scaleout.cluster import connect
 from scaleout.preflight import check_run, cluster_resources
-from scaleout.tracking import RunStatus, end_run, resolve_tracking_uri, start_run
+from scaleout.tracking import RunStatus, end_run, replay, resolve_tracking_uri, start_run
 from scaleout.train.assembly import Assemble
 from scaleout.train.config import PretrainConfig, RunConfig
 from scaleout.train.group import Judge, run_group
 from scaleout.train.inputs import Inputs
+from scaleout.train.lease import hold
 from scaleout.train.run_record import RunRecord, checkpoint_store, create_run, load_run, run_folder
-from scaleout.train.session import SessionSetup
+from scaleout.train.session import SPOOL_FOLDER, SessionSetup, tracking_folder
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ def launch(
     details: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
 ) -> Outcome:
-    """Run ``config`` under its name: start it, resume it, or say that it has finished.
+    """Run ``config`` under its name: start it, resume it, or say that it has finished. Only one can at a time.
 
     Args:
         kind: what is trained; a name stays with one kind.
@@ -55,12 +56,14 @@ def launch(
     config = with_absolute_uris(config)
     inputs = Inputs.open(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
-    with connect():
+    storage.check_writable(config.storage)  # the lease is the first thing that is written
+    with hold(run_folder(config)) as lease, connect():
         use_gpu = check_run(config, inputs, cluster_resources())
         record = find_or_create(kind, config, inputs, tracking_uri, details or {})
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
+            deliver_rest(config, tracking_uri, record.mlflow_run)
             return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
         check_stage(config)
         logger.info("resolved configuration:\n%s", to_yaml(config))
@@ -69,6 +72,7 @@ def launch(
             assemble=assemble,
             tracking_uri=tracking_uri,
             mlflow_run=record.mlflow_run,
+            lease=lease,
         )
         try:
             metrics = run_group(setup, use_gpu=use_gpu, judge=judge)
@@ -140,6 +144,20 @@ def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: s
     record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, details=details)
     create_run(folder, record)
     return record
+
+
+def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
+    """Send what MLflow missed of a run that has finished, from where its first worker kept it, if that was on this machine."""
+    spool = tracking_folder(config, run_id) / SPOOL_FOLDER
+    if not spool.exists():
+        return
+    try:
+        sent = replay(tracking_uri, run_id, spool)
+    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+        logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, spool)
+    else:
+        if sent:
+            logger.info("MLflow has the last %d records of the run, which it had missed", sent)
 
 
 def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:

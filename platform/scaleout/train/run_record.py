@@ -10,6 +10,7 @@ from scaleout import storage
 from scaleout.cli import to_dict
 from scaleout.train.checkpoint import CheckpointStore
 from scaleout.train.config import RunConfig
+from scaleout.train.lease import Lease
 from scaleout.train.ledger import Ledger
 from scaleout.train.ranks import Ranks
 
@@ -62,10 +63,10 @@ def run_folder(config: RunConfig) -> str:
     return storage.join(config.storage, config.name)
 
 
-def checkpoint_store(config: RunConfig) -> CheckpointStore:
-    """The checkpoints of a run."""
+def checkpoint_store(config: RunConfig, lease: Lease | None = None) -> CheckpointStore:
+    """The checkpoints of a run; who writes some needs a lease, if others may start the run too."""
     uri = storage.join(run_folder(config), CHECKPOINTS_FOLDER)
-    return CheckpointStore(uri, config.train.keep_checkpoints, config.train.best_metric)
+    return CheckpointStore(uri, config.train.keep_checkpoints, config.train.best_metric, lease)
 
 
 def open_ledger(config: RunConfig, ranks: Ranks) -> Ledger | None:

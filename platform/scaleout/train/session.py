@@ -20,14 +20,18 @@ from scaleout.stream.batches import BatchStream, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
-from scaleout.train.checkpoint import load_training_state
+from scaleout.train.checkpoint import SetAsideError
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
+from scaleout.train.lease import Lease
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
 from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
 from scaleout.train.validation import Validation
+
+SPOOL_FOLDER = "mlflow-spool"
+"""What is on its way to MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class SessionSetup:
     assemble: Assemble
     tracking_uri: str
     mlflow_run: str
+    lease: Lease | None = None
+    """The driver's; without one nobody else can start the run."""
 
 
 def run_session(
@@ -61,7 +67,7 @@ def run_session(
     inputs = Inputs.open(config)
     torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
     assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
-    store = checkpoint_store(config)
+    store = checkpoint_store(config, setup.lease)
     newest = store.newest()
     origin = assembly.start() if newest is None else ""
     cost = prepare_task(assembly)
@@ -73,7 +79,12 @@ def run_session(
     progress, start = Progress(), 0
     if newest is not None:
         folder, record = newest
-        load_training_state(engine, folder, record, ranks, config.scale.zero_stage)
+        try:
+            store.resume(engine, folder, record, ranks, config.scale.zero_stage)
+        except SetAsideError as error:
+            if ranks.is_first:
+                announce(str(error))
+            raise
         progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
@@ -187,8 +198,13 @@ def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, rank
 
 
 def build_tracker(setup: SessionSetup) -> CompositeTracker:
-    """JSON lines and MLflow, kept in the run's folder or, if that is remote, where a restart on the same machine finds them."""
-    folder = run_folder(setup.config)
-    local = Path(tempfile.gettempdir()) / f"medvlp-{setup.mlflow_run}" if storage.is_remote(folder) else Path(folder)
+    """JSON lines and MLflow."""
+    local = tracking_folder(setup.config, setup.mlflow_run)
     local.mkdir(parents=True, exist_ok=True)
-    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / "mlflow-spool")])
+    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / SPOOL_FOLDER)])
+
+
+def tracking_folder(config: RunConfig, mlflow_run: str) -> Path:
+    """Where curves are kept: the run's folder or, if that is remote, where a restart on the same machine finds them."""
+    folder = run_folder(config)
+    return Path(tempfile.gettempdir()) / f"medvlp-{mlflow_run}" if storage.is_remote(folder) else Path(folder)

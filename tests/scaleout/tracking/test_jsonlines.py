@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import matplotlib.figure
@@ -10,6 +11,7 @@ from PIL import Image
 
 from scaleout.tracking import JsonLinesTracker, RunStatus
 from scaleout.tracking.records import decode_metrics, read_records
+from tests.conftest import SmallDisk
 
 
 def steps(folder: Path) -> list[int]:
@@ -69,3 +71,21 @@ def test_the_summary_survives_reopening(tmp_path: Path) -> None:
     second.finish(RunStatus.FINISHED)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary == {"params": {"train": {"max_steps": 10}}, "tags": {"corpus": "phantom", "attempt": "2"}, "status": "FINISHED"}
+
+
+def test_a_disk_that_is_full_for_a_while_tears_no_line_and_loses_no_point(small_disk: SmallDisk) -> None:
+    tracker = JsonLinesTracker(small_disk.folder)
+    tracker.metrics({"train/loss": 1.0}, 1)
+    small_disk.fill()
+    step = 2
+    with suppress(OSError):
+        while True:  # as long as the last page of the file has room
+            tracker.metrics({"train/loss": 1 / step}, step)
+            step += 1
+    with pytest.raises(OSError, match="No space left"):
+        tracker.metrics({"train/loss": 0.5}, step + 1)
+    assert steps(small_disk.folder) == list(range(1, step))
+    small_disk.make_room()
+    tracker.metrics({"train/loss": 0.5}, step + 2)
+    tracker.finish(RunStatus.FINISHED)
+    assert steps(small_disk.folder) == list(range(1, step + 3))

@@ -126,7 +126,7 @@ def test_a_damaged_file_is_refused_and_named(uri: str, name: str, damage: str) -
         content = bytearray(storage.read_bytes(path))
         content[len(content) // 2] ^= 1
         storage.write_bytes(path, bytes(content))
-    with pytest.raises(CheckpointError, match=f"{name} .*{damage}; delete this checkpoint"):
+    with pytest.raises(CheckpointError, match=f"{name} .*{damage}"):
         load_training_state(engine(), folder, record, Ranks(), 2)
 
 

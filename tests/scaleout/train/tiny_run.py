@@ -1,6 +1,6 @@
 """A whole pre-training run of the smallest model on a few phantoms, in this process: torch's engine, no Ray."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,17 +14,17 @@ from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from scaleout.stream.batches import BatchStream, Collate
 from scaleout.stream.local import local_tables
-from scaleout.tracking import CompositeTracker, JsonLinesTracker
+from scaleout.tracking import CompositeTracker, JsonLinesTracker, Tracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.checkpoint import load_training_state
 from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
 from scaleout.train.engine import EngineConfig, TorchEngine
 from scaleout.train.inputs import Inputs, open_tokenizer, training_split
+from scaleout.train.lease import Lease
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
-from scaleout.train.run_record import checkpoint_store, open_ledger
+from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
 from scaleout.train.session import build_validation
 from tests.medvlp.tiny import model_config, pretext_config
 
@@ -57,8 +57,16 @@ def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train
 class TinyRun:
     """One process's life of a run: what ``session.py`` builds, with torch's engine in place of DeepSpeed's."""
 
-    def __init__(self, config: PretrainConfig, collate: Callable[[Collate], Collate] = lambda collate: collate):
-        """``collate`` may spoil what the run is fed."""
+    def __init__(
+        self,
+        config: PretrainConfig,
+        collate: Callable[[Collate], Collate] = lambda collate: collate,
+        *,
+        trackers: Sequence[Tracker] = (),
+        curves: Path | None = None,
+        lease: Lease | None = None,
+    ):
+        """``collate`` may spoil what the run is fed; ``curves`` is a local folder for a run whose own one is remote."""
         inputs, ranks = Inputs.open(config), Ranks()
         torch.manual_seed(0)
         assembly = assemble_pretraining(config, open_tokenizer(config.data), inputs.bundle)
@@ -67,12 +75,12 @@ class TinyRun:
         factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
         settings = EngineConfig(config.train.micro_batch, config.sharing(1).turns, optimiser.clip_norm, 0, False, factor)
         self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
-        self.store = checkpoint_store(config)
-        self.folder = Path(config.storage, config.name)
+        self.store = checkpoint_store(config, lease)
+        self.folder = curves or Path(run_folder(config))
         self.lines: list[str] = []
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
-            load_training_state(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
+            self.store.resume(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs)
@@ -88,7 +96,7 @@ class TinyRun:
             ),
             validation=build_validation(assembly, config, inputs, ranks),
             store=self.store,
-            tracker=CompositeTracker([JsonLinesTracker(self.folder)]),
+            tracker=CompositeTracker([JsonLinesTracker(self.folder), *trackers]),
             ranks=ranks,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,

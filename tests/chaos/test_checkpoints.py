@@ -1,0 +1,99 @@
+"""Checkpoints that are damaged in storage: none is ever loaded, and the run goes on from the one before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medvlp.errors import DamagedCheckpointError
+from scaleout import storage
+from scaleout.train.checkpoint import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, SetAsideError
+from scaleout.train.config import PretrainConfig
+from scaleout.train.run_record import run_folder
+from tests.chaos.runs import resume
+from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
+from tests.faults import Fault, record
+from tests.scaleout.train.tiny_run import TinyRun
+
+pytestmark = pytest.mark.chaos
+
+ENGINE = f"{ENGINE_FOLDER}/engine.pt"
+SETTING = "loop without Ray, local disk"
+
+
+def alter(path: Path) -> None:
+    """One bit."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def cut(path: Path) -> None:
+    """The second half is missing."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "fault"),
+    [(ENGINE, alter, "has a bit altered"), (WEIGHTS_FILE, cut, "is cut"), (ENGINE, Path.unlink, "is missing")],
+)
+def test_a_damaged_checkpoint_is_set_aside(
+    config: PretrainConfig, unbroken: Left, name: str, damage: Callable[[Path], None], fault: str
+) -> None:
+    stopped = TinyRun(config)
+    stopped.run(stop_at=8)
+    folder, _ = stopped.store.newest()
+    damage(Path(folder, name))
+    said = rf"step-00000008: {name} (was altered|is missing): it is set aside, and the run goes on from step-00000006"
+    with pytest.raises(SetAsideError, match=said):
+        TinyRun(config)
+    resumed = resume(config)
+    assert resumed.lost_steps == 2
+    assert_as_unbroken(left_by(run_folder(config)), unbroken)
+    record(
+        Fault(
+            fault=f"a file of the newest checkpoint {fault}",
+            setting=SETTING,
+            outcome="it is set aside; the next start of the workers goes on from the one before",
+            lost_steps=resumed.lost_steps,
+            recovery_seconds=resumed.seconds,
+        )
+    )
+
+
+@pytest.mark.parametrize(("damage", "fault"), [(cut, "is cut"), (Path.unlink, "is missing")])
+def test_a_checkpoint_without_its_manifest_does_not_count(
+    config: PretrainConfig, unbroken: Left, damage: Callable[[Path], None], fault: str
+) -> None:
+    stopped = TinyRun(config)
+    stopped.run(stop_at=8)
+    damage(Path(stopped.store.newest()[0], COMPLETE_FILE))
+    resumed = resume(config)
+    assert resumed.lost_steps == 2
+    assert_as_unbroken(left_by(run_folder(config)), unbroken)
+    record(
+        Fault(
+            fault=f"COMPLETE.json of the newest checkpoint {fault}",
+            setting=SETTING,
+            outcome="goes on from the one before",
+            lost_steps=resumed.lost_steps,
+            recovery_seconds=resumed.seconds,
+        )
+    )
+
+
+def test_without_a_sound_one_the_run_never_starts_anew_in_silence(config: PretrainConfig) -> None:
+    stopped = TinyRun(config)
+    stopped.run(stop_at=4)
+    names = storage.list_names(stopped.store.uri)
+    assert names == ["step-00000002", "step-00000004"]
+    for name in names:
+        alter(Path(stopped.store.uri, name, ENGINE))
+    with pytest.raises(SetAsideError):
+        TinyRun(config)
+    with pytest.raises(DamagedCheckpointError, match=r"step-00000002: .* was altered, and there is no checkpoint before it: bring it back"):
+        TinyRun(config)
+    for name in names:
+        cut(Path(stopped.store.uri, name, COMPLETE_FILE))
+    with pytest.raises(DamagedCheckpointError, match=r"step-00000002/COMPLETE\.json is damaged"):
+        TinyRun(config)
