@@ -13,16 +13,22 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from torch import multiprocessing
 
 from scaleout import storage
+from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
 from scaleout.tracking.runs import open_client
 from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore, read_weights
+from scaleout.train.config import PretrainConfig
 from scaleout.train.ledger import read_ledger
+from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.run_record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
+from scaleout.train.session import SessionSetup
 from tests.conftest import REPOSITORY
 from tests.faults import Fault, record
+from tests.scaleout.train.session_workers import work
 
 STEPS = 30
 LONG = [
@@ -78,32 +84,33 @@ def workers(of: int | None = None) -> list[psutil.Process]:
 class Strike:
     """What a fault cost."""
 
-    at: int = 0
+    at: int
     """The last step before it."""
-    again: int = 0
+    again: int
     """Steps that were done again."""
-    seconds: float = 0.0
+    seconds: float
     """From the fault to the end of the next new step."""
 
 
-def strike(run: str, after: int, do: Callable[[], None], alive: Callable[[], bool] = lambda: True) -> Strike:
+def strike(run: str, after: int, do: Callable[[], object], alive: Callable[[], bool] = lambda: True) -> Strike:
     """Break a run when it has done a step behind ``after`` and a checkpoint, and wait until it has done a new one."""
     wait_until(lambda: max(steps_seen(run), default=0) > after and newest_step(run) > 0, f"it has gone on behind step {after}", alive)
+    struck, since = workers(), time.monotonic()
     do()
-    return recovery(run, time.monotonic(), alive)
+    return recovery(run, since, struck, alive)
 
 
-def recovery(run: str, since: float, alive: Callable[[], bool] = lambda: True) -> Strike:
-    """Wait until a broken run has done a new step."""
+def recovery(run: str, since: float, struck: list[psutil.Process], alive: Callable[[], bool] = lambda: True) -> Strike:
+    """Wait until the workers of a broken run are gone, and others have done a new step."""
+    wait_until(lambda: not set(struck) & set(workers()), "its workers are gone", alive)
     at = max(steps_seen(run))
-    time.sleep(1)  # a checkpoint that was on its way has arrived or never will
-    from_step = newest_step(run)
+    again = at - newest_step(run)
     wait_until(lambda: max(steps_seen(run)) > at, f"it has gone on behind step {at}", alive)
-    return Strike(at, max(at - from_step, 0), time.monotonic() - since)
+    return Strike(at, again, time.monotonic() - since)
 
 
 @contextmanager
-def striking(run: str, after: int, do: Callable[[], None]) -> Iterator[list[Strike]]:
+def striking(run: str, after: int, do: Callable[[], object]) -> Iterator[list[Strike]]:
     """``strike`` while the block runs the job."""
     strikes: list[Strike] = []
     thread = threading.Thread(target=lambda: strikes.append(strike(run, after, do)))
@@ -118,14 +125,28 @@ def put_into_table(fault: str, setting: str, outcome: str, strike: Strike) -> No
     record(Fault(fault=fault, setting=setting, outcome=outcome, lost_steps=strike.again, recovery_seconds=strike.seconds))
 
 
-def assert_as_unbroken(run: str, reference: str, tracking_uri: str, *, name: str, same_workers: bool = True) -> None:
+def run_alone(config: PretrainConfig) -> str:
+    """The folder of a run that one worker makes without Ray, and that nobody touches."""
+    uri = f"sqlite:///{config.storage}/alone.db"
+    Path(config.storage).mkdir(parents=True, exist_ok=True)
+    setup = SessionSetup(
+        config=config,
+        assemble=assemble_pretraining,
+        tracking_uri=uri,
+        mlflow_run=start_run(uri, config.tracking.experiment, config.name),
+    )
+    multiprocessing.spawn(work, (1, setup, config.train.max_steps, config.storage), nprocs=1)
+    return storage.join(config.storage, config.name)
+
+
+def assert_as_unbroken(run: str, reference: str, tracking_uri: str, *, name: str, same_workers: bool = True, steps: int = STEPS) -> None:
     """The same samples in every step, the same end, one MLflow run with every point once."""
     assert read_ledger(storage.join(run, LEDGER_FOLDER)) == read_ledger(storage.join(reference, LEDGER_FOLDER))
     (folder, end), (expected_folder, expected) = (
         newest(run) or pytest.fail("no checkpoint"),
         newest(reference) or pytest.fail("no reference"),
     )
-    assert (end.step, end.position, end.skipped) == (expected.step, expected.position, expected.skipped) == (STEPS, STEPS * 32, 0)
+    assert (end.step, end.position, end.skipped) == (expected.step, expected.position, expected.skipped) == (steps, steps * 32, 0)
     losses = {name: value for name, value in expected.validation.items() if name.endswith("loss")}
     assert losses
     if same_workers:
@@ -134,17 +155,17 @@ def assert_as_unbroken(run: str, reference: str, tracking_uri: str, *, name: str
         assert all(torch.equal(value, weights[name]) for name, value in read_weights(folder).items())
     else:
         assert {name: end.validation[name] for name in losses} == pytest.approx(losses, rel=TOLERANCE)
-    assert_one_whole_curve(tracking_uri, name)
+    assert_one_whole_curve(tracking_uri, name, steps)
 
 
-def assert_one_whole_curve(tracking_uri: str, name: str) -> None:
+def assert_one_whole_curve(tracking_uri: str, name: str, steps: int) -> None:
     """One run of this name, and every step is there, once."""
     client = open_client(tracking_uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(experiments, f"attributes.run_name = '{name}'")
     for metric in ("train/loss", "perf/samples_per_second"):
-        assert [point.step for point in client.get_metric_history(run.info.run_id, metric)] == list(range(1, STEPS + 1)), metric
-    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/itm_accuracy")] == [15, 30]
+        assert [point.step for point in client.get_metric_history(run.info.run_id, metric)] == list(range(1, steps + 1)), metric
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/itm_accuracy")] == list(range(15, steps + 1, 15))
     assert run.info.status == "FINISHED"
 
 

@@ -121,7 +121,7 @@ def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefac
 
     started = time.monotonic()
     second = Driver(options, log)
-    cost = chaos.recovery(folder, started, lambda: second.alive)
+    cost = chaos.recovery(folder, started, [], lambda: second.alive)
     assert cost.again == 0
     assert second.wait() == 0, second.said
     chaos.assert_as_unbroken(folder, unbroken, f"sqlite:///{runs}/mlflow.db", name="driver-told")

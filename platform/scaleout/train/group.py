@@ -87,6 +87,8 @@ def _has_failed(trainer: TorchTrainer, board: Any, failures: int, allowed: int) 
     except Exception as failure:
         error = failure
     raise_if_failed(board)
+    if ray.get(board.stop_reason.remote()):
+        error = None  # a group that had nothing to save was ended
     if error is not None and failures == allowed:
         raise TrainingError(f"the workers failed more often than scale.max_failures {allowed} allows: {error}") from error
     if error is not None:
@@ -151,7 +153,7 @@ def _worker(setup: SessionSetup, board: Any, judge: Judge | None, _: dict[str, A
     interruption = Interruption()
     ray.get(board.enter.remote(ray.get_runtime_context().get_node_id()))
     try:
-        with obeying(board, interruption):
+        with obeying(board, interruption, 60 * setup.config.scale.collective_timeout_minutes):
             result = run_session(
                 setup,
                 lambda start: worker_tables(shard, micro_batch, ahead),

@@ -8,6 +8,8 @@ class Interruption:
 
     def __init__(self) -> None:
         self._asked = threading.Event()
+        self.has_something_to_save = False
+        """Whether the loop has done a step."""
         self.happened = False
         """Whether the loop ended because of it, with a checkpoint."""
 

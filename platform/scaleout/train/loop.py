@@ -86,6 +86,7 @@ class Loop:
         with Watchdog(60 * train.watchdog_minutes) as watchdog, Courier(self.store, self.ranks) as courier:
             while progress.step < train.max_steps and not stopped:
                 self._step(turns, window, progress)
+                self.interruption.has_something_to_save = True
                 if progress.step == first:  # what may take long is done: compilation, the start of the data
                     self.ranks.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
                 last = progress.step == train.max_steps

@@ -1,6 +1,7 @@
 """Who looks whether the workers have to stop before the last step: the driver at its signals and at the cluster, a worker at the board."""
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -99,6 +100,8 @@ class Supervisor:
             return "a node with workers is being taken away"
         room = self.room()
         possible = workers_for(self.scale, room)
+        if possible < self.workers:  # they run, but would take the last CPU from their data, or a node has died under them
+            return f"the cluster has room for {possible} workers beside their data, there are {self.workers}"
         # Room that was there at the start is not free, or it would be used: another job has it.
         if room <= self._room_at_start or possible <= self.workers:
             self._more_since = None
@@ -111,12 +114,18 @@ class Supervisor:
 
 
 @contextmanager
-def obeying(board: Any, interruption: Interruption) -> Iterator[None]:
-    """A worker's: what the board says reaches the loop."""
+def obeying(board: Any, interruption: Interruption, grace: float) -> Iterator[None]:
+    """A worker's: what the board says reaches the loop. A worker that has nothing to save, or whose loop has not stopped ``grace``
+    seconds later because it waits for data or peers that never come, ends as it is, and its group with it."""
+    asked: list[float] = []
 
     def obey() -> None:
-        if ray.get(board.stop_reason.remote()):
-            interruption.ask()
+        if not ray.get(board.stop_reason.remote()):
+            return
+        interruption.ask()
+        asked.append(time.monotonic())
+        if not interruption.has_something_to_save or asked[-1] - asked[0] > grace:
+            os._exit(1)
 
     with Poll(obey):
         yield

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from ray.exceptions import RayError
@@ -69,11 +70,19 @@ def test_room_that_another_job_has_is_not_waited_for() -> None:
     assert world.asked == []
 
 
-def test_less_room_alone_stops_nobody() -> None:
+def test_less_room_is_told_at_once() -> None:
     world = World()
     supervisor = world.supervisor()
-    for world.time, world.room in ((0, 1), (1e3, 0)):
-        supervisor.look()
+    world.room = 1
+    supervisor.look()
+    assert world.asked == ["the cluster has room for 1 workers beside their data, there are 2"]
+
+
+def test_less_room_stops_nobody_where_there_is_one_size() -> None:
+    world = World()
+    supervisor = replace(world.supervisor(), scale=ScaleConfig(workers=2))
+    world.room = 0
+    supervisor.look()
     assert world.asked == []
 
 
