@@ -105,3 +105,9 @@ def test_a_missing_split_is_refused(config: PretrainConfig) -> None:
     shards = replace(inputs.shards, shards=tuple(shard for shard in inputs.shards.shards if shard.split == "train"))
     with pytest.raises(DataError, match="no split 'validation'"):
         check_run(config, replace(inputs, shards=shards), {"CPU": 2.0})
+
+
+def test_the_fewest_workers_have_to_fit() -> None:
+    assert check_resources(ScaleConfig(workers=8, minimum_workers=2), {"CPU": 2.0}) is False
+    with pytest.raises(ConfigurationError, match=r"3 workers .* set scale\.minimum_workers to at most 2"):
+        check_resources(ScaleConfig(workers=8, minimum_workers=3), {"CPU": 2.0})
