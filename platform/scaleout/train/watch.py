@@ -124,7 +124,8 @@ def obeying(board: Any, interruption: Interruption, grace: float) -> Iterator[No
             return
         interruption.ask()
         asked.append(time.monotonic())
-        if not interruption.has_something_to_save or asked[-1] - asked[0] > grace:
+        is_stuck = not interruption.happened and asked[-1] - asked[0] > grace
+        if is_stuck or not interruption.has_something_to_save:
             os._exit(1)
 
     with Poll(obey):
