@@ -48,8 +48,8 @@ def test_a_job_that_is_broken_goes_on_when_it_is_submitted_again(phantoms: Artef
     folder = str(tmp_path / "runs" / "submitted")
     with head(cpus=3) as started:
 
-        def submit(job: str, *more: str) -> subprocess.CompletedProcess[str]:
-            submission = ["--submission-id", job, "--working-dir=.", "--runtime-env=runtime_env.yaml", *more]
+        def submit(job: str) -> subprocess.CompletedProcess[str]:
+            submission = ["--submission-id", job, "--working-dir=.", "--runtime-env=runtime_env.yaml", "--no-wait"]
             return ray_job(started, "submit", *submission, "--", "python", "jobs/pretrain.py", *options)
 
         faults = [
@@ -57,23 +57,21 @@ def test_a_job_that_is_broken_goes_on_when_it_is_submitted_again(phantoms: Artef
             ("kill -9 of the job's driver", kill_driver, False),
             ("kill -9 of the job's supervisor", kill_supervisor, False),
         ]
-        done, since = 0, 0.0
+        assert submit("job-0").returncode == 0
         for number, (fault, do, saves_first) in enumerate(faults):
-            assert submit(f"job-{number}", "--no-wait").returncode == 0
+            done = max(chaos.steps_seen(folder), default=0)
             chaos.wait_until(lambda: max(chaos.steps_seen(folder), default=0) > done + 6, "six more steps are done")  # noqa: B023
             struck = chaos.workers()
             do()
             chaos.wait_until(lambda: not set(struck) & set(chaos.workers()), "the workers are gone")  # noqa: B023
-            done = max(chaos.steps_seen(folder))
-            again = done - chaos.newest_step(folder)
-            assert done < STEPS
-            assert not (saves_first and again), "steps are lost"
             since = time.monotonic()
+            assert submit(f"job-{number + 1}").returncode == 0
+            cost = chaos.recovery(folder, since, [])
+            assert cost.at < STEPS
+            assert not (saves_first and cost.again), "steps are lost"
             outcome = "a checkpoint first; submit the same command again" if saves_first else "submit the same command again"
-            chaos.put_into_table(fault, WHERE, outcome, chaos.Strike(done, again, 0.0))
-        last = submit("job-3")
-        assert last.returncode == 0, last.stdout
-        chaos.assert_as_unbroken(
-            folder, unbroken, f"sqlite:///{tmp_path}/runs/mlflow.db", name="submitted", same_workers=False, steps=STEPS
-        )
-    assert time.monotonic() > since
+            chaos.put_into_table(fault, WHERE, outcome, cost)
+        chaos.wait_until(lambda: chaos.newest_step(folder) == STEPS and not chaos.workers(), "the last job has ended")
+        chaos.wait_until(lambda: "SUCCEEDED" in ray_job(started, "status", "job-3").stdout.upper(), "the last job has succeeded")
+    store = f"sqlite:///{tmp_path}/runs/mlflow.db"
+    chaos.assert_as_unbroken(folder, unbroken, store, name="submitted", same_workers=False, steps=STEPS)
