@@ -30,3 +30,7 @@ class DamagedCheckpointError(CheckpointError):
 
 class TrainingError(MedvlpError):
     """Training cannot go on: too many bad samples, a loss that is not finite, a stream out of order."""
+
+
+class Interrupted(MedvlpError):
+    """A run was told to end before its last step, and did, with a checkpoint from which the same command goes on."""

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 import traceback
 from collections import deque
@@ -19,7 +20,7 @@ import docstring_parser
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
-from medvlp.errors import ConfigurationError, MedvlpError
+from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
 
 T = TypeVar("T")
 DEBUG_VARIABLE = "MEDVLP_DEBUG"
@@ -36,6 +37,7 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
 
     A function whose first parameter is a dataclass gets the dataclass's fields as options, beside its other parameters. What
     a user can mend is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
+    A job that SIGTERM interrupted ends as any process does that SIGTERM ends: with 143.
     """
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
@@ -48,7 +50,8 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
         if debug:
             traceback.print_exc()
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        raise SystemExit(2) from (error if debug else None)
+        status = 128 + signal.SIGTERM if isinstance(error, Interrupted) else 2
+        raise SystemExit(status) from (error if debug else None)
 
 
 def parse(configuration: type[T], argv: Sequence[str]) -> T:

@@ -36,7 +36,7 @@ def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) ->
 
 
 def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
-    """Whether workers get GPUs, if there are CPUs and GPUs for the workers and for Ray Data.
+    """Whether workers get GPUs, if there are CPUs and GPUs for the fewest workers and for Ray Data.
 
     Raises:
         ConfigurationError: there are not.
@@ -45,16 +45,18 @@ def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
     use_gpu = gpus > 0 if scale.use_gpu is None else scale.use_gpu
     if scale.autoscaling:
         return use_gpu
-    left = cpus - scale.workers * scale.cpus_per_worker
+    workers = scale.fewest_workers
+    option = "scale.workers" if scale.minimum_workers is None else "scale.minimum_workers"
+    left = cpus - workers * scale.cpus_per_worker
     if left < DATA_CPUS:
         fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker)
         raise ConfigurationError(
-            f"{scale.workers} workers of {scale.cpus_per_worker:g} CPUs leave {max(left, 0):g} of the cluster's {cpus:g} CPUs to Ray Data, "
-            f"which needs at least {DATA_CPUS:g} or training would wait for ever: set scale.workers to at most {max(fitting, 0)}, "
+            f"{workers} workers of {scale.cpus_per_worker:g} CPUs leave {max(left, 0):g} of the cluster's {cpus:g} CPUs to Ray Data, "
+            f"which needs at least {DATA_CPUS:g} or training would wait for ever: set {option} to at most {max(fitting, 0)}, "
             "lower scale.cpus_per_worker, or add nodes"
         )
-    if use_gpu and gpus < scale.workers:
-        raise ConfigurationError(f"{scale.workers} workers need as many GPUs, the cluster has {gpus:g}: lower scale.workers or add nodes")
+    if use_gpu and gpus < workers:
+        raise ConfigurationError(f"{workers} workers need as many GPUs, the cluster has {gpus:g}: lower {option} or add nodes")
     return use_gpu
 
 

@@ -1,96 +1,74 @@
-"""A run that is killed without warning, its driver or a worker, goes on from its last complete checkpoint and loses nothing."""
+"""Runs whose processes are killed, stopped or hang: they go on from their last complete checkpoint and lose nothing."""
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 import ray
-from mlflow import MlflowClient
 
 from jobs.pretrain import pretrain
 from medvlp.errors import TrainingError
 from scaleout import storage
-from scaleout.tracking.runs import open_client
-from scaleout.train.checkpoint import CheckpointStore
-from tests.conftest import REPOSITORY
+from tests.jobs import chaos
+from tests.jobs.chaos import LONG, STEPS, Driver
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
-STEPS = 40
-LONG = ["--train.max_steps", str(STEPS), "--train.checkpoint_every", "5", "--train.validate_every", "20", "--tracking.pictures", "false"]
-LOGGED = list(range(2, STEPS + 1, 2))
-SECONDS = 300
+WHERE = "Ray, 2 workers, ZeRO 2"
 
 
-def newest_step(run: str) -> int:
-    """Step of the newest complete checkpoint of a run; 0 if there is none."""
-    newest = CheckpointStore(storage.join(run, "checkpoints"), keep=2).newest()
-    return newest[1].step if newest else 0
+@pytest.fixture(scope="module")
+def unbroken(phantoms: Artefacts, runs: Path, ray_cluster: None) -> str:
+    """The folder of a run that nobody touched."""
+    pretrain(pretrain_config(phantoms, "unbroken", runs, *LONG))
+    return str(runs / "unbroken")
 
 
-def wait_for_checkpoint(run: str, after: int, alive: Callable[[], bool] = lambda: True) -> int:
-    """Wait until the run has a checkpoint behind step ``after``; returns its step."""
-    deadline = time.monotonic() + SECONDS
-    while (step := newest_step(run)) <= after:
-        assert time.monotonic() < deadline, "no checkpoint was made"
-        assert alive(), "the run ended without one"
-        time.sleep(0.2)
-    return step
+def signal_last_worker(number: signal.Signals) -> None:
+    os.kill(chaos.workers()[-1].pid, number)
 
 
-def assert_one_whole_curve(client: MlflowClient, run_id: str) -> None:
-    """Every step is there, once."""
-    for name in ("train/loss", "perf/samples_per_second"):
-        assert [point.step for point in client.get_metric_history(run_id, name)] == LOGGED
-    assert [point.step for point in client.get_metric_history(run_id, "val/itm_accuracy")] == [20, 40]
-    assert client.get_run(run_id).info.status == "FINISHED"
+def assert_cpus_are_free() -> None:
+    chaos.wait_until(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"], "all CPUs are free again")
 
 
-def workers(driver: int | None = None) -> list[psutil.Process]:
-    """Ray Train's workers among the processes that a driver's own Ray started; by default the session's."""
-    return [process for process in psutil.Process(driver).children(recursive=True) if process.name().startswith("ray::RayTrainWo")]
-
-
-@contextmanager
-def worker_killed(run: str, after: int) -> Iterator[list[int]]:
-    """Kill a worker at once when the run has a checkpoint behind step ``after``; gives that step."""
-    killed: list[int] = []
-
-    def kill() -> None:
-        step = wait_for_checkpoint(run, after)
-        os.kill(workers()[-1].pid, signal.SIGKILL)
-        killed.append(step)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    yield killed
-    thread.join()
-
-
-def test_killed_workers_are_restarted_as_often_as_allowed(phantoms: Artefacts, runs: Path, ray_cluster: None) -> None:
+def test_killed_workers_are_restarted_as_often_as_allowed(phantoms: Artefacts, runs: Path, unbroken: str) -> None:
     folder = str(runs / "workers-killed")
     config = pretrain_config(phantoms, "workers-killed", runs, *LONG, "--scale.max_failures", "0")
-    with worker_killed(folder, after=0) as first, pytest.raises(TrainingError, match=r"more often than scale\.max_failures 0 allows"):
+
+    def kill_once() -> None:
+        chaos.wait_until(lambda: len(chaos.steps_seen(folder)) > 7, "seven steps are done")
+        signal_last_worker(signal.SIGKILL)
+
+    thread = threading.Thread(target=kill_once)
+    thread.start()
+    with pytest.raises(TrainingError, match=r"more often than scale\.max_failures 0 allows"):
         pretrain(config)
-    assert first[0] <= newest_step(folder) < STEPS
+    thread.join()
+    assert 5 <= chaos.newest_step(folder) < STEPS
     config = pretrain_config(phantoms, "workers-killed", runs, *LONG)
-    with worker_killed(folder, after=newest_step(folder)) as second:
+    with chaos.striking(folder, 17, lambda: signal_last_worker(signal.SIGKILL)) as strikes:
         outcome = pretrain(config)
-    assert first[0] < second[0] < newest_step(folder) == STEPS
-    assert_one_whole_curve(open_client(outcome.tracking_uri), outcome.mlflow_run)
-    deadline = time.monotonic() + 30
-    while ray.available_resources().get("CPU") != ray.cluster_resources()["CPU"]:
-        assert time.monotonic() < deadline, "a killed worker's CPUs stay reserved"
-        time.sleep(0.5)
+    chaos.assert_as_unbroken(folder, unbroken, outcome.tracking_uri, name="workers-killed")
+    assert_cpus_are_free()
+    chaos.put_into_table("kill -9 of a worker in mid-step", WHERE, "the workers restart by themselves", strikes[0])
+
+
+def test_a_worker_that_hangs_is_given_up_and_the_run_goes_on(phantoms: Artefacts, runs: Path, unbroken: str) -> None:
+    folder, minutes = str(runs / "worker-hangs"), 0.25
+    config = pretrain_config(phantoms, "worker-hangs", runs, *LONG, "--scale.collective_timeout_minutes", str(minutes))
+    with chaos.striking(folder, 7, lambda: signal_last_worker(signal.SIGSTOP)) as strikes:
+        outcome = pretrain(config)
+    chaos.assert_as_unbroken(folder, unbroken, outcome.tracking_uri, name="worker-hangs")
+    chaos.wait_until(lambda: not chaos.workers(), "the worker that hung is gone")
+    assert_cpus_are_free()
+    said = f"found after scale.collective_timeout_minutes ({minutes} here); the workers restart by themselves"
+    chaos.put_into_table("a worker hangs (SIGSTOP)", WHERE, said, strikes[0])
 
 
 @pytest.fixture
@@ -102,31 +80,50 @@ def remote(phantoms: Artefacts, s3: str) -> Artefacts:
     return Artefacts(**copies)
 
 
-def test_a_killed_driver_is_resumed_by_the_same_command_with_everything_on_s3(remote: Artefacts, s3: str, tmp_path: Path) -> None:
+def test_a_killed_driver_is_resumed_by_the_same_command_with_everything_on_s3(
+    remote: Artefacts, s3: str, tmp_path: Path, unbroken: str
+) -> None:
     runs = storage.join(s3, "kills", "runs")
     folder, store = storage.join(runs, "driver-killed"), f"sqlite:///{tmp_path}/mlflow.db"
-    command = [sys.executable, "jobs/pretrain.py", *pretrain_options(remote, "driver-killed", runs, *LONG)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    environment |= {"PYTHONPATH": f"platform{os.pathsep}.", "MLFLOW_TRACKING_URI": store}
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        first = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
-    wait_for_checkpoint(folder, 0, alive=lambda: first.poll() is None)
-    orphans = workers(first.pid)
-    first.kill()
+    options, log = pretrain_options(remote, "driver-killed", runs, *LONG), tmp_path / "log"
+    first = Driver(options, log, MLFLOW_TRACKING_URI=store)
+    chaos.wait_until(lambda: chaos.newest_step(folder) > 0, "there is a checkpoint", lambda: first.alive)
+    orphans = chaos.workers(first.process.pid)
+    first.process.kill()
     first.wait()
     assert len(orphans) == 2
     assert not psutil.wait_procs(orphans, timeout=60)[1], "workers of the killed driver live on"
-    step = newest_step(folder)
+    step = chaos.newest_step(folder)
     assert step < STEPS
 
-    second = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    assert second.returncode == 0, second.stderr
-    assert f"continues from step {step}, sample {step * 32}" in second.stderr
-    assert newest_step(folder) == STEPS
-    client = open_client(store)
-    (experiment,) = [each for each in client.search_experiments() if each.name == "medvlp"]
-    (run,) = client.search_runs([experiment.experiment_id])
-    assert_one_whole_curve(client, run.info.run_id)
-    third = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    assert "run 'driver-killed' has finished all 40 steps: nothing to do" in third.stderr
+    second = Driver(options, log, MLFLOW_TRACKING_URI=store)
+    assert second.wait() == 0, second.said
+    assert f"continues from step {step}, sample {step * 32}" in second.said
+    chaos.assert_as_unbroken(folder, unbroken, store, name="driver-killed")
+    third = Driver(options, log, MLFLOW_TRACKING_URI=store)
+    assert third.wait() == 0
+    assert f"run 'driver-killed' has finished all {STEPS} steps: nothing to do" in third.said
+
+
+def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefacts, runs: Path, tmp_path: Path, unbroken: str) -> None:
+    folder, options, log = str(runs / "driver-told"), pretrain_options(phantoms, "driver-told", runs, *LONG), tmp_path / "log"
+    first = Driver(options, log)
+    chaos.wait_until(lambda: len(chaos.steps_seen(folder)) > 7, "seven steps are done", lambda: first.alive)
+    children = psutil.Process(first.process.pid).children(recursive=True)
+    told = time.monotonic()
+    first.process.terminate()
+    assert first.wait() == 128 + signal.SIGTERM, first.said
+    ended = time.monotonic() - told
+    assert "Interrupted: run 'driver-told' was told to end; the same command goes on" in first.said
+    assert not psutil.wait_procs(children, timeout=60)[1], "processes of the driver live on"
+    done = chaos.steps_seen(folder)
+    assert chaos.newest_step(folder) == max(done) < STEPS, "steps are lost"
+
+    started = time.monotonic()
+    second = Driver(options, log)
+    cost = chaos.recovery(folder, started, [], lambda: second.alive)
+    assert cost.again == 0
+    assert second.wait() == 0, second.said
+    chaos.assert_as_unbroken(folder, unbroken, f"sqlite:///{runs}/mlflow.db", name="driver-told")
+    said = f"a checkpoint, then exit code 143, {ended:.0f} s after the signal; the same command goes on"
+    chaos.put_into_table("SIGTERM of the driver", WHERE, said, cost)

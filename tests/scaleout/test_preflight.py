@@ -108,3 +108,9 @@ def test_a_missing_split_is_refused(config: PretrainConfig) -> None:
     without = replace(inputs, corpora=(replace(inputs.corpora[0], shards=shards),))
     with pytest.raises(DataError, match="no split 'validation'"):
         check_run(config, without, {"CPU": 2.0})
+
+
+def test_the_fewest_workers_have_to_fit() -> None:
+    assert check_resources(ScaleConfig(workers=8, minimum_workers=2), {"CPU": 2.0}) is False
+    with pytest.raises(ConfigurationError, match=r"3 workers .* set scale\.minimum_workers to at most 2"):
+        check_resources(ScaleConfig(workers=8, minimum_workers=3), {"CPU": 2.0})

@@ -84,6 +84,7 @@ class SweepConfig(PretrainConfig):
             "name": self.trial_name(number),
             "pretext": replace(self.pretext, weights=self.sweep.weights(number)),
             "tracking": replace(self.tracking, uri=tracking_uri, parent_run=parent_run),
+            "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may grow into another's room
         }
         return PretrainConfig(**{**shared, **changed})
 

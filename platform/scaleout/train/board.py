@@ -16,7 +16,9 @@ class Board:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._error: tuple[str, str] | None = None
-        self._result: dict[str, float] = {}
+        self._result: dict[str, float] | None = None
+        self._nodes: set[str] = set()
+        self._stop_reason: str | None = None
 
     def say(self, text: str) -> None:
         """A line for the user."""
@@ -39,9 +41,30 @@ class Board:
         """Remember the metrics of the last validation."""
         self._result = result
 
-    def result(self) -> dict[str, float]:
-        """See ``finish``."""
+    def result(self) -> dict[str, float] | None:
+        """See ``finish``; None while there is none."""
         return self._result
+
+    def open(self) -> None:
+        """A new group of workers starts."""
+        self._nodes, self._stop_reason = set(), None
+
+    def enter(self, node: str) -> None:
+        """A worker has started on a node."""
+        self._nodes.add(node)
+
+    def nodes(self) -> list[str]:
+        """Ids of the nodes with workers."""
+        return sorted(self._nodes)
+
+    def ask_to_stop(self, reason: str) -> None:
+        """The workers shall stop behind their step, with a checkpoint."""
+        self._stop_reason = reason
+        self.say(f"the workers stop behind this step, with a checkpoint: {reason}")
+
+    def stop_reason(self) -> str | None:
+        """See ``ask_to_stop``; None while nobody asks."""
+        return self._stop_reason
 
 
 def raise_if_failed(board: Any) -> None:

@@ -114,6 +114,11 @@ class ScaleConfig(ExecutionConfig):
     """Workers, how they share the model, and how they run it."""
 
     workers: int = 1
+    """Workers that share the training; with ``minimum_workers`` the most of them."""
+    minimum_workers: int | None = None
+    """Fewest workers that the run starts or goes on with while the cluster has no room for ``workers``; by default as many."""
+    resize_minutes: float = 1.0
+    """Minutes for which there has to be room for more workers before they join: it takes a checkpoint and a restart."""
     zero_stage: int = 2
     """DeepSpeed ZeRO stage, 0 to 3."""
     cpus_per_worker: float = 0.5
@@ -126,10 +131,23 @@ class ScaleConfig(ExecutionConfig):
     """The cluster adds nodes on demand: what it does not have yet is waited for, not refused; say ``use_gpu`` then."""
     max_failures: int = 3
     """Restarts of the workers from the last checkpoint before the run gives up."""
+    collective_timeout_minutes: float = 10.0
+    """Minutes after which a worker gives up waiting for another one, and the workers are restarted. Longer than a checkpoint
+    takes to storage, for the first worker waits for it; the first step has at least half an hour."""
 
     def __post_init__(self) -> None:
+        for name in ("collective_timeout_minutes", "resize_minutes"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"scale.{name} is {getattr(self, name)}: take more than 0")
         if self.workers < 1 or self.zero_stage not in (0, 1, 2, 3):
             raise ConfigurationError(f"scale: workers {self.workers} must be at least 1, zero_stage {self.zero_stage} one of 0, 1, 2, 3")
+        if not 1 <= self.fewest_workers <= self.workers:
+            raise ConfigurationError(f"scale.minimum_workers is {self.fewest_workers}: take 1 to scale.workers {self.workers}")
+
+    @property
+    def fewest_workers(self) -> int:
+        """Workers without which the run does not start."""
+        return self.workers if self.minimum_workers is None else self.minimum_workers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from medvlp.errors import Interrupted
 from scaleout import storage
 from scaleout.cli import to_dict, to_yaml
 from scaleout.cluster import connect
@@ -51,6 +52,7 @@ def launch(
         judge: may end the run early, as a sweep does with a trial that does not keep up.
 
     Raises:
+        Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
     config = with_absolute_uris(config)
@@ -76,6 +78,9 @@ def launch(
         )
         try:
             metrics = run_group(setup, use_gpu=use_gpu, judge=judge)
+        except Interrupted:
+            _close(tracking_uri, record.mlflow_run, RunStatus.KILLED)
+            raise
         except BaseException:
             _close(tracking_uri, record.mlflow_run, RunStatus.FAILED)
             raise

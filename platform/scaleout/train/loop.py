@@ -20,6 +20,7 @@ from scaleout.train.config import RunConfig
 from scaleout.train.courier import Courier
 from scaleout.train.device import usage_metrics
 from scaleout.train.engine import Engine
+from scaleout.train.interruption import Interruption
 from scaleout.train.ledger import Ledger
 from scaleout.train.ranks import Ranks
 from scaleout.train.skipping import Forward, name_causes
@@ -67,6 +68,8 @@ class Loop:
     """What a sample costs whose text is padded to the given width."""
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
+    interruption: Interruption = field(default_factory=Interruption)
+    """Asked after every step: the run ends early, with a checkpoint, when any worker was told to stop."""
     ledger: Ledger | None = None
     spikes: SpikeReport = field(default_factory=SpikeReport)
 
@@ -77,11 +80,15 @@ class Loop:
         window = Window()
         metrics: dict[str, float] = {}
         stopped = False
+        first = progress.step + 1
         clock = CheckpointClock(train.checkpoint_minutes, self.ranks)
         self.engine.task.train()
         with Watchdog(60 * train.watchdog_minutes) as watchdog, Courier(self.store, self.ranks) as courier:
             while progress.step < train.max_steps and not stopped:
                 self._step(turns, window, progress)
+                self.interruption.has_something_to_save = True
+                if progress.step == first:  # what may take long is done: compilation, the start of the data
+                    self.ranks.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
                 last = progress.step == train.max_steps
                 is_point = progress.step % train.log_every == 0 or last
                 is_validated = progress.step % train.validate_every == 0 or last
@@ -92,6 +99,8 @@ class Loop:
                     with window.paused():
                         metrics = self._validate(progress.step)
                         stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
+                if not (last or stopped) and self.ranks.any(self.interruption.is_asked):
+                    self.interruption.happened = stopped = True
                 if progress.step % train.checkpoint_every == 0 or last or stopped or (is_point and clock.is_due()):
                     with window.paused():
                         self._count_skipped(window, progress)

@@ -24,6 +24,7 @@ from scaleout.train.checkpoint import SetAsideError
 from scaleout.train.config import RunConfig
 from scaleout.train.engine import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.train.inputs import Inputs, open_tokenizer, validation_split
+from scaleout.train.interruption import Interruption
 from scaleout.train.lease import Lease
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.ranks import Ranks
@@ -54,12 +55,14 @@ def run_session(
     workers_on_node: int = 1,
     announce: Callable[[str], None] = print,
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True,
+    interruption: Interruption | None = None,
 ) -> dict[str, float]:
     """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
 
     Args:
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         go_on: see ``Loop``.
+        interruption: see ``Loop``.
     """
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
@@ -114,6 +117,7 @@ def run_session(
         announce=announce,
         flops_per_sample=cost.flops_per_sample,
         go_on=go_on,
+        interruption=interruption or Interruption(),
         ledger=open_ledger(config, ranks),
     )
     return _run_tracked(loop, progress)

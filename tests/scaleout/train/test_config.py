@@ -75,3 +75,17 @@ def test_texts_fit_the_position_table(architecture: str, room: int) -> None:
     assert with_tokens(room).data.maximum_tokens == room
     with pytest.raises(ConfigurationError, match=rf"maximum_tokens {room + 1} is more than the {room} tokens"):
         with_tokens(room + 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"workers": 2, "minimum_workers": 3}, "scale.minimum_workers is 3: take 1 to scale.workers 2"),
+        ({"minimum_workers": 0}, "scale.minimum_workers is 0"),
+        ({"collective_timeout_minutes": 0}, "scale.collective_timeout_minutes is 0: take more than 0"),
+        ({"resize_minutes": -1}, "scale.resize_minutes is -1: take more than 0"),
+    ],
+)
+def test_impossible_ranges_and_times_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        ScaleConfig(**settings)

@@ -1,5 +1,6 @@
-"""One run under one name by 2, then 3, then 1 workers: its curves are those of the unbroken run by one worker."""
+"""One run under one name by 4, then 2, then 4, then 1 workers: samples and curves are those of the unbroken run by one worker."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
 from scaleout.train.config import PretrainConfig
+from scaleout.train.ledger import read_ledger
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.run_record import checkpoint_store
+from scaleout.train.run_record import LEDGER_FOLDER, checkpoint_store
 from scaleout.train.session import SessionSetup
+from tests.scaleout.train.elastic_figure import draw, who_did_what
 from tests.scaleout.train.session_workers import work
 from tests.scaleout.train.tiny_run import tiny_config
 
-STEPS, TOLERANCE = 6, 1e-4
+STEPS, MICRO_BATCHES, TOLERANCE = 24, 4, 1e-4
+PARTS = [(4, 6), (2, 12), (4, 18), (1, STEPS)]
+FIGURE_VARIABLE = "MEDVLP_ELASTIC_FIGURE"
+"""Names the file of the picture in ``docs/images``; none is drawn without it."""
 
 
 def run(config: PretrainConfig, folder: Path, parts: list[tuple[int, int]]) -> dict[int, dict[str, float]]:
@@ -43,13 +49,22 @@ def run(config: PretrainConfig, folder: Path, parts: list[tuple[int, int]]) -> d
 
 @pytest.mark.slow
 def test_workers_come_and_go(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> None:
-    settings = {"max_steps": STEPS, "global_batch": 32, "validate_every": 2, "checkpoint_every": 100}
+    settings = {"max_steps": STEPS, "global_batch": 8 * MICRO_BATCHES, "validate_every": 6, "checkpoint_every": 100, "ledger": True}
     # A large epsilon: Adam makes steps of full size of rounding errors where a gradient vanishes.
     optimiser = OptimiserConfig(learning_rate=1e-2, epsilon=1e-3)
     config = tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path, optimiser=optimiser, **settings)
     unbroken = run(config, tmp_path / "unbroken", [(1, STEPS)])
-    elastic = run(config, tmp_path / "elastic", [(2, 2), (3, 4), (1, STEPS)])
-    assert sorted(elastic) == sorted(unbroken) == list(range(1, STEPS + 1))
+    elastic = run(config, tmp_path / "elastic", PARTS)
+
+    ledger = tmp_path / "elastic" / config.name / LEDGER_FOLDER
+    consumed = read_ledger(str(ledger))
+    assert consumed == read_ledger(str(tmp_path / "unbroken" / config.name / LEDGER_FOLDER))
+    assert sorted(consumed) == sorted(elastic) == sorted(unbroken) == list(range(1, STEPS + 1))
+    if path := os.environ.get(FIGURE_VARIABLE):
+        losses = [{step: values["train/loss"] for step, values in found.items()} for found in (unbroken, elastic)]
+        samples = sum(len(keys) for micro_batches in consumed.values() for keys in micro_batches.values())
+        same = f"the same {samples} sample keys, step by step, in both runs"
+        draw(Path(path), *losses, who_did_what(ledger, STEPS, MICRO_BATCHES), PARTS, same)
     for step, expected in unbroken.items():
         assert elastic[step].keys() >= {name for name in expected if not name.startswith("perf/")}
         # Ranks and thresholds jump where two scores are as good as equal: losses, norms and learning rates do not.

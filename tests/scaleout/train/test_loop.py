@@ -261,3 +261,37 @@ def test_the_first_worker_tells_when_it_will_end(config: PretrainConfig) -> None
     run.run()
     assert run.lines[0].startswith("step 1/2: loss ")
     assert "training ends about" in run.lines[0]
+
+
+def test_a_run_that_is_told_to_stop_makes_a_checkpoint_behind_its_step_and_loses_none(config: PretrainConfig) -> None:
+    whole = TinyRun(replace(config, name="whole"))
+    whole.run()
+    stopped = TinyRun(config)
+
+    def tell(text: str) -> None:
+        if stopped.progress.step == 2:
+            stopped.loop.interruption.ask()
+
+    replace(stopped.loop, announce=tell).run(stopped.progress)
+    assert stopped.loop.interruption.happened
+    assert stopped.progress.step == 2
+    resumed = TinyRun(config)
+    assert resumed.progress.step == 2
+    resumed.run()
+    assert not resumed.loop.interruption.happened
+    assert learned(resumed.metrics()) == learned(whole.metrics())
+
+
+def test_being_told_to_stop_in_the_last_step_changes_nothing(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, max_steps=1))
+    run.loop.interruption.ask()
+    assert run.run()
+    assert not run.loop.interruption.happened
+
+
+def test_a_judge_that_ends_a_run_is_obeyed_before_an_interruption(config: PretrainConfig) -> None:
+    run = TinyRun(with_train(config, validate_every=1))
+    run.loop.interruption.ask()
+    run.run(stop_at=1)
+    assert run.progress.step == 1
+    assert not run.loop.interruption.happened
