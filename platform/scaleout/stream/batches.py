@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
@@ -35,6 +36,31 @@ class MicroBatch:
     batch: Batch
     seconds: dict[str, float] = field(default_factory=dict)
     """What it took to make: "read_wait" for its rows to come, by the clock; "decode" and "collate" of CPU time."""
+
+
+class MicroBatches(Protocol):
+    """A worker's micro-batches, in order."""
+
+    @property
+    def first(self) -> int:
+        """Number of the first one."""
+        ...
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        """From the first one on."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatedBatch:
+    """The same batch for ever: what a run would reach if no sample had to be read, decoded and tokenised."""
+
+    batch: Batch
+    first: int
+    stride: int
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        return (MicroBatch(number, self.batch) for number in count(self.first, self.stride))
 
 
 @dataclass(frozen=True, kw_only=True)

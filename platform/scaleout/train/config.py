@@ -53,6 +53,8 @@ class DataConfig(SourceConfig):
     width_multiple: int = 16
     """Texts are padded to a multiple of this."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
+    synthetic: bool = False
+    """Train on the same random batch again and again instead of samples: what speed the workers would reach if nothing had to be read."""
     label_negated: bool = False
     """Whether a finding that the texts deny ("no pneumothorax") is an entity of the image for alignment all the same, as in the paper."""
     negatives: Negatives = "same_modality"

@@ -19,7 +19,7 @@ from scaleout.train.board import Board, Listener, find_user_error, raise_if_fail
 from scaleout.train.config import RunConfig, ScaleConfig
 from scaleout.train.feed import WorkerFeed, start_feed
 from scaleout.train.interruption import Interruption
-from scaleout.train.nodes import draining_nodes, staying_nodes
+from scaleout.train.nodes import draining_nodes, spilled_bytes, staying_nodes
 from scaleout.train.ranks import Ranks
 from scaleout.train.room import room_for, workers_for
 from scaleout.train.run_record import run_folder
@@ -148,6 +148,7 @@ def _worker(setup: SessionSetup, board: Any, dealer: Any, judge: Judge | None, _
                 announce=lambda text: ray.get(board.say.remote(text)),
                 go_on=judge if judge and context.get_world_rank() == 0 else lambda metrics, step: True,
                 interruption=interruption,
+                more_metrics=spilled_bytes,
             )
     except Exception as error:
         user_error = find_user_error(error)

@@ -11,7 +11,7 @@ import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import ConfigurationError, TrainingError
-from scaleout.stream.batches import BatchStream
+from scaleout.stream.batches import MicroBatches
 from scaleout.stream.turns import Sharing, Turns
 from scaleout.tracking.tracker import Tracker
 from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore
@@ -56,7 +56,7 @@ class Loop:
 
     config: RunConfig
     engine: Engine
-    stream: BatchStream
+    stream: MicroBatches
     validation: Validation
     store: CheckpointStore
     tracker: Tracker
@@ -71,6 +71,8 @@ class Loop:
     interruption: Interruption = field(default_factory=Interruption)
     """Asked after every step: the run ends early, with a checkpoint, when any worker was told to stop."""
     ledger: Ledger | None = None
+    more_metrics: Callable[[], dict[str, float]] = dict
+    """Asked by the first worker for every point of the curves: what the loop cannot know, as of the cluster."""
     spikes: SpikeReport = field(default_factory=SpikeReport)
 
     def run(self, progress: Progress) -> dict[str, float]:
@@ -173,7 +175,7 @@ class Loop:
         metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in window.reasons.items()}
         metrics |= usage_metrics(usages)
         if self.ranks.is_first:
-            metrics |= self._spike(metrics, progress.step)
+            metrics |= self._spike(metrics, progress.step) | self.more_metrics()
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
         self._check_bad_samples(progress)

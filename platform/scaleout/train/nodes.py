@@ -2,6 +2,7 @@
 
 import ray
 import ray._private.state as ray_state
+from ray._private.internal_api import get_memory_info_reply
 
 from scaleout.train.room import Resources
 
@@ -12,6 +13,12 @@ def draining_nodes() -> set[str]:
     Ray has no public way to ask from a driver; Ray Train's own watcher asks here too.
     """
     return set(ray_state.state.get_draining_nodes())
+
+
+def spilled_bytes() -> dict[str, float]:
+    """What all nodes moved from memory to disk since Ray started, as a metric; if it grows, the object store is too small."""
+    # Ray has no public way to ask; ``ray memory`` asks here too.
+    return {"perf/spilled_bytes": float(get_memory_info_reply(ray_state.state).store_stats.spilled_bytes_total)}
 
 
 def staying_nodes() -> list[Resources]:

@@ -16,7 +16,7 @@ from medvlp.model.execution import configure_execution
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
 from scaleout.cli import to_dict
-from scaleout.stream.batches import BatchStream, decode_threads
+from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
@@ -56,13 +56,14 @@ def run_session(
     announce: Callable[[str], None] = print,
     go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True,
     interruption: Interruption | None = None,
+    more_metrics: Callable[[], dict[str, float]] = dict,
 ) -> dict[str, float]:
     """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
 
     Args:
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         go_on: see ``Loop``.
-        interruption: see ``Loop``.
+        interruption, more_metrics: see ``Loop``.
     """
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
@@ -93,22 +94,15 @@ def run_session(
         announce(cost.describe(config))
         if sharing.idle:
             announce(f"{sharing.workers} workers share {sharing.micro_batches} micro-batches: they idle in {sharing.idle} turns of a step")
+        if config.data.synthetic:
+            announce("data.synthetic: trains on random numbers, to show the speed without reading; what it learns means nothing")
         announce(f"continues from step {progress.step}, sample {start}" if newest else f"starts from the first sample, with {origin}")
     tracker = build_tracker(setup) if ranks.is_first else CompositeTracker()
     tracker.params(to_dict(config))
-    first = start // config.train.micro_batch
     loop = Loop(
         config=config,
         engine=engine,
-        stream=BatchStream(
-            tables=partial(tables, start),
-            collate=assembly.train_collate,
-            micro_batch=config.train.micro_batch,
-            first=first + ranks.rank,
-            stride=ranks.workers,
-            threads=threads,
-            ahead=config.data.ahead,
-        ),
+        stream=build_stream(assembly, config, partial(tables, start), start, ranks, threads),
         validation=build_validation(assembly, config, inputs, ranks),
         store=store,
         tracker=tracker,
@@ -119,6 +113,7 @@ def run_session(
         go_on=go_on,
         interruption=interruption or Interruption(),
         ledger=open_ledger(config, ranks),
+        more_metrics=more_metrics,
     )
     return _run_tracked(loop, progress)
 
@@ -178,6 +173,25 @@ def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, *, re
         resharded=resharded,
     )
     return DeepSpeedEngine(assembly.task, build_optimiser(groups, train.optimiser), settings)
+
+
+def build_stream(
+    assembly: Assembly, config: RunConfig, tables: Callable[[], Iterator[pa.Table]], start: int, ranks: Ranks, threads: int
+) -> MicroBatches:
+    """One worker's micro-batches from the global position ``start`` on, made of ``tables``."""
+    size = config.train.micro_batch
+    first = start // size + ranks.rank
+    if config.data.synthetic:
+        return RepeatedBatch(batch=assembly.sample_batch(size), first=first, stride=ranks.workers)
+    return BatchStream(
+        tables=tables,
+        collate=assembly.train_collate,
+        micro_batch=size,
+        first=first,
+        stride=ranks.workers,
+        threads=threads,
+        ahead=config.data.ahead,
+    )
 
 
 def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, ranks: Ranks) -> Validation:

@@ -1,8 +1,11 @@
 """What a worker does before its first step: cost, frozen parameters."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -13,8 +16,9 @@ from scaleout.train.assembly import Assembly
 from scaleout.train.config import PretrainConfig
 from scaleout.train.inputs import Inputs, open_tokenizer
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.session import prepare_task
-from tests.scaleout.train.tiny_run import tiny_config
+from scaleout.train.ranks import Ranks
+from scaleout.train.session import build_stream, prepare_task
+from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 
 @pytest.fixture
@@ -61,3 +65,22 @@ def test_what_no_objective_reaches_is_frozen(config: PretrainConfig) -> None:
     assert cost.frozen > 0
     assert not assembly.arl.image_pooler.weight.requires_grad
     assert assembly.arl.fusion.layers[0].text_self_attention.query.weight.requires_grad
+
+
+def test_synthetic_data_are_not_read_and_can_be_trained_on(config: PretrainConfig) -> None:
+    def tables() -> Iterator[pa.Table]:
+        raise AssertionError("synthetic data were read")
+
+    config = replace(config, data=replace(config.data, synthetic=True))
+    assembly = assemble(config)
+    stream = build_stream(assembly, config, tables, 32, Ranks(), threads=1)
+    assert stream.first == 4
+    assert [micro.number for micro in islice(stream, 3)] == [4, 5, 6]
+    assert {len(micro.batch) for micro in islice(stream, 3)} == {config.train.micro_batch}
+    run = TinyRun(config)
+    loop = replace(run.loop, stream=build_stream(assembly, config, tables, 0, Ranks(), threads=1), more_metrics=lambda: {"perf/more": 1.0})
+    loop.run(run.progress)
+    metrics = run.metrics()
+    assert run.progress.step == 6
+    assert metrics[6]["train/loss"] < metrics[1]["train/loss"], "it is the same batch every time"
+    assert all("perf/data_wait_seconds" in metrics[step] and metrics[step]["perf/more"] == 1.0 for step in metrics)
