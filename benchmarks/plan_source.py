@@ -35,11 +35,11 @@ class RepeatedPhantoms(PhantomCorpus):
 
     @cached_property
     def _samples(self) -> list[Sample]:
-        return [super(RepeatedPhantoms, self).sample("train", index) for index in range(self.drawn)]
+        return [super(RepeatedPhantoms, self).sample("train", index) for index in range(min(self.drawn, self.train))]
 
     def sample(self, split: str, index: int) -> Sample:
         """See ``Corpus``."""
-        return self._samples[index % self.drawn]
+        return self._samples[index % len(self._samples)]
 
 
 def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_batch: int) -> PretrainConfig:
