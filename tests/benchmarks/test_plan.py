@@ -1,6 +1,5 @@
 """The benchmark of the plan reads what it claims to: many names, few files, and the stream from any position."""
 
-
 import pytest
 
 from benchmarks.plan_runs import run
