@@ -1,6 +1,7 @@
 """Runs whose processes are killed, stopped or hang: they go on from their last complete checkpoint and lose nothing."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -95,14 +96,25 @@ def test_a_killed_driver_is_resumed_by_the_same_command_with_everything_on_s3(
     assert not psutil.wait_procs(orphans, timeout=60)[1], "workers of the killed driver live on"
     step = chaos.newest_step(folder)
     assert step < STEPS
+    done = max(steps_told(first.said))
 
+    started = time.monotonic()
     second = Driver(options, log, MLFLOW_TRACKING_URI=store)
+    chaos.wait_until(lambda: max(steps_told(second.said)) > done, f"it has gone on behind step {done}", lambda: second.alive)
+    cost = chaos.Strike(done, done - step, time.monotonic() - started)
     assert second.wait() == 0, second.said
     assert f"continues from step {step}, sample {step * 32}" in second.said
     chaos.assert_as_unbroken(folder, unbroken, store, name="driver-killed")
     third = Driver(options, log, MLFLOW_TRACKING_URI=store)
     assert third.wait() == 0
     assert f"run 'driver-killed' has finished all {STEPS} steps: nothing to do" in third.said
+    said = "the same command goes on, after 20 s in which it looks whether the other one lives"
+    chaos.put_into_table("kill -9 of the driver", f"{WHERE}, everything on S3", said, cost)
+
+
+def steps_told(log: str) -> list[int]:
+    """The steps that drivers told their users of."""
+    return [int(step) for step in re.findall(rf"step (\d+)/{STEPS}: ", log)]
 
 
 def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefacts, runs: Path, tmp_path: Path, unbroken: str) -> None:
