@@ -90,7 +90,7 @@ def test_a_shard_that_is_missing_or_truncated_is_named(
 def test_an_altered_manifest_is_refused(phantoms: Artefacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shards = copy_shards(phantoms, tmp_path)
     manifest = json.loads((shards / "manifest.json").read_text())
-    manifest["shards"][0]["rows"] += 1
+    manifest["corpus"] += " altered"
     (shards / "manifest.json").write_text(json.dumps(manifest))
     message = early_refusal(pretrain_options(replace(phantoms, shards=str(shards)), "refused", tmp_path), capsys)
     assert "was altered" in message

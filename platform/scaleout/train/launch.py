@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -58,9 +59,10 @@ def launch(
     config = with_absolute_uris(config)
     inputs = Inputs.open(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
-    storage.check_writable(config.storage)  # the lease is the first thing that is written
-    with hold(run_folder(config)) as lease, connect():
+    with ExitStack() as stack:
+        stack.enter_context(connect())
         use_gpu = check_run(config, inputs, cluster_resources())
+        lease = stack.enter_context(hold(run_folder(config)))  # what is refused leaves nothing behind
         record = find_or_create(kind, config, inputs, tracking_uri, details or {})
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
