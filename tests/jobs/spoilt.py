@@ -14,7 +14,8 @@ from medvlp.corpora.phantom import phantom_ontology_path
 from medvlp.knowledge.linker import DictionaryLinker
 from medvlp.knowledge.readers import read_ontologies
 from scaleout.links.link import link_shards
-from scaleout.shards.manifest import ShardManifest
+from scaleout.record_table import RecordTable
+from scaleout.shards.manifest import ShardManifest, ShardRecord
 from tests.jobs.tiny import Artefacts
 
 
@@ -31,8 +32,8 @@ def with_broken_images(artefacts: Artefacts, folder: Path, is_broken: Callable[[
     for record in manifest.shards:
         content = _broken(shards / record.name, is_broken)
         (shards / record.name).write_bytes(content)
-        records.append(replace(record, bytes=len(content), sha256=sha256(content).hexdigest()))
-    replace(manifest, shards=tuple(records)).save(str(shards))
+        records.append(replace(record, bytes=len(content), sha256=sha256(content).digest()))
+    replace(manifest, shards=RecordTable.of(ShardRecord, records)).save(str(shards))
     ontology = read_ontologies([phantom_ontology_path()])
     links = str(folder / "links")
     link_shards(str(shards), ontology, DictionaryLinker.build(ontology), links, run=map)
