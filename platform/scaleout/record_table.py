@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
@@ -101,7 +100,14 @@ class RecordTable(Sequence[R], Generic[R]):
         """sha256, in hex, of these fields of all records."""
         digest = hashlib.sha256()
         for first in range(0, len(self), _CHUNK):
-            digest.update(json.dumps(self._table.select(list(names)).slice(first, _CHUNK).to_pydict(), default=bytes.hex).encode())
+            for name in names:
+                column = self._table.column(name).slice(first, _CHUNK)
+                if pa.types.is_integer(column.type):
+                    digest.update(column.to_numpy().astype("<i8").tobytes())
+                else:
+                    content = column.cast(pa.binary())
+                    digest.update(pyarrow.compute.binary_length(content).to_numpy().astype("<i8").tobytes())
+                    digest.update(b"".join(content.to_pylist()))
         return digest.hexdigest()
 
     def save(self, uri: str) -> None:
