@@ -20,7 +20,7 @@ from scaleout.train.feed import WorkerFeed, start_feed
 from scaleout.train.inputs import Inputs, open_tokenizer
 
 GROUP = "benchmark"
-SEEN = ("driver", "ray::Dealer", "ray::SplitCoordinator", "ray::first_batch")
+SEEN = ("driver", "ray::Dealer", "ray::SplitCoordinator")
 """The processes that hold manifests or parts of the plan."""
 
 
