@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scaleout.stream import source
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
-from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Deal, segments, start_dealer, worker_tables
+from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Deal, segment_dataset, segments, start_dealer, worker_tables
 from tests.scaleout.stream.plans import plan_of
 from tests.scaleout.stream.toy_stream import read_all, toy_split
 
@@ -130,3 +130,13 @@ def test_a_damaged_shard_reaches_the_worker_by_name(tmp_path: Path) -> None:
     ray.get(dealer.begin.remote("group", 0, 24, 1))
     with pytest.raises(Exception, match=r"train-00001\.tar is truncated"):
         list(worker_tables(dealer, "group", 0, 4, prefetch=1))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_the_loop_of_an_execution_rests(tmp_path: Path) -> None:
+    split = toy_split(tmp_path)
+    dataset = segment_dataset(split.reader, list(split.plan.slices(0, 24)), Deal(4, 1))
+    assert source.Pause in dataset.context.custom_execution_callback_classes
+    assert dataset.context.execution_options.preserve_order
+    assert source.Pause not in ray.data.DataContext.get_current().custom_execution_callback_classes, "only of the stream"
