@@ -39,7 +39,7 @@ class FaultyProxy:
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
-        self.troubles: list[Trouble] = []
+        self._troubles: list[Trouble] = []
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._server.daemon_threads = True
@@ -54,23 +54,37 @@ class FaultyProxy:
     @contextmanager
     def in_trouble(self, trouble: Trouble) -> Iterator[Trouble]:
         """Until the context ends."""
-        self.troubles.append(trouble)
+        self.begin(trouble)
         try:
             yield trouble
         finally:
-            self.troubles.remove(trouble)
+            self._end(trouble)
 
     def trouble_for(self, seconds: float, trouble: Trouble) -> None:
         """Begin at once, and end by itself."""
-        self.troubles.append(trouble)
-        end = threading.Timer(seconds, lambda: self.troubles.remove(trouble))
+        self.begin(trouble)
+        end = threading.Timer(seconds, self._end, [trouble])
         end.daemon = True
         end.start()
+
+    def begin(self, trouble: Trouble) -> None:
+        """Until :meth:`heal`."""
+        with self._lock:
+            self._troubles.append(trouble)
+
+    def heal(self) -> None:
+        """End all troubles; a timer may be about to end one of them too."""
+        with self._lock:
+            self._troubles.clear()
+
+    def _end(self, trouble: Trouble) -> None:
+        with self._lock:
+            self._troubles = [other for other in self._troubles if other is not trouble]
 
     def next_trouble(self, request: str) -> Trouble | None:
         """The first one that a request runs into, counted."""
         with self._lock:
-            for trouble in self.troubles:
+            for trouble in self._troubles:
                 if (trouble.times is None or trouble.hits < trouble.times) and re.search(trouble.requests, request):
                     trouble.hits += 1
                     return trouble

@@ -58,7 +58,7 @@ def test_a_short_trouble_is_ridden_out(
     # In trouble while the second window of shards is read, and the checkpoint of step 6 is on its way.
     TinyRun(remote, curves=tmp_path, trackers=[At({5: lambda: proxy.trouble_for(seconds, trouble)})]).run()
     assert trouble.hits
-    proxy.troubles.clear()
+    proxy.heal()
     assert_as_unbroken(left_by(run_folder(remote), tmp_path), unbroken)
     pause = longest_pause(tmp_path)
     outcome = "goes on by itself, and tells it in one line" if trouble.kind != "delay" else "goes on, slower"
@@ -89,10 +89,10 @@ def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(
 ) -> None:
     monkeypatch.setenv(PATIENCE_VARIABLE, "1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    started = TinyRun(remote, curves=tmp_path, trackers=[At({5: lambda: proxy.troubles.append(trouble)})])
+    started = TinyRun(remote, curves=tmp_path, trackers=[At({5: lambda: proxy.begin(trouble)})])
     with pytest.raises(DataError, match=rf"{said}.*AWS_ENDPOINT_URL.*the same command goes on"):
         started.run()
-    proxy.troubles.clear()
+    proxy.heal()
     assert 0 < started.store.newest()[1].step < unbroken.step
     resumed = resume(remote, curves=tmp_path)
     assert_as_unbroken(left_by(run_folder(remote), tmp_path), unbroken)

@@ -3,6 +3,7 @@
 Run by ``test_resharding.py`` in processes of their own: DeepSpeed needs a process group.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,28 @@ from scaleout.stream.turns import Sharing
 from scaleout.train.checkpoint import CheckpointStore, load_training_state
 from scaleout.train.engine import DeepSpeedEngine
 from scaleout.train.ranks import Ranks
-from tests.scaleout.train.zero_workers import STAGES, engine_config, join, make_optimiser, make_task, run_step
+from tests.scaleout.train.zero_workers import STAGES, engine_config, join, make_optimiser, make_task, micro_batch, run_step
 
 MICRO_BATCHES = 4
 """Of a step; 3 workers cannot share them evenly."""
 STEPS = 6
 """Of the schedule."""
+CONTINUED_BY = {2: (1, 3), 1: (2,)}
+"""Workers that save, and how many go on; 3 of them idle in 2 turns of every step."""
+
+
+def plain_gradients(weights: Mapping[str, Tensor], workers: int) -> dict[str, Tensor]:
+    """Of the step after the checkpoint, in plain torch, by losses of the size that this many workers give them.
+
+    An engine of W workers hands W / M times the loss of each of a step's M micro-batches to its backward, and divides by W
+    later. Where that is no power of two, every product in the backward is rounded in another place; a query's gradient is a
+    small difference of large ones (of the softmax), and shows it: up to 1.3e-5 of its norm, in plain torch alone.
+    """
+    task = make_task()
+    task.load_state_dict(weights)
+    for number in range(MICRO_BATCHES):
+        (task(micro_batch(2 * MICRO_BATCHES + number)).loss * (workers / MICRO_BATCHES)).backward()
+    return {name: p.grad / workers for name, p in task.named_parameters() if p.grad is not None}
 
 
 def observe(engine: DeepSpeedEngine, ranks: Ranks) -> dict[str, Any]:
@@ -42,7 +59,9 @@ def save(rank: int, workers: int, folder: str) -> None:
             run_step(engine, step, rank, None, Sharing(MICRO_BATCHES, workers))
         facts = {"step": 2, "position": 8 * MICRO_BATCHES, "skipped": 1, "workers": workers, "zero_stage": stage, "fingerprints": {}}
         CheckpointStore(f"{folder}/stage-{stage}", keep=1).save(engine, ranks, facts)
+        weights = engine.weights()
         seen[stage] = observe(engine, ranks)
+        seen[stage]["plain"] = {after: plain_gradients(weights, after) for after in (workers, *CONTINUED_BY[workers])}
     finish(ranks, seen, Path(folder, "unbroken.pt"))
 
 
