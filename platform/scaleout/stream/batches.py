@@ -116,6 +116,24 @@ class BatchStream:
         return MicroBatch(number, batch, {"read_wait": waited, "decode": timed.seconds, "collate": spent})
 
 
+class StartedBatches:
+    """The micro-batches of a stream, the first of which are being made already."""
+
+    def __init__(self, stream: MicroBatches) -> None:
+        self.first = stream.first
+        self._rest = iter(stream)
+        executor = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._next = executor.submit(next, self._rest, None)
+        executor.shutdown(wait=False)
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        """All of them; only once."""
+        micro = self._next.result()
+        if micro is not None:
+            yield micro
+            yield from self._rest
+
+
 class TimedExecutor(Executor):
     """Runs calls on an executor, or at once if there is none, and adds up the CPU time of their threads."""
 

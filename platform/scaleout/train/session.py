@@ -16,7 +16,7 @@ from medvlp.model.execution import configure_execution
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from scaleout import storage
 from scaleout.cli import to_dict
-from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, decode_threads
+from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, decode_threads
 from scaleout.stream.local import validation_batches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
 from scaleout.train.assembly import Assemble, Assembly
@@ -73,6 +73,9 @@ def run_session(
     assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
     store = checkpoint_store(config, setup.lease)
     newest = store.newest()
+    progress, start = (Progress.of(newest[1]), newest[1].position) if newest else (Progress(), 0)
+    # Reading starts processes and takes a whole window: they come up while the engine does.
+    stream = StartedBatches(build_stream(assembly, config, partial(tables, start), start, ranks, threads))
     origin = assembly.start() if newest is None else ""
     cost = prepare_task(assembly)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
@@ -80,16 +83,13 @@ def run_session(
     resharded = newest is not None and newest[1].is_resharded_for(ranks.workers)
     sharing = config.sharing(ranks.workers)
     engine = build_engine(assembly, config, sharing.turns, resharded=resharded)
-    progress, start = Progress(), 0
     if newest is not None:
-        folder, record = newest
         try:
-            store.resume(engine, folder, record, ranks, config.scale.zero_stage)
+            store.resume(engine, *newest, ranks, config.scale.zero_stage)
         except SetAsideError as error:
             if ranks.is_first:
                 announce(str(error))
             raise
-        progress, start = Progress.of(record), record.position
     if ranks.is_first:
         announce(cost.describe(config))
         if sharing.idle:
@@ -102,7 +102,7 @@ def run_session(
     loop = Loop(
         config=config,
         engine=engine,
-        stream=build_stream(assembly, config, partial(tables, start), start, ranks, threads),
+        stream=stream,
         validation=build_validation(assembly, config, inputs, ranks),
         store=store,
         tracker=tracker,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from medvlp.errors import DataError, TrainingError
-from scaleout.stream.batches import BatchStream, TimedExecutor, decode_threads
+from scaleout.stream.batches import BatchStream, StartedBatches, TimedExecutor, decode_threads
 from scaleout.stream.local import local_tables
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit
 from tests.medvlp.tiny import collate
@@ -85,6 +85,40 @@ def test_batches_are_made_ahead(split: PlannedSplit) -> None:
         time.sleep(0.01)
     assert taken == [0, 1, 2]
     batches.close()
+
+
+def test_started_batches_are_made_before_they_are_asked_for(split: PlannedSplit) -> None:
+    asked = threading.Event()
+
+    def tables() -> Iterator[pa.Table]:
+        asked.set()
+        yield from local_tables(split, 0, 48, 4, rank=1, workers=2)
+
+    started = StartedBatches(stream(tables, rank=1, workers=2))
+    assert asked.wait(10)
+    assert started.first == 1
+    assert [micro.number for micro in started] == [1, 3, 5, 7, 9, 11]
+    wait_for_threads_to_end()
+
+
+def test_started_batches_tell_an_error_to_whoever_iterates(split: PlannedSplit) -> None:
+    def tables() -> Iterator[pa.Table]:
+        raise DataError("shard lost")
+        yield
+
+    started = StartedBatches(stream(tables))
+    with pytest.raises(DataError, match="shard lost"):
+        next(iter(started))
+    assert list(StartedBatches(stream(lambda: iter(())))) == []
+    wait_for_threads_to_end()
+
+
+def test_started_batches_left_alone_leave_no_thread(split: PlannedSplit) -> None:
+    started = StartedBatches(of_reader(split, threads=2))
+    iterator = iter(started)
+    assert next(iterator).number == 0
+    del started, iterator
+    wait_for_threads_to_end()
 
 
 @pytest.mark.parametrize("wrong", ["of another worker", "skipped", "too short", "empty"])

@@ -1,5 +1,6 @@
 """What a worker does before its first step: cost, frozen parameters."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -17,7 +18,7 @@ from scaleout.train.config import PretrainConfig
 from scaleout.train.inputs import Inputs, open_tokenizer
 from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.ranks import Ranks
-from scaleout.train.session import build_stream, prepare_task
+from scaleout.train.session import SessionSetup, build_stream, prepare_task, run_session
 from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 
@@ -65,6 +66,26 @@ def test_what_no_objective_reaches_is_frozen(config: PretrainConfig) -> None:
     assert cost.frozen > 0
     assert not assembly.arl.image_pooler.weight.requires_grad
     assert assembly.arl.fusion.layers[0].text_self_attention.query.weight.requires_grad
+
+
+def test_rows_are_read_while_the_engine_starts(config: PretrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    class Enough(Exception):
+        pass
+
+    def tables(start: int) -> Iterator[pa.Table]:
+        asked.set()
+        return iter(())
+
+    def build_engine(*_: object, **__: object) -> None:
+        assert asked.wait(10)
+        raise Enough
+
+    monkeypatch.setattr("scaleout.train.session.build_engine", build_engine)
+    setup = SessionSetup(config=config, assemble=assemble_pretraining, tracking_uri="", mlflow_run="")
+    with pytest.raises(Enough):
+        run_session(setup, tables, Ranks())
 
 
 def test_synthetic_data_are_not_read_and_can_be_trained_on(config: PretrainConfig) -> None:
