@@ -28,9 +28,13 @@ def ray_job(started: Head, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, env=dict(started.environment), capture_output=True, text=True, timeout=chaos.SECONDS)
 
 
-def process_named(part: str) -> psutil.Process:
-    """The newest process below this one with ``part`` in its command line."""
-    found = [child for child in psutil.Process().children(recursive=True) if any(part in word for word in child.cmdline())]
+def process_named(start: str) -> psutil.Process:
+    """The newest process below this one with a word of its command line that starts so.
+
+    Not one that holds it anywhere: Ray's shell has the whole command in one word, may be as old as the driver to the tick of the
+    clock, and leaves the driver running when it is killed.
+    """
+    found = [child for child in psutil.Process().children(recursive=True) if any(word.startswith(start) for word in child.cmdline())]
     return max(found, key=lambda child: child.create_time())
 
 
