@@ -18,7 +18,7 @@ from tests.jobs.tiny import RECIPE, Artefacts, pretrain_config, pretrain_options
 pytestmark = [pytest.mark.ray, pytest.mark.chaos]
 
 WHERE = "submitted job, 2 workers, ZeRO 2"
-STEPS = 150
+STEPS = 90
 """Enough for a quiet machine to be struck three times."""
 OPTIONS = [*chaos.LONG, "--train.max_steps", str(STEPS)]
 
