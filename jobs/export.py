@@ -1,8 +1,8 @@
 """Write a trained model as a folder that ``medvlp.load`` reads: safetensors, configuration, tokenizer, knowledge and a card."""
 
 from scaleout.cli import run_job
-from scaleout.export import export_run
-from scaleout.storage import absolute, join
+from scaleout.io.storage import absolute, join
+from scaleout.launch.export import export_run
 
 
 def export(*, run: str, storage: str, output: str, overwrite: bool = False) -> None:

@@ -3,10 +3,10 @@
 from functools import partial
 
 from scaleout.cli import run_job
-from scaleout.train.config import FinetuneConfig
-from scaleout.train.finetuning import FINETUNE, assemble_question_answering, resolve_finetuning
-from scaleout.train.launch import Outcome, launch
-from scaleout.train.report import outcome_card
+from scaleout.launch.launch import Outcome, launch
+from scaleout.launch.report import outcome_card
+from scaleout.runs.config import FinetuneConfig
+from scaleout.runs.start import FINETUNE, assemble_question_answering, resolve_finetuning
 
 
 def finetune(config: FinetuneConfig) -> Outcome:

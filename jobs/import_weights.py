@@ -4,11 +4,11 @@ import tempfile
 from pathlib import Path
 
 from medvlp.errors import CheckpointError
-from medvlp.imported.folder import WEIGHTS_FILE, import_checkpoint
+from medvlp.interchange.weights_folder import WEIGHTS_FILE, import_checkpoint
 from medvlp.model.config import ARLConfig
-from medvlp.pretext.config import MaskedImageConfig
-from scaleout import storage
+from medvlp.tasks.pretrain.config import MaskedImageConfig
 from scaleout.cli import run_job
+from scaleout.io import storage
 
 PAPER, PAPER_MASKED_IMAGE = ARLConfig(), MaskedImageConfig()
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.knowledge.inspection import describe, describe_entity, draw_neighbourhood, find_entity
-from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
+from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
-from scaleout import storage
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import check_links, read_ontology_uris
 from scaleout.shards.manifest import ShardManifest

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from medvlp.errors import DataError
-from scaleout import storage
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.shards.duplicates import find_overlap, read_tables
 from scaleout.shards.images import read_images
 from scaleout.shards.manifest import ShardManifest

@@ -3,12 +3,12 @@
 from collections import Counter
 from typing import Literal
 
-from medvlp.knowledge.linker import DictionaryLinker, Linker
+from medvlp.knowledge.linker.dictionary import DictionaryLinker, Linker
+from medvlp.knowledge.linker.scispacy import ScispacyConfig, ScispacyLinker
 from medvlp.knowledge.ontology import Ontology
-from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
-from medvlp.knowledge.scispacy import ScispacyConfig, ScispacyLinker
-from scaleout import storage
+from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import read_ontology_uris

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from medvlp.corpora.registry import open_corpus
 from medvlp.errors import ConfigurationError, DataError
-from scaleout import storage
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.shards.card import read_card
 from scaleout.shards.leave_out import LeakFree
 from scaleout.shards.manifest import TOKENIZER_FOLDER

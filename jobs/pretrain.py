@@ -1,10 +1,10 @@
 """Pre-train ARL: Ray Data streams shards joined with links and knowledge into DeepSpeed workers under Ray Train."""
 
 from scaleout.cli import run_job
-from scaleout.train.config import PretrainConfig
-from scaleout.train.launch import Outcome, check, launch
+from scaleout.launch.launch import Outcome, check, launch
+from scaleout.launch.report import outcome_card
+from scaleout.runs.config import PretrainConfig
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.report import outcome_card
 
 KIND = "pretrain"
 

@@ -1,9 +1,9 @@
 """Search the weights of the pretext objectives: Ray Tune runs many pre-trainings, and stops those that do not keep up."""
 
 from scaleout.cli import run_job
-from scaleout.sweep.config import SweepConfig
-from scaleout.sweep.report import sweep_card
-from scaleout.sweep.search import SweepOutcome, search
+from scaleout.studies.sweep.config import SweepConfig
+from scaleout.studies.sweep.report import sweep_card
+from scaleout.studies.sweep.search import SweepOutcome, search
 
 
 def sweep(config: SweepConfig) -> SweepOutcome:

@@ -15,8 +15,8 @@ from functools import reduce
 from operator import add
 
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
-from medvlp.pretext.config import MaskedImageConfig, Objective, PretextConfig
-from medvlp.pretext.masked_image import kept_patches
+from medvlp.tasks.pretrain.config import MaskedImageConfig, Objective, PretextConfig
+from medvlp.tasks.pretrain.masked_image import kept_patches
 
 CHANNELS = 3
 

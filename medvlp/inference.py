@@ -18,11 +18,11 @@ from medvlp.data.collate import CommonCollate
 from medvlp.data.image import UndecodableImage, decode_image
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import encode_texts
-from medvlp.downstream.question_answering import QuestionAnsweringTask
 from medvlp.errors import ConfigurationError, DataError
-from medvlp.exported import Exported, load_exported
-from medvlp.knowledge.linker import DictionaryLinker, leftmost_longest
-from medvlp.pretext.task import PretrainingTask
+from medvlp.interchange.model_folder import Exported, load_exported
+from medvlp.knowledge.linker.dictionary import DictionaryLinker, leftmost_longest
+from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.vqa.module import QuestionAnsweringTask
 
 Image = PIL.Image.Image | bytes | str | Path
 """The path of a JPEG or PNG file or its content, as training reads them, or a Pillow image."""

@@ -127,8 +127,8 @@ def phantom_shards(tmp_path_factory: pytest.TempPathFactory) -> str:
 def phantom_links(phantom_shards: str) -> str:
     """The links of ``phantom_shards`` to the phantom ontology."""
     from medvlp.corpora.phantom import phantom_ontology_path
-    from medvlp.knowledge.linker import DictionaryLinker
-    from medvlp.knowledge.readers import read_ontologies
+    from medvlp.knowledge.linker.dictionary import DictionaryLinker
+    from medvlp.knowledge.readers.registry import read_ontologies
     from scaleout.links.link import link_shards
 
     output = str(Path(phantom_shards).parent / "links")
@@ -141,7 +141,7 @@ def phantom_links(phantom_shards: str) -> str:
 def phantom_knowledge(phantom_shards: str, phantom_links: str) -> Path:
     """The knowledge bundle of ``phantom_links``; its vectors are 32 wide."""
     from medvlp.corpora.phantom import phantom_ontology_path
-    from medvlp.knowledge.readers import read_ontologies
+    from medvlp.knowledge.readers.registry import read_ontologies
     from medvlp.knowledge.transe import TransEConfig
     from medvlp.knowledge.vocabulary import build_bundle
     from scaleout.links.manifest import LinksManifest

@@ -6,7 +6,7 @@ from typing import Any
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.items import Item
-from medvlp.downstream.answers import normalise_answer
+from medvlp.metrics.answers import normalise_answer
 
 OPEN = "open"
 

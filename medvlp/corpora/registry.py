@@ -8,21 +8,21 @@ from types import MappingProxyType
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.corpora.covid_chestxray import open_covid_chestxray
 from medvlp.corpora.csv_table import open_csv
-from medvlp.corpora.iu_xray import open_iu_xray
 from medvlp.corpora.jsonl import open_jsonl
-from medvlp.corpora.medicat import open_medicat
-from medvlp.corpora.medpix import open_medpix
-from medvlp.corpora.melinda import open_melinda
-from medvlp.corpora.mimic_cxr import open_mimic_cxr
+from medvlp.corpora.official.covid_chestxray import open_covid_chestxray
+from medvlp.corpora.official.iu_xray import open_iu_xray
+from medvlp.corpora.official.medicat import open_medicat
+from medvlp.corpora.official.medpix import open_medpix
+from medvlp.corpora.official.melinda import open_melinda
+from medvlp.corpora.official.mimic_cxr import open_mimic_cxr
+from medvlp.corpora.official.roco import open_roco
+from medvlp.corpora.official.rocov2 import open_rocov2
+from medvlp.corpora.official.slake import open_slake
+from medvlp.corpora.official.vqa_med_2019 import open_vqa_med_2019
+from medvlp.corpora.official.vqa_med_2021 import open_vqa_med_2021
+from medvlp.corpora.official.vqa_rad import open_vqa_rad
 from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
-from medvlp.corpora.roco import open_roco
-from medvlp.corpora.rocov2 import open_rocov2
-from medvlp.corpora.slake import open_slake
-from medvlp.corpora.vqa_med_2019 import open_vqa_med_2019
-from medvlp.corpora.vqa_med_2021 import open_vqa_med_2021
-from medvlp.corpora.vqa_rad import open_vqa_rad
 from medvlp.errors import ConfigurationError
 
 Opener = Callable[..., Corpus]

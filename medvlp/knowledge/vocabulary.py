@@ -9,7 +9,7 @@ from torch import Tensor
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
-from medvlp.knowledge.derivation import derived_names
+from medvlp.knowledge.linker.derivation import derived_names
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig, train_transe
 

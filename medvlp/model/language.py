@@ -5,7 +5,7 @@ from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTraine
 
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import LanguageConfig
-from medvlp.model.published import clear_errors, load_published
+from medvlp.model.hugging_face import clear_errors, load_published
 
 _SIZES = {
     "architecture": "model_type",

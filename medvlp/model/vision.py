@@ -11,7 +11,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from medvlp.data.image import CLIP_MEAN, CLIP_STD
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import VisionConfig
-from medvlp.model.published import load_published
+from medvlp.model.hugging_face import load_published
 
 
 class VisionEncoder(nn.Module):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scaleout.train.config import PretrainConfig
+from scaleout.runs.config import PretrainConfig
 from tests.chaos.runs import chaos_config
 from tests.chaos.unbroken import Left, left_by
 from tests.scaleout.train.tiny_run import TinyRun

@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from scaleout.runs.config import PretrainConfig
 from scaleout.tracking import CompositeTracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.config import PretrainConfig
 from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 STEPS = 12

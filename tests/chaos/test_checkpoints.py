@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DamagedCheckpointError
-from scaleout import storage
-from scaleout.train.checkpoint import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, SetAsideError
-from scaleout.train.config import PretrainConfig
-from scaleout.train.run_record import run_folder
+from scaleout.checkpoint.store import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, SetAsideError
+from scaleout.io import storage
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
 from tests.chaos.runs import resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
 from tests.faults import Fault, record

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scaleout.train.config import PretrainConfig
-from scaleout.train.run_record import run_folder
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
 from tests.faults import Fault, record

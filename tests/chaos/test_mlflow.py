@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from scaleout.launch.launch import deliver_rest
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
 from scaleout.tracking import MlflowTracker, RunStatus, start_run
 from scaleout.tracking.runs import open_client
-from scaleout.train.config import PretrainConfig
-from scaleout.train.launch import deliver_rest
-from scaleout.train.run_record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, assert_mlflow_as_unbroken, left_by
 from tests.faults import Fault, record

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import ConfigurationError, TrainingError
-from scaleout.train.config import PretrainConfig
-from scaleout.train.lease import Pace, hold
-from scaleout.train.run_record import run_folder
+from scaleout.checkpoint.lease import Pace, hold
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
 from tests.faults import Fault, record

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DataError
-from scaleout import storage
-from scaleout.patience import PATIENCE_VARIABLE
-from scaleout.train.config import PretrainConfig
-from scaleout.train.run_record import run_folder
+from scaleout.io import storage
+from scaleout.io.retry import RETRY_VARIABLE
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, longest_pause, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
 from tests.faults import Fault, record
@@ -87,7 +87,7 @@ def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(
     trouble: Trouble,
     said: str,
 ) -> None:
-    monkeypatch.setenv(PATIENCE_VARIABLE, "1")
+    monkeypatch.setenv(RETRY_VARIABLE, "1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     started = TinyRun(remote, curves=tmp_path, trackers=[At({5: lambda: proxy.begin(trouble)})])
     with pytest.raises(DataError, match=rf"{said}.*AWS_ENDPOINT_URL.*the same command goes on"):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DataError
+from scaleout.runs.config import PretrainConfig
 from scaleout.shards.manifest import ShardManifest
-from scaleout.train.config import PretrainConfig
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
 from tests.faults import Fault, record

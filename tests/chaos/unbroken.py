@@ -8,12 +8,12 @@ import torch
 from mlflow import MlflowClient
 from torch import Tensor
 
-from scaleout import storage
+from scaleout.checkpoint.store import CheckpointStore, read_weights
+from scaleout.io import storage
+from scaleout.runs.record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import decode_metrics, read_records
-from scaleout.train.checkpoint import CheckpointStore, read_weights
-from scaleout.train.ledger import Step, read_ledger
-from scaleout.train.run_record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
+from scaleout.train.hooks.ledger import Step, read_ledger
 
 Point = tuple[str, int]
 """Name of a metric, and step."""

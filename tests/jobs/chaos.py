@@ -15,20 +15,20 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from scaleout import storage
+from scaleout.checkpoint.store import CheckpointRecord, CheckpointStore, read_weights
+from scaleout.io import storage
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
 from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
 from scaleout.tracking.runs import open_client
-from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore, read_weights
-from scaleout.train.config import PretrainConfig
-from scaleout.train.ledger import read_ledger
+from scaleout.train.hooks.ledger import read_ledger
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.run_record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
-from scaleout.train.session import SessionSetup
+from scaleout.train.worker import WorkerSetup
 from tests.conftest import REPOSITORY
 from tests.faults import Fault, record
-from tests.scaleout.train.session_workers import work
+from tests.scaleout.train.worker_processes import work
 
 STEPS = 30
 LONG = [
@@ -129,7 +129,7 @@ def run_alone(config: PretrainConfig) -> str:
     """The folder of a run that one worker makes without Ray, and that nobody touches."""
     uri = f"sqlite:///{config.storage}/alone.db"
     Path(config.storage).mkdir(parents=True, exist_ok=True)
-    setup = SessionSetup(
+    setup = WorkerSetup(
         config=config,
         assemble=assemble_pretraining,
         tracking_uri=uri,

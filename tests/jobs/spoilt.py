@@ -11,10 +11,10 @@ from pathlib import Path
 from webdataset import TarWriter
 
 from medvlp.corpora.phantom import phantom_ontology_path
-from medvlp.knowledge.linker import DictionaryLinker
-from medvlp.knowledge.readers import read_ontologies
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
+from medvlp.knowledge.readers.registry import read_ontologies
+from scaleout.io.record_table import RecordTable
 from scaleout.links.link import link_shards
-from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from tests.jobs.tiny import Artefacts
 

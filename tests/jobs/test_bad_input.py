@@ -10,8 +10,8 @@ import pytest
 
 from jobs.pretrain import pretrain
 from medvlp.corpora.phantom import phantom_ontology_path
-from medvlp.knowledge.linker import DictionaryLinker
-from medvlp.knowledge.readers import read_ontologies
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
+from medvlp.knowledge.readers.registry import read_ontologies
 from scaleout.cli import run_job
 from scaleout.links.link import link_shards
 from scaleout.shards.manifest import ShardManifest

@@ -10,8 +10,8 @@ from jobs.link import link
 from jobs.prepare import prepare
 from medvlp.corpora.phantom import phantom_ontology_path
 from medvlp.knowledge.bundle import KnowledgeBundle
-from scaleout import storage
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.shards.manifest import ShardManifest
 

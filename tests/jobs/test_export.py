@@ -15,9 +15,9 @@ from jobs.prepare import prepare
 from jobs.pretrain import pretrain
 from medvlp.corpora.phantom import PhantomQuestions, phantom_ontology_path
 from medvlp.errors import ConfigurationError
+from scaleout.checkpoint.store import read_weights
 from scaleout.cli import run_job
-from scaleout.train.checkpoint import read_weights
-from scaleout.train.trained import TrainedRun
+from scaleout.runs.opened import OpenedRun
 from tests.jobs.tiny import Artefacts, pretrain_options
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -67,7 +67,7 @@ def test_a_pretrained_model_is_exported_and_ranks(storage: Path, tmp_path: Path,
     run_job(export, ["--run", "pre", "--storage", str(storage), "--output", str(folder)])
     assert f'medvlp.load("{folder}")' in capsys.readouterr().out
     model = medvlp.load(folder)
-    saved = read_weights(TrainedRun.open(str(storage / "pre")).checkpoint)
+    saved = read_weights(OpenedRun.open(str(storage / "pre")).checkpoint)
     assert all((parameter == saved[name]).all() for name, parameter in model.task.named_parameters())
     image = PhantomQuestions(train=5).sample("train", 1).image
     scores = model.match(Image.open(io.BytesIO(image)), ["Left pleural effusion.", "No abnormality."])

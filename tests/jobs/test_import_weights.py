@@ -9,12 +9,12 @@ import torch
 from jobs.import_weights import import_weights
 from jobs.pretrain import pretrain
 from medvlp.errors import CheckpointError
-from medvlp.imported.folder import REPORT_FILE
-from medvlp.pretext.task import PretrainingTask
-from scaleout.train.checkpoint import read_weights
-from scaleout.train.inputs import Inputs, open_tokenizer
+from medvlp.interchange.weights_folder import REPORT_FILE
+from medvlp.tasks.pretrain.module import PretrainingTask
+from scaleout.checkpoint.store import read_weights
+from scaleout.runs.inputs import Inputs, open_tokenizer
 from tests.jobs.tiny import Artefacts, pretrain_config
-from tests.medvlp.imported.authors import meter_state
+from tests.medvlp.interchange.authors import meter_state
 
 
 @pytest.mark.ray

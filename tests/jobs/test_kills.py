@@ -13,7 +13,7 @@ import ray
 
 from jobs.pretrain import pretrain
 from medvlp.errors import TrainingError
-from scaleout import storage
+from scaleout.io import storage
 from tests.jobs import chaos
 from tests.jobs.chaos import LONG, STEPS, Driver
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options

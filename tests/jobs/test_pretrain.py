@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 from jobs.pretrain import main, pretrain
 from medvlp.errors import CheckpointError, ConfigurationError
+from scaleout.checkpoint.store import COMPLETE_FILE, read_record, verified_copy
 from scaleout.cli import run_job
+from scaleout.launch.launch import Outcome
 from scaleout.tracking.runs import open_client
-from scaleout.train.checkpoint import COMPLETE_FILE, read_record, verified_copy
-from scaleout.train.launch import Outcome
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
 pytestmark = pytest.mark.ray

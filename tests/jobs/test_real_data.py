@@ -12,9 +12,9 @@ from jobs.prepare import prepare
 from jobs.pretrain import pretrain
 from medvlp.knowledge.bundle import KnowledgeBundle
 from scaleout.cli import parse, run_job
+from scaleout.runs.config import PretrainConfig
 from scaleout.shards.manifest import ShardManifest
 from scaleout.tracking.runs import open_client
-from scaleout.train.config import PretrainConfig
 from tests.jobs.test_pretrain import INTERFACE
 from tests.jobs.tiny import Artefacts, pretrain_options
 

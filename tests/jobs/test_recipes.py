@@ -3,8 +3,8 @@
 import pytest
 
 from scaleout.cli import parse
-from scaleout.sweep.config import SweepConfig
-from scaleout.train.config import FinetuneConfig, PretrainConfig
+from scaleout.runs.config import FinetuneConfig, PretrainConfig
+from scaleout.studies.sweep.config import SweepConfig
 from tests.conftest import REPOSITORY
 
 RECIPES = REPOSITORY / "jobs" / "recipes"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.local import head
-from scaleout.train.checkpoint import CheckpointStore
 from tests.conftest import REPOSITORY
 from tests.jobs.tiny import RECIPE, Artefacts, pretrain_options
 

@@ -14,14 +14,14 @@ from ray.util import placement_group_table
 
 from jobs.sweep import sweep
 from medvlp.errors import ConfigurationError, DataError
+from scaleout.checkpoint.store import read_record
 from scaleout.cli import parse
-from scaleout.sweep.config import SearchConfig, SweepConfig
-from scaleout.sweep.search import SweepOutcome, concurrent_trials
-from scaleout.sweep.trial import NUMBER, STEP
+from scaleout.launch.launch import launch
+from scaleout.runs.config import ScaleConfig
+from scaleout.studies.sweep.config import SearchConfig, SweepConfig
+from scaleout.studies.sweep.search import SweepOutcome, concurrent_trials
+from scaleout.studies.sweep.trial import NUMBER, STEP
 from scaleout.tracking.runs import PARENT_RUN_TAG, open_client
-from scaleout.train.checkpoint import read_record
-from scaleout.train.config import ScaleConfig
-from scaleout.train.launch import launch
 from scaleout.train.pretraining import assemble_pretraining
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
@@ -59,7 +59,7 @@ def scheduler(config: SweepConfig) -> ASHAScheduler:
 def outcome(phantoms: Artefacts, ray_cluster: None, runs: Path) -> Iterator[SweepOutcome]:
     """A sweep that has ended."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("scaleout.sweep.search.scheduler", scheduler)
+        patch.setattr("scaleout.studies.sweep.search.scheduler", scheduler)
         yield sweep(sweep_config(phantoms, runs))
 
 
@@ -153,7 +153,7 @@ def test_weights_depend_on_seed_and_number_and_lie_in_their_ranges() -> None:
 @pytest.mark.slow
 def test_a_stopped_run_leaves_a_checkpoint_and_goes_on_when_asked_again(phantoms: Artefacts, runs: Path, ray_cluster: None) -> None:
     config = pretrain_config(phantoms, "stopped-early", runs, "--tracking.pictures", "false")
-    stopped = launch("pretrain", config, assemble_pretraining, judge=never)
+    stopped = launch("pretrain", config, assemble_pretraining, keep_training=never)
     client = open_client(stopped.tracking_uri)
     assert read_record(stopped.checkpoint).step == 3
     assert "val/itm_accuracy" in stopped.metrics

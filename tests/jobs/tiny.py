@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaleout.cli import parse
-from scaleout.train.config import PretrainConfig
+from scaleout.runs.config import PretrainConfig
 
 RECIPE = Path(__file__).with_name("tiny.yaml")
 

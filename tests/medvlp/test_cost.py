@@ -24,14 +24,14 @@ from medvlp.cost import (
 )
 from medvlp.data.batch import PretrainBatch
 from medvlp.data.synthetic import synthetic_batch
-from medvlp.downstream.question_answering import QuestionAnsweringTask
-from medvlp.downstream.questions import synthetic_questions
 from medvlp.model.arl import Streams
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
 from medvlp.model.fusion import TextContext
 from medvlp.optimisation import freeze_unreached
-from medvlp.pretext.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
-from medvlp.pretext.task import PretrainingTask
+from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
+from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.vqa.batch import synthetic_questions
+from medvlp.tasks.vqa.module import QuestionAnsweringTask
 from tests.medvlp.tiny import bundle, model_config
 
 BATCH, SLOTS, ANSWERS = 3, 5, 7

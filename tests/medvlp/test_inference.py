@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 
 import medvlp
-from medvlp.downstream.answers import AnswerVocabulary
-from medvlp.downstream.question_answering import QuestionAnsweringTask
-from medvlp.downstream.questions import QuestionCollate
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
-from medvlp.exported import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ExportedConfig, Origin, Task, load_exported, save_exported
 from medvlp.inference import Model
-from medvlp.pretext.task import PretrainingTask
+from medvlp.interchange.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ExportedConfig, Origin, Task, load_exported, save_exported
+from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.vqa.batch import QuestionCollate
+from medvlp.tasks.vqa.module import QuestionAnsweringTask
+from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
 from tests.medvlp import tiny
 
 ORIGIN = Origin(run="tiny-run", step=7, samples=70, fingerprints={"knowledge": tiny.bundle().fingerprint}, metrics={"itm_accuracy": 0.75})

@@ -19,8 +19,8 @@ from medvlp.data.text import TextConfig
 from medvlp.data.tokenizer import train_tokenizer
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
-from medvlp.pretext.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
-from medvlp.pretext.task import PretrainingTask
+from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
+from medvlp.tasks.pretrain.module import PretrainingTask
 
 NAMES = ("effusion", "nodule", "mass", "cyst", "stone", "fracture", "oedema", "pneumothorax")
 TEXTS = tuple(f"there is a {side} {name} in the image" for name in NAMES for side in ("left", "right", "large"))

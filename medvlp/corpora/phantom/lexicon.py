@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.ontology import Concept
-from medvlp.knowledge.readers import read_ontology
+from medvlp.knowledge.readers.registry import read_ontology
 
 MAIN_NAME_RATE = 0.6
 """How often a concept goes by its main name rather than by a synonym."""

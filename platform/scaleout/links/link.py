@@ -7,14 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from medvlp.knowledge.linker import Linker
+from medvlp.knowledge.linker.dictionary import Linker
 from medvlp.knowledge.ontology import Ontology
-from scaleout import resumable, storage
+from scaleout.io import resumable, storage
+from scaleout.io.manifest import MANIFEST_FILE
+from scaleout.io.record_table import RecordTable
+from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.links.manifest import FORMAT_VERSION, LinksManifest, LinksRecord
 from scaleout.links.reader import LINKS_SCHEMA
-from scaleout.manifest import MANIFEST_FILE
-from scaleout.record_table import RecordTable
-from scaleout.resumable import RunTasks, ray_tasks
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.reader import read_shard_checked
 

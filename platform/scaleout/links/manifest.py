@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from scaleout.manifest import check_fingerprint, read_manifest, write_manifest
-from scaleout.record_table import Digest, RecordTable
+from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.io.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 3
 _WHAT, _MAKER = "links", "jobs/link.py"

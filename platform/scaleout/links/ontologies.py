@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 from medvlp.errors import ConfigurationError, KnowledgeError
 from medvlp.knowledge.ontology import Ontology
-from medvlp.knowledge.readers import read_ontologies
-from medvlp.knowledge.rrf import EVERYTHING, UMLSFilter
-from scaleout import storage
+from medvlp.knowledge.readers.registry import read_ontologies
+from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
+from scaleout.io import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.shards.manifest import ShardManifest
 

@@ -8,7 +8,7 @@ import pyarrow.compute
 import pyarrow.parquet
 
 from medvlp.errors import DataError
-from scaleout import storage
+from scaleout.io import storage
 from scaleout.links.manifest import LinksRecord
 
 LINKS_SCHEMA = pa.schema(

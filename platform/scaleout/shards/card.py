@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from scaleout import storage
+from scaleout.io import storage
 from scaleout.shards.duplicates import overlaps_between_splits, read_tables, repeated_images
 from scaleout.shards.manifest import ShardManifest
 

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 
-from medvlp.data.perceptual import find_matches
+from medvlp.duplicates.perceptual import find_matches
 from scaleout.shards.images import ImageTable, read_images
 from scaleout.shards.manifest import ShardManifest
 

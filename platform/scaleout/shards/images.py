@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from medvlp.data.perceptual import WORDS
+from medvlp.duplicates.perceptual import WORDS
 from medvlp.errors import DataError
-from scaleout import storage
+from scaleout.io import storage
 from scaleout.shards.manifest import ShardManifest
 
 IMAGES_FOLDER = "images"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from medvlp.errors import DataError
-from scaleout.manifest import check_fingerprint, read_manifest, write_manifest
-from scaleout.record_table import Digest, RecordTable
+from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.io.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 2
 TOKENIZER_FOLDER = "tokenizer"

@@ -6,10 +6,10 @@ from typing import Any
 
 from medvlp.corpora.corpus import Corpus
 from medvlp.errors import DataError
-from scaleout import resumable, storage
-from scaleout.manifest import MANIFEST_FILE
-from scaleout.record_table import RecordTable
-from scaleout.resumable import RunTasks, ray_tasks
+from scaleout.io import resumable, storage
+from scaleout.io.manifest import MANIFEST_FILE
+from scaleout.io.record_table import RecordTable
+from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.shards.card import write_card
 from scaleout.shards.images import write_images
 from scaleout.shards.manifest import FORMAT_VERSION, TOKENIZER_FOLDER, ShardManifest, ShardRecord, add_up

@@ -12,7 +12,7 @@ from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from medvlp.data.sample import SAMPLE_SCHEMA
 from medvlp.errors import DataError
-from scaleout import storage
+from scaleout.io import storage
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 
 _IMAGE_MEMBERS = ("jpg", "png")

@@ -3,8 +3,8 @@
 from typing import Any
 
 from medvlp.errors import DataError
-from scaleout import storage
-from scaleout.resumable import RunTasks, ray_tasks
+from scaleout.io import storage
+from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.shards.images import images_name
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.reader import read_shard_checked

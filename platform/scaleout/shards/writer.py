@@ -10,8 +10,8 @@ from PIL import Image
 from webdataset import TarWriter
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.data.perceptual import perceptual_hash
 from medvlp.data.sample import Dropped, Sample
+from medvlp.duplicates.perceptual import perceptual_hash
 from scaleout.shards.images import ImageRecord
 
 MAXIMUM_PIXELS = 80_000_000

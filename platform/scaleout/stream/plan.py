@@ -17,8 +17,8 @@ import numpy as np
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError
+from scaleout.io.record_table import RecordTable
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 
 

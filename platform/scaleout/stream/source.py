@@ -32,7 +32,7 @@ FIRST_WINDOWS, MOST_WINDOWS = 32, 512
 
 
 @dataclass(frozen=True)
-class Deal:
+class Rounds:
     """Arranges rows so that equal blocks, dealt in turn, bring micro-batch k, counted from the first, to worker k modulo ``workers``.
 
     A round is as many rows as one block for each worker; within it the first worker's micro-batches come first.
@@ -62,14 +62,14 @@ class Deal:
             yield pa.concat_tables([rows.slice(start, self.micro_batch) for start in starts])
 
 
-def segments(plan: StreamPlan, start: int, stop: int, deal: Deal) -> Iterator[list[WindowSlice]]:
+def segments(plan: StreamPlan, start: int, stop: int, rounds: Rounds) -> Iterator[list[WindowSlice]]:
     """The positions [start, stop), a multiple of a turn of all workers, in segments of whole rounds; only the last one may end in one."""
     windows = FIRST_WINDOWS
     while start < stop:
         found = list(islice(plan.slices(start, stop), windows))
         end = found[-1].start + found[-1].rows
         if end < stop:
-            end = start + max((end - start) // deal.round, 1) * deal.round
+            end = start + max((end - start) // rounds.round, 1) * rounds.round
             found = list(plan.slices(start, min(end, stop)))
         yield found
         start, windows = found[-1].start + found[-1].rows, min(2 * windows, MOST_WINDOWS)
@@ -84,8 +84,8 @@ class Pause(ExecutionCallback):
         time.sleep(PAUSE_SECONDS)
 
 
-def segment_dataset(reader: RowReader, windows: list[WindowSlice], deal: Deal) -> ray.data.Dataset:
-    """The rows of a segment with the columns of ``ROW_SCHEMA``, in the order and the blocks of ``deal``."""
+def segment_dataset(reader: RowReader, windows: list[WindowSlice], rounds: Rounds) -> ray.data.Dataset:
+    """The rows of a segment with the columns of ``ROW_SCHEMA``, in the order and the blocks of ``rounds``."""
     # A window travels by itself: a task hears of its own and of no other.
     plans = ray.data.from_blocks([pa.table({"window": [pickle.dumps(window)]}) for window in windows])
 
@@ -95,8 +95,8 @@ def segment_dataset(reader: RowReader, windows: list[WindowSlice], deal: Deal) -
 
     rows = plans.map_batches(read, batch_size=None, zero_copy_batch=True, num_cpus=READ_CPUS)
     # Ray runs both calls as one task, which gets whole rounds, because a batch is a multiple of a block.
-    dealt = rows.map_batches(deal.__call__, batch_size=deal.round, batch_format="pyarrow", zero_copy_batch=True)
-    blocks = dealt.repartition(target_num_rows_per_block=deal.block, strict=True)
+    dealt = rows.map_batches(rounds.__call__, batch_size=rounds.round, batch_format="pyarrow", zero_copy_batch=True)
+    blocks = dealt.repartition(target_num_rows_per_block=rounds.block, strict=True)
     # Equal blocks in a preserved order are dealt in turn: Ray's splitter serves the worker with the fewest rows. That is its
     # implementation, not its promise: ``BatchStream`` checks it for every micro-batch.
     blocks.context.execution_options.preserve_order = True
@@ -106,7 +106,7 @@ def segment_dataset(reader: RowReader, windows: list[WindowSlice], deal: Deal) -
     return blocks
 
 
-class Dealer:
+class SegmentServer:
     """Serves one group of workers after the other with the segments of a stream. One actor for all, on the driver's machine."""
 
     def __init__(self, opened: Callable[[], PlannedSplit], micro_batch: int, block_rows: int = BLOCK_ROWS):
@@ -118,15 +118,15 @@ class Dealer:
         self._shards: list[list[ray.data.DataIterator]] = []
 
     def begin(self, group: str, start: int, stop: int, workers: int) -> None:
-        """Deal the positions from ``start`` to at least ``stop`` to a new group of workers; called by each of them."""
+        """Rounds the positions from ``start`` to at least ``stop`` to a new group of workers; called by each of them."""
         if group == self._group:
             return
-        deal = Deal(self._micro_batch, workers, self._block_rows)
+        rounds = Rounds(self._micro_batch, workers, self._block_rows)
         # All workers get as many micro-batches: one without any could not take part in the last step.
         turn = self._micro_batch * workers
         stop = start + -(-(stop - start) // turn) * turn
         self._group, self._shards = group, []
-        self._segments = (self._split_segment(windows, deal) for windows in segments(self._split.plan, start, stop, deal))
+        self._segments = (self._split_segment(windows, rounds) for windows in segments(self._split.plan, start, stop, rounds))
 
     def shard(self, group: str, number: int, rank: int) -> ray.data.DataIterator | None:
         """A worker's share of segment ``number``; None behind the last, and for workers of a group that another one followed."""
@@ -139,20 +139,20 @@ class Dealer:
             done.clear()  # all workers are through with it: the process that dealt it ends
         return self._shards[number][rank] if number < len(self._shards) else None
 
-    def _split_segment(self, windows: list[WindowSlice], deal: Deal) -> list[ray.data.DataIterator]:
-        return segment_dataset(self._split.reader, windows, deal).streaming_split(deal.workers, equal=True)
+    def _split_segment(self, windows: list[WindowSlice], rounds: Rounds) -> list[ray.data.DataIterator]:
+        return segment_dataset(self._split.reader, windows, rounds).streaming_split(rounds.workers, equal=True)
 
 
-def start_dealer(opened: Callable[[], PlannedSplit], micro_batch: int, block_rows: int = BLOCK_ROWS) -> Any:
-    """A ``Dealer`` as an actor beside this process."""
+def start_segment_server(opened: Callable[[], PlannedSplit], micro_batch: int, block_rows: int = BLOCK_ROWS) -> Any:
+    """A ``SegmentServer`` as an actor beside this process."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Dealer).options(num_cpus=0, scheduling_strategy=here).remote(opened, micro_batch, block_rows)
+    return ray.remote(SegmentServer).options(num_cpus=0, scheduling_strategy=here).remote(opened, micro_batch, block_rows)
 
 
-def worker_tables(dealer: Any, group: str, rank: int, micro_batch: int, prefetch: int) -> Iterator[pa.Table]:
-    """One worker's micro-batches as Arrow tables with the columns of ``ROW_SCHEMA``, after ``Dealer.begin``."""
+def worker_tables(server: Any, group: str, rank: int, micro_batch: int, prefetch: int) -> Iterator[pa.Table]:
+    """One worker's micro-batches as Arrow tables with the columns of ``ROW_SCHEMA``, after ``SegmentServer.begin``."""
     for number in count():
-        shard = ray.get(dealer.shard.remote(group, number, rank))
+        shard = ray.get(server.shard.remote(group, number, rank))
         if shard is None:
             return
         tables: Iterator[Any] = iter(shard.iter_batches(batch_size=micro_batch, batch_format="pyarrow", prefetch_batches=prefetch))

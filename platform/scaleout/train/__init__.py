@@ -1,1 +1,1 @@
-"""A training run: engine, loop, checkpoints, validation, and the group of workers that Ray Train keeps alive."""
+"""One worker's training: the loop and what hooks into it."""

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 from medvlp.cost import Flops
 from medvlp.data.batch import Batch
 from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.metrics.records import Records
 from medvlp.model.arl import ARL
-from medvlp.records import Records
 from scaleout.stream.batches import Collate
 
 

@@ -11,23 +11,23 @@ import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import ConfigurationError, TrainingError
+from scaleout.checkpoint.store import CheckpointRecord, CheckpointStore
+from scaleout.checkpoint.upload import CheckpointUpload
+from scaleout.engine.device import usage_metrics
+from scaleout.engine.engines import Engine
+from scaleout.engine.process_group import ProcessGroup
+from scaleout.runs.config import RunConfig
 from scaleout.stream.batches import MicroBatches
-from scaleout.stream.turns import Sharing, Turns
+from scaleout.stream.schedule import AccumulationSchedule, MicroSteps
 from scaleout.tracking.tracker import Tracker
-from scaleout.train.checkpoint import CheckpointRecord, CheckpointStore
 from scaleout.train.clock import CheckpointClock
-from scaleout.train.config import RunConfig
-from scaleout.train.courier import Courier
-from scaleout.train.device import usage_metrics
-from scaleout.train.engine import Engine
-from scaleout.train.interruption import Interruption
-from scaleout.train.ledger import Ledger
-from scaleout.train.ranks import Ranks
-from scaleout.train.skipping import Forward, name_causes
-from scaleout.train.spikes import SpikeReport
-from scaleout.train.validation import Validation
-from scaleout.train.watchdog import Watchdog
-from scaleout.train.window import Window
+from scaleout.train.evaluation import Validation
+from scaleout.train.hooks.ledger import Ledger
+from scaleout.train.hooks.nonfinite import Forward, name_causes
+from scaleout.train.hooks.spikes import SpikeReport
+from scaleout.train.hooks.watchdog import Watchdog
+from scaleout.train.interval import Interval
+from scaleout.train.stop_request import StopRequest
 
 SHARE_COUNTS_FROM = 1000
 """Samples below which one bad sample says little about their share."""
@@ -60,15 +60,15 @@ class Loop:
     validation: Validation
     store: CheckpointStore
     tracker: Tracker
-    ranks: Ranks
+    processes: ProcessGroup
     fingerprints: dict[str, str]
     announce: Callable[[str], None]
     """Tells the user; called by the first worker only."""
     flops_per_sample: Callable[[int], float]
     """What a sample costs whose text is padded to the given width."""
-    go_on: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
+    keep_training: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
-    interruption: Interruption = field(default_factory=Interruption)
+    stop_request: StopRequest = field(default_factory=StopRequest)
     """Asked after every step: the run ends early, with a checkpoint, when any worker was told to stop."""
     ledger: Ledger | None = None
     more_metrics: Callable[[], dict[str, float]] = dict
@@ -78,75 +78,75 @@ class Loop:
     def run(self, progress: Progress) -> dict[str, float]:
         """Train to the last step, or until told to stop; returns the metrics of the last validation."""
         train = self.config.train
-        turns = Turns(iter(self.stream), self._sharing, first=self.stream.first)
-        window = Window()
+        micro_steps = MicroSteps(iter(self.stream), self._schedule, first=self.stream.first)
+        interval = Interval()
         metrics: dict[str, float] = {}
         stopped = False
         first = progress.step + 1
-        clock = CheckpointClock(train.checkpoint_minutes, self.ranks)
+        clock = CheckpointClock(train.checkpoint_minutes, self.processes)
         self.engine.task.train()
-        with Watchdog(60 * train.watchdog_minutes) as watchdog, Courier(self.store, self.ranks) as courier:
+        with Watchdog(60 * train.watchdog_minutes) as watchdog, CheckpointUpload(self.store, self.processes) as upload:
             while progress.step < train.max_steps and not stopped:
-                self._step(turns, window, progress)
-                self.interruption.has_something_to_save = True
+                self._step(micro_steps, interval, progress)
+                self.stop_request.has_something_to_save = True
                 if progress.step == first:  # what may take long is done: compilation, the start of the data
-                    self.ranks.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
+                    self.processes.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
                 last = progress.step == train.max_steps
                 is_point = progress.step % train.log_every == 0 or last
                 is_validated = progress.step % train.validate_every == 0 or last
                 if is_point:
-                    self._report(window, progress)
-                    window = Window()
+                    self._report(interval, progress)
+                    interval = Interval()
                 if is_validated:
-                    with window.paused():
+                    with interval.paused():
                         metrics = self._validate(progress.step)
-                        stopped = not all(self.ranks.gather(self.go_on(metrics, progress.step)))
-                if not (last or stopped) and self.ranks.any(self.interruption.is_asked):
-                    self.interruption.happened = stopped = True
+                        stopped = not all(self.processes.gather(self.keep_training(metrics, progress.step)))
+                if not (last or stopped) and self.processes.any(self.stop_request.is_asked):
+                    self.stop_request.happened = stopped = True
                 if progress.step % train.checkpoint_every == 0 or last or stopped or (is_point and clock.is_due()):
-                    with window.paused():
-                        self._count_skipped(window, progress)
-                        self._save(courier, progress, metrics if is_validated else {})
+                    with interval.paused():
+                        self._count_skipped(interval, progress)
+                        self._save(upload, progress, metrics if is_validated else {})
                         clock.restart()
                 watchdog.step_ended()
         return metrics
 
     @property
-    def _sharing(self) -> Sharing:
-        return self.config.sharing(self.ranks.workers)
+    def _schedule(self) -> AccumulationSchedule:
+        return self.config.schedule(self.processes.workers)
 
-    def _step(self, turns: Turns, window: Window, progress: Progress) -> None:
+    def _step(self, micro_steps: MicroSteps, interval: Interval, progress: Progress) -> None:
         """One optimiser step."""
         forwards: list[Forward] = []
-        window.rates = self.engine.learning_rates()  # before the step moves the schedule on
-        own = turns.of_step(progress.step)
+        interval.rates = self.engine.learning_rates()  # before the step moves the schedule on
+        own = micro_steps.of_step(progress.step)
         norm = None
-        while (turn := window.waiting_for(own)) is not None:
-            micro = turn.micro
+        while (micro_step := interval.waiting_for(own)) is not None:
+            micro = micro_step.micro
             # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
-            output = self.engine.forward(window.moved(micro.batch, self.engine.device))
-            self.engine.backward(output.loss * turn.weight)
+            output = self.engine.forward(interval.moved(micro.batch, self.engine.device))
+            self.engine.backward(output.loss * micro_step.weight)
             norm = self.engine.step()
-            if turn.weight:
+            if micro_step.weight:
                 forwards.append(Forward(micro, output.loss.detach(), output.losses))
-                window.spend(micro.seconds)
-                window.skipped.extend(micro.batch.skipped)
-                window.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
-        assert norm is not None, "the engine counts other turns than the loop"
+                interval.spend(micro.seconds)
+                interval.skipped.extend(micro.batch.skipped)
+                interval.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
+        assert norm is not None, "the engine counts other micro-steps than the loop"
         progress.step += 1
-        window.steps += 1
+        interval.steps += 1
         if self.ledger:
             self.ledger.add(progress.step, [forward.micro for forward in forwards])
         if math.isfinite(norm):
-            window.add(forwards, norm)
+            interval.add(forwards, norm)
         else:
             self._skip(forwards, progress)
 
     def _skip(self, forwards: list[Forward], progress: Progress) -> None:
         """Count a step that changed nothing, for its gradient is not finite, and stop a run that had too many of them."""
         progress.skipped_steps += 1
-        causes, allowed = name_causes(forwards, self.ranks), self.config.train.maximum_skipped_steps
+        causes, allowed = name_causes(forwards, self.processes), self.config.train.maximum_skipped_steps
         if progress.skipped_steps > allowed:
             raise TrainingError(
                 f"the gradient of step {progress.step} is not finite, from {causes}: lower train.optimiser.learning_rate, or look at "
@@ -154,27 +154,27 @@ class Loop:
             )
         self._tell(f"step {progress.step} is skipped: its gradient is not finite, from {causes}")
 
-    def _report(self, window: Window, progress: Progress) -> None:
+    def _report(self, interval: Interval, progress: Progress) -> None:
         """Put a point on every training curve, and stop a run whose data is bad."""
-        seconds = time.perf_counter() - window.started
-        self._count_skipped(window, progress)
-        sums, stages, usages = zip(*self.ranks.gather(window.figures(self.engine.device, seconds)), strict=True)
-        metrics = self._means(sums, len(window.norms) * self._sharing.micro_batches)
-        samples = window.steps * self.config.train.global_batch
-        rates = window.rates
+        seconds = time.perf_counter() - interval.started
+        self._count_skipped(interval, progress)
+        sums, stages, usages = zip(*self.processes.gather(interval.figures(self.engine.device, seconds)), strict=True)
+        metrics = self._means(sums, len(interval.norms) * self._schedule.micro_batches)
+        samples = interval.steps * self.config.train.global_batch
+        rates = interval.rates
         metrics |= {"train/lr": rates.get("encoders", next(iter(rates.values())))}
         metrics |= {f"train/lr_{role}": rate for role, rate in rates.items()}
-        if window.norms:
-            metrics["train/grad_norm"] = window.norms[-1]
+        if interval.norms:
+            metrics["train/grad_norm"] = interval.norms[-1]
         metrics |= {"train/skipped_samples": progress.skipped, "train/skipped_steps": progress.skipped_steps}
         metrics["perf/samples_per_second"] = samples / seconds
         spent = self._means(stages, len(stages))
         metrics["perf/data_stall_fraction"] = spent["data_wait"] / seconds
-        metrics["perf/step_seconds"] = seconds / window.steps
-        metrics |= {f"perf/{name}_seconds": total / window.steps for name, total in spent.items()}
-        metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in window.reasons.items()}
+        metrics["perf/step_seconds"] = seconds / interval.steps
+        metrics |= {f"perf/{name}_seconds": total / interval.steps for name, total in spent.items()}
+        metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in interval.reasons.items()}
         metrics |= usage_metrics(usages)
-        if self.ranks.is_first:
+        if self.processes.is_first:
             metrics |= self._spike(metrics, progress.step) | self.more_metrics()
             self.tracker.metrics(metrics, progress.step)
             self._tell(self._progress_line(metrics, progress.step))
@@ -194,13 +194,13 @@ class Loop:
         names = dict.fromkeys(name for part in parts for name in part)
         return {name: sum(part.get(name, 0.0) for part in parts) / count for name in names}
 
-    def _count_skipped(self, window: Window, progress: Progress) -> None:
+    def _count_skipped(self, interval: Interval, progress: Progress) -> None:
         """Count the samples that did not decode on any worker since the last call."""
-        counts = Counter(skipped for part in self.ranks.gather(window.skipped) for skipped in part)
-        window.skipped = []
+        counts = Counter(skipped for part in self.processes.gather(interval.skipped) for skipped in part)
+        interval.skipped = []
         for (shard, reason), count in sorted(counts.items()):
             progress.skipped += count
-            window.reasons[reason] += count
+            interval.reasons[reason] += count
             self._tell(f"samples of shard {shard} that did not decode: {count} ({reason})")
 
     def _check_bad_samples(self, progress: Progress) -> None:
@@ -213,9 +213,9 @@ class Loop:
             )
 
     def _validate(self, step: int) -> dict[str, float]:
-        metrics, pictures = self.validation.run(self.engine, self.ranks)
+        metrics, pictures = self.validation.run(self.engine, self.processes)
         metrics = {f"val/{name}": value for name, value in metrics.items()}
-        if self.ranks.is_first:
+        if self.processes.is_first:
             self._check_best_metric(metrics)
             self.tracker.metrics(metrics, step)
             for name, picture in pictures.items():
@@ -228,21 +228,21 @@ class Loop:
         if best is not None and best not in metrics:
             raise ConfigurationError(f"train.best_metric {best!r} is no metric of validation: take one of {', '.join(sorted(metrics))}")
 
-    def _save(self, courier: Courier, progress: Progress, validation: dict[str, float]) -> None:
+    def _save(self, upload: CheckpointUpload, progress: Progress, validation: dict[str, float]) -> None:
         facts = {
             "step": progress.step,
             "position": progress.step * self.config.train.global_batch,
             "skipped": progress.skipped,
             "skipped_steps": progress.skipped_steps,
-            "workers": self.ranks.workers,
+            "workers": self.processes.workers,
             "zero_stage": self.config.scale.zero_stage,
             "fingerprints": self.fingerprints,
             "validation": validation,
         }
         if self.ledger:
             self.ledger.write()
-        stall = courier.save(self.engine, facts)
-        if self.ranks.is_first:
+        stall = upload.save(self.engine, facts)
+        if self.processes.is_first:
             self.tracker.metrics({"perf/checkpoint_stall_seconds": stall}, progress.step)
 
     def _progress_line(self, metrics: dict[str, float], step: int) -> str:
@@ -256,5 +256,5 @@ class Loop:
         return f"step {step}/{total}: {losses}; {rate:.0f} samples/s, {stall:.0%} waiting for data; training ends about {end:%H:%M:%S}"
 
     def _tell(self, text: str) -> None:
-        if self.ranks.is_first:
+        if self.processes.is_first:
             self.announce(text)

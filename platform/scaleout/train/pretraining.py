@@ -9,14 +9,14 @@ from medvlp.data.collate import PretrainCollate
 from medvlp.data.image import ImageConfig
 from medvlp.data.synthetic import synthetic_batch
 from medvlp.data.text import TextConfig
-from medvlp.imported.folder import load_imported
+from medvlp.interchange.weights_folder import load_imported
 from medvlp.knowledge.bundle import KnowledgeBundle
-from medvlp.pretext.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
-from medvlp.pretext.pictures import pretraining_pictures
-from medvlp.pretext.task import PretrainingTask
-from scaleout import storage
+from medvlp.tasks.pretrain.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
+from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.pictures import pretraining_pictures
+from scaleout.io import storage
+from scaleout.runs.config import PretrainConfig, RunConfig
 from scaleout.train.assembly import Assembly
-from scaleout.train.config import PretrainConfig, RunConfig
 
 
 def assemble_pretraining(config: PretrainConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> Assembly:

@@ -6,7 +6,7 @@ import pytest
 
 from medvlp.corpora.csv_table import open_csv
 from medvlp.errors import DataError
-from tests.medvlp.corpora.official import draw, read, write, write_csv
+from tests.medvlp.corpora.official.support import draw, read, write, write_csv
 
 
 def test_rows_become_samples(tmp_path: Path) -> None:

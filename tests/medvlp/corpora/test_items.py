@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medvlp.corpora.files import JsonLines
 from medvlp.corpora.items import FileItems, HeldItems, Item
-from tests.medvlp.corpora.official import write_json_lines
+from tests.medvlp.corpora.official.support import write_json_lines
 
 ITEMS = st.builds(
     Item,

@@ -20,8 +20,8 @@ from medvlp.corpora.phantom.scene import VIEWS, compose, draw, paint
 from medvlp.corpora.phantom.view import FindingKind, View
 from medvlp.data.sample import Sample
 from medvlp.errors import DataError
-from medvlp.knowledge.linker import DictionaryLinker, leftmost_longest
-from medvlp.knowledge.readers import read_ontology
+from medvlp.knowledge.linker.dictionary import DictionaryLinker, leftmost_longest
+from medvlp.knowledge.readers.registry import read_ontology
 
 KINDS = [(view, kind) for view in VIEWS for kind in view.kinds]
 SMALL = PhantomCorpus(size=32)

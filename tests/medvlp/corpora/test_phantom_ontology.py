@@ -11,9 +11,9 @@ from medvlp.corpora.phantom.lexicon import lexicon
 from medvlp.corpora.phantom.scene import VIEWS
 from medvlp.corpora.phantom.view import SEVERITIES, SIZES
 from medvlp.errors import KnowledgeError
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.ontology import Ontology
-from medvlp.knowledge.readers import read_ontology
+from medvlp.knowledge.readers.registry import read_ontology
 
 
 @pytest.fixture(scope="module")

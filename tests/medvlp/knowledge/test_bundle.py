@@ -8,7 +8,7 @@ import torch
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, TENSORS_FILE, Entity, KnowledgeBundle, Provenance
-from medvlp.knowledge.linker import DictionaryLinker, Span
+from medvlp.knowledge.linker.dictionary import DictionaryLinker, Span
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import Coverage, build_bundle

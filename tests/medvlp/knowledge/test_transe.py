@@ -66,9 +66,9 @@ def test_settings_are_checked() -> None:
 def test_other_true_answers_do_not_count_against_one() -> None:
     triples = star_forest(parents=2, children=3)
     model = fit_transe(triples, 8, 1, TransEConfig(width=32, epochs=200, batch_size=4))
-    ranks = filtered_ranks(model, triples, triples)
-    assert ranks.shape == (12,)
-    assert ranks.tolist() == [1] * 12
+    processes = filtered_ranks(model, triples, triples)
+    assert processes.shape == (12,)
+    assert processes.tolist() == [1] * 12
     # Unfiltered, the three children of a parent stand before one another.
     alone = torch.cat([filtered_ranks(model, triple[None], triple[None]) for triple in triples])
     assert sorted(alone[::2].tolist()) == [1, 1, 2, 2, 3, 3]
@@ -89,5 +89,5 @@ def test_unseen_triples_of_the_semantic_network(shared_data: Path) -> None:
         return torch.tensor([(entities[head], relations[relation], entities[tail]) for head, relation, tail in part])
 
     model = fit_transe(tensor(rows["train"]), len(entities), len(relations), TransEConfig())
-    ranks = filtered_ranks(model, tensor(rows["test"]), tensor(everything))
-    assert (ranks <= 10).float().mean() >= 0.95
+    processes = filtered_ranks(model, tensor(rows["test"]), tensor(everything))
+    assert (processes <= 10).float().mean() >= 0.95

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from medvlp.data.batch import Batch
-from medvlp.downstream.question_answering import QuestionAnsweringTask
-from medvlp.downstream.questions import synthetic_questions
 from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.model.fusion import FusionLayer
+from medvlp.tasks.vqa.batch import synthetic_questions
+from medvlp.tasks.vqa.module import QuestionAnsweringTask
 from tests.medvlp.tiny import NAMES, VOCABULARY, bundle, model_config, pretrain_batch, pretraining_task, stream_row
 from tests.medvlp.tiny import collate as pretrain_collate
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import ConfigurationError, DataError, KnowledgeError
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest

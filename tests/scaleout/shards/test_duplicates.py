@@ -8,7 +8,7 @@ import pytest
 from jobs.leaks import leaks
 from medvlp.corpora.csv_table import open_csv
 from medvlp.corpora.jsonl import open_jsonl
-from medvlp.corpora.vqa_rad import open_vqa_rad
+from medvlp.corpora.official.vqa_rad import open_vqa_rad
 from medvlp.errors import DataError
 from scaleout.cli import run_job
 from scaleout.shards.card import read_card
@@ -16,8 +16,8 @@ from scaleout.shards.duplicates import find_overlap, overlaps_between_splits, re
 from scaleout.shards.leave_out import LeakFree
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
-from tests.medvlp.corpora.official import write_csv
-from tests.medvlp.data.test_perceptual import picture
+from tests.medvlp.corpora.official.support import write_csv
+from tests.medvlp.duplicates.test_perceptual import picture
 
 
 def make(folder: Path, images: dict[str, tuple[int, str]]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from medvlp.data.tokenizer import load_tokenizer
 from medvlp.errors import ConfigurationError, DataError
-from scaleout.resumable import Record
+from scaleout.io.resumable import Record
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
 from tests.conftest import REPOSITORY

@@ -9,8 +9,8 @@ import pytest
 
 from jobs.prepare import prepare
 from medvlp.errors import DataError
-from scaleout import storage
 from scaleout.cli import run_job
+from scaleout.io import storage
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from scaleout.io.record_table import RecordTable
 from scaleout.links.manifest import LinksRecord
-from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardRecord
 from scaleout.stream.plan import PlannedCorpus, StreamPlan
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvlp.knowledge.linker import Span, leftmost_longest
+from medvlp.knowledge.linker.dictionary import Span, leftmost_longest
 from scaleout.links.reader import LINKS_SCHEMA
 from scaleout.stream.mentions import Mentions
 

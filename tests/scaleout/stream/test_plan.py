@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medvlp.errors import ConfigurationError, DataError
+from scaleout.io.record_table import RecordTable
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.record_table import RecordTable
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.stream.plan import PlannedCorpus, StreamPlan
 from tests.scaleout.stream.plans import corpus_of, links_record, plan_of, shard_record

@@ -9,7 +9,7 @@ import pytest
 
 from medvlp.data.sample import StreamRow
 from medvlp.errors import DataError
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.ontology import Concept, Ontology
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scaleout.stream import source
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
-from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Deal, segment_dataset, segments, start_dealer, worker_tables
+from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Rounds, segment_dataset, segments, start_segment_server, worker_tables
 from tests.scaleout.stream.plans import plan_of
 from tests.scaleout.stream.toy_stream import read_all, toy_split
 
@@ -37,14 +37,14 @@ def numbered(rows: range) -> pa.Table:
     turns=st.integers(1, 30),
 )
 def test_every_round_deals_whole_micro_batches_in_turn(micro_batch: int, workers: int, block_rows: int, first: int, turns: int) -> None:
-    deal = Deal(micro_batch, workers, block_rows)
-    assert deal.block % micro_batch == 0
-    assert deal.block >= block_rows
+    rounds = Rounds(micro_batch, workers, block_rows)
+    assert rounds.block % micro_batch == 0
+    assert rounds.block >= block_rows
     rows = numbered(range(first * micro_batch, (first + turns * workers) * micro_batch))
     found: list[list[int]] = [[] for _ in range(workers)]
-    for start in range(0, rows.num_rows, deal.round):
-        blocks = list(deal(rows.slice(start, deal.round)))
-        assert [block.num_rows for block in blocks] == [deal.block] * workers
+    for start in range(0, rows.num_rows, rounds.round):
+        blocks = list(rounds(rows.slice(start, rounds.round)))
+        assert [block.num_rows for block in blocks] == [rounds.block] * workers
         for rank, block in enumerate(blocks):
             found[rank] += block.column("position").drop_null().to_pylist()
             assert block.schema.equals(ROW_SCHEMA)
@@ -54,7 +54,7 @@ def test_every_round_deals_whole_micro_batches_in_turn(micro_batch: int, workers
 
 
 def test_blocks_are_large_however_small_micro_batches_are() -> None:
-    assert [Deal(micro_batch, 2).block for micro_batch in (1, 16, 100, 300)] == [BLOCK_ROWS, BLOCK_ROWS, 300, 300]
+    assert [Rounds(micro_batch, 2).block for micro_batch in (1, 16, 100, 300)] == [BLOCK_ROWS, BLOCK_ROWS, 300, 300]
 
 
 @given(
@@ -66,15 +66,15 @@ def test_blocks_are_large_however_small_micro_batches_are() -> None:
 )
 def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: int, workers: int, start: int, turns: int) -> None:
     plan = plan_of(rows, window_shards=2)
-    deal = Deal(micro_batch, workers, block_rows=8)
+    rounds = Rounds(micro_batch, workers, block_rows=8)
     start, stop = start * micro_batch, start * micro_batch + turns * micro_batch * workers
-    found = list(segments(plan, start, stop, deal))
+    found = list(segments(plan, start, stop, rounds))
     slices = [window for segment in found for window in segment]
     # A window may be read twice, where one segment ends in it and the next begins.
     positions = [position for window in slices for position in range(window.start, window.start + window.rows)]
     assert positions == list(range(start, stop))
     lengths = [sum(window.rows for window in segment) for segment in found]
-    assert all(length % deal.round == 0 for length in lengths[:-1])
+    assert all(length % rounds.round == 0 for length in lengths[:-1])
     assert all(len(segment) <= MOST_WINDOWS + 1 for segment in found)
 
 
@@ -85,14 +85,14 @@ def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: i
 def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int, workers: int) -> None:
     split, start, stop, micro_batch = toy_split(tmp_path), 24, 24 + 60, 2
     planned = [stream_rows(read_all(split, first, first + micro_batch)) for first in range(start, stop, micro_batch)]
-    dealer = start_dealer(partial(short_segments, split), micro_batch, block_rows)
-    ray.get(dealer.begin.remote("a group that another one follows", start, stop, 1))
-    ray.get([dealer.begin.remote("group", start, stop, workers)] * workers)
-    assert ray.get(dealer.shard.remote("a group that another one follows", 0, 0)) is None
+    server = start_segment_server(partial(short_segments, split), micro_batch, block_rows)
+    ray.get(server.begin.remote("a group that another one follows", start, stop, 1))
+    ray.get([server.begin.remote("group", start, stop, workers)] * workers)
+    assert ray.get(server.shard.remote("a group that another one follows", 0, 0)) is None
     found: list[list[list]] = [[] for _ in range(workers)]
 
     def consume(rank: int) -> None:
-        found[rank] = [stream_rows(table) for table in worker_tables(dealer, "group", rank, micro_batch, prefetch=1)]
+        found[rank] = [stream_rows(table) for table in worker_tables(server, "group", rank, micro_batch, prefetch=1)]
 
     threads = [threading.Thread(target=consume, args=(rank,)) for rank in range(workers)]
     for thread in threads:
@@ -106,12 +106,12 @@ def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_row
 @pytest.mark.usefixtures("ray_cluster")
 def test_every_worker_gets_as_many_micro_batches_though_the_steps_end_before(tmp_path: Path) -> None:
     split = toy_split(tmp_path)
-    dealer = start_dealer(partial(short_segments, split), 4)
-    ray.get(dealer.begin.remote("group", 0, 20, 2))
+    server = start_segment_server(partial(short_segments, split), 4)
+    ray.get(server.begin.remote("group", 0, 20, 2))
     numbers: dict[int, int] = {}
 
     def consume(rank: int) -> None:
-        numbers[rank] = len(list(worker_tables(dealer, "group", rank, 4, prefetch=1)))
+        numbers[rank] = len(list(worker_tables(server, "group", rank, 4, prefetch=1)))
 
     threads = [threading.Thread(target=consume, args=(rank,)) for rank in range(2)]
     for thread in threads:
@@ -125,18 +125,18 @@ def test_every_worker_gets_as_many_micro_batches_though_the_steps_end_before(tmp
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_damaged_shard_reaches_the_worker_by_name(tmp_path: Path) -> None:
     split = toy_split(tmp_path)
-    dealer = start_dealer(partial(short_segments, split), 4)
+    server = start_segment_server(partial(short_segments, split), 4)
     (tmp_path / "shards" / "train-00001.tar").write_bytes(b"no tar")
-    ray.get(dealer.begin.remote("group", 0, 24, 1))
+    ray.get(server.begin.remote("group", 0, 24, 1))
     with pytest.raises(Exception, match=r"train-00001\.tar is truncated"):
-        list(worker_tables(dealer, "group", 0, 4, prefetch=1))
+        list(worker_tables(server, "group", 0, 4, prefetch=1))
 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 def test_the_loop_of_an_execution_rests(tmp_path: Path) -> None:
     split = toy_split(tmp_path)
-    dataset = segment_dataset(split.reader, list(split.plan.slices(0, 24)), Deal(4, 1))
+    dataset = segment_dataset(split.reader, list(split.plan.slices(0, 24)), Rounds(4, 1))
     assert source.Pause in dataset.context.custom_execution_callback_classes
     assert dataset.context.execution_options.preserve_order
     assert source.Pause not in ray.data.DataContext.get_current().custom_execution_callback_classes, "only of the stream"

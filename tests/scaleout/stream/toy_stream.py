@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from medvlp.knowledge.linker import DictionaryLinker
+from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.ontology import Concept, Ontology
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest

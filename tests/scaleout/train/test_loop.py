@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from medvlp.errors import ConfigurationError, TrainingError
-from scaleout import storage
-from scaleout.train.checkpoint import read_record
-from scaleout.train.config import PretrainConfig
-from scaleout.train.window import Window
+from scaleout.checkpoint.store import read_record
+from scaleout.io import storage
+from scaleout.runs.config import PretrainConfig
+from scaleout.train.interval import Interval
 from tests.scaleout.train.tiny_run import TinyRun, spoilt_images, spoilt_loss, tiny_config
 
 
@@ -84,8 +84,8 @@ def test_the_work_done_is_counted_at_the_width_of_every_micro_batch(config: Pret
 
 
 def test_work_is_told_by_the_second() -> None:
-    window = Window(flops=6e12)
-    sums, seconds, usage = window.figures(torch.device("cpu"), seconds=3.0)
+    interval = Interval(flops=6e12)
+    sums, seconds, usage = interval.figures(torch.device("cpu"), seconds=3.0)
     assert (sums, seconds, usage.flops_per_second) == ({}, {}, 2e12)
     assert usage.peak_memory > 0
 
@@ -212,11 +212,11 @@ def test_points_are_means_over_all_steps_since_the_last(config: PretrainConfig, 
 
 
 def test_the_clock_of_a_window_stops_while_it_is_paused() -> None:
-    window = Window()
-    before = time.perf_counter() - window.started
-    with window.paused():
+    interval = Interval()
+    before = time.perf_counter() - interval.started
+    with interval.paused():
         time.sleep(0.2)
-    assert time.perf_counter() - window.started - before < 0.1
+    assert time.perf_counter() - interval.started - before < 0.1
 
 
 def test_a_stream_that_ends_early_is_a_defect(config: PretrainConfig) -> None:
@@ -270,28 +270,28 @@ def test_a_run_that_is_told_to_stop_makes_a_checkpoint_behind_its_step_and_loses
 
     def tell(text: str) -> None:
         if stopped.progress.step == 2:
-            stopped.loop.interruption.ask()
+            stopped.loop.stop_request.ask()
 
     replace(stopped.loop, announce=tell).run(stopped.progress)
-    assert stopped.loop.interruption.happened
+    assert stopped.loop.stop_request.happened
     assert stopped.progress.step == 2
     resumed = TinyRun(config)
     assert resumed.progress.step == 2
     resumed.run()
-    assert not resumed.loop.interruption.happened
+    assert not resumed.loop.stop_request.happened
     assert learned(resumed.metrics()) == learned(whole.metrics())
 
 
 def test_being_told_to_stop_in_the_last_step_changes_nothing(config: PretrainConfig) -> None:
     run = TinyRun(with_train(config, max_steps=1))
-    run.loop.interruption.ask()
+    run.loop.stop_request.ask()
     assert run.run()
-    assert not run.loop.interruption.happened
+    assert not run.loop.stop_request.happened
 
 
 def test_a_judge_that_ends_a_run_is_obeyed_before_an_interruption(config: PretrainConfig) -> None:
     run = TinyRun(with_train(config, validate_every=1))
-    run.loop.interruption.ask()
+    run.loop.stop_request.ask()
     run.run(stop_at=1)
     assert run.progress.step == 1
-    assert not run.loop.interruption.happened
+    assert not run.loop.stop_request.happened

@@ -12,20 +12,20 @@ from medvlp.cost import total
 from medvlp.data.batch import Batch
 from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
+from scaleout.checkpoint.lease import Lease
+from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.process_group import ProcessGroup
+from scaleout.runs.config import DataConfig, PretrainConfig, TrainConfig
+from scaleout.runs.inputs import Inputs, open_tokenizer, training_split
+from scaleout.runs.record import checkpoint_store, open_ledger, run_folder
 from scaleout.stream.batches import BatchStream, Collate
 from scaleout.stream.local import local_tables
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, Tracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.config import DataConfig, PretrainConfig, TrainConfig
-from scaleout.train.engine import EngineConfig, TorchEngine
-from scaleout.train.inputs import Inputs, open_tokenizer, training_split
-from scaleout.train.lease import Lease
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.ranks import Ranks
-from scaleout.train.run_record import checkpoint_store, open_ledger, run_folder
-from scaleout.train.session import build_validation
+from scaleout.train.worker import build_validation
 from tests.medvlp.tiny import model_config, pretext_config
 
 
@@ -67,20 +67,20 @@ class TinyRun:
         lease: Lease | None = None,
     ):
         """``collate`` may spoil what the run is fed; ``curves`` is a local folder for a run whose own one is remote."""
-        inputs, ranks = Inputs.open(config), Ranks()
+        inputs, processes = Inputs.open(config), ProcessGroup()
         torch.manual_seed(0)
         assembly = assemble_pretraining(config, open_tokenizer(config.data), inputs.bundle)
         optimiser = config.train.optimiser
         groups = parameter_groups(assembly.task, assembly.arl, optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
         factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
-        settings = EngineConfig(config.train.micro_batch, config.sharing(1).turns, optimiser.clip_norm, 0, False, factor)
+        settings = EngineConfig(config.train.micro_batch, config.schedule(1).accumulation, optimiser.clip_norm, 0, False, factor)
         self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
         self.store = checkpoint_store(config, lease)
         self.folder = curves or Path(run_folder(config))
         self.lines: list[str] = []
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
-            self.store.resume(self.engine, newest[0], newest[1], ranks, config.scale.zero_stage)
+            self.store.resume(self.engine, newest[0], newest[1], processes, config.scale.zero_stage)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs)
@@ -94,19 +94,19 @@ class TinyRun:
                 first=start // micro_batch,
                 stride=1,
             ),
-            validation=build_validation(assembly, config, inputs, ranks),
+            validation=build_validation(assembly, config, inputs, processes),
             store=self.store,
             tracker=CompositeTracker([JsonLinesTracker(self.folder), *trackers]),
-            ranks=ranks,
+            processes=processes,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,
-            ledger=open_ledger(config, ranks),
+            ledger=open_ledger(config, processes),
             flops_per_sample=lambda width: total(assembly.flops(width).values()).total,
         )
 
     def run(self, stop_at: int | None = None) -> dict[str, float]:
         """Train to the end, or until the validation at step ``stop_at``."""
-        return replace(self.loop, go_on=lambda metrics, step: step != stop_at).run(self.progress)
+        return replace(self.loop, keep_training=lambda metrics, step: step != stop_at).run(self.progress)
 
     def metrics(self) -> dict[int, dict[str, float]]:
         """All that was tracked, by step."""

@@ -1,0 +1,1 @@
+"""One file for each public corpus: from its official files to items."""

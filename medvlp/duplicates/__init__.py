@@ -1,0 +1,1 @@
+"""Images that occur twice: perceptual hashes and what they find."""

@@ -1,0 +1,60 @@
+"""The card of an exported model: what it is, where it comes from, how well it did, and what it may be used for."""
+
+from typing import TYPE_CHECKING
+
+from medvlp.knowledge.bundle import KnowledgeBundle
+
+if TYPE_CHECKING:
+    from medvlp.interchange.model_folder import ExportedConfig
+
+_CARD = """# {title}
+
+{what} Made with medvlp, an implementation of ARL (Align, Reason and Learn, ACM MM 2022).
+
+```python
+import medvlp
+
+model = medvlp.load("this folder")
+{example}
+```
+
+## Origin
+
+| | |
+|---|---|
+{origin}
+
+## Last validation
+
+{metrics}
+
+## Licence and use
+
+The code is under Apache-2.0. The weights, the tokenizer and the names in `knowledge/` are derived from the data and the ontology that
+they were trained on: their licences and data use agreements hold for this folder too. For research; not a medical device, and not for
+decisions about patients.
+"""
+
+_PRETRAINED = "A vision-and-language model, pre-trained on images with texts and a knowledge graph of {entities} entities."
+_QUESTIONS = "A vision-and-language model that answers questions about images, with {answers} possible answers."
+
+
+def model_card(config: "ExportedConfig", bundle: KnowledgeBundle) -> str:
+    """The card as Markdown."""
+    origin = config.origin
+    facts = {"run": origin.run, "step": f"{origin.step:,}", "samples": f"{origin.samples:,}", "ontology": bundle.provenance.ontology}
+    facts |= {"started from": origin.pretrained} if origin.pretrained else {}
+    facts |= {f"fingerprint of {name}": value for name, value in origin.fingerprints.items()}
+    if config.answers:
+        what = _QUESTIONS.format(answers=len(config.answers))
+        example = 'model.answer("image.png", "Is there an effusion?")'
+    else:
+        what = _PRETRAINED.format(entities=len(bundle.entities))
+        example = 'model.findings("image.png")[:5]\nmodel.match("image.png", ["A first report.", "A second report."])'
+    return _CARD.format(
+        title=origin.run,
+        what=what,
+        example=example,
+        origin="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
+        metrics="\n".join(f"- {name}: {value:.4f}" for name, value in sorted(origin.metrics.items())) or "Not known.",
+    )

@@ -1,0 +1,1 @@
+"""Metrics, and the records that they are computed from."""

@@ -1,0 +1,29 @@
+"""How an answer is spelled the same way everywhere."""
+
+import re
+
+_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
+_COMMA_IN_NUMBER = re.compile(r"\d,\d")
+_PERIOD = re.compile(r"\.(?!\d)")
+_ARTICLES = frozenset({"a", "an", "the"})
+_NUMBERS = {
+    word: str(number) for number, word in enumerate(("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"))
+} | {"none": "0"}
+
+
+def normalise_answer(answer: str) -> str:
+    """An answer as the evaluation of VQA v2 compares it: lower case, without articles and punctuation, digits for small numbers.
+
+    Punctuation that touches a space goes, between two characters it becomes a space; a period stays before a digit. The
+    contractions of the original (dont -> don't) are left out: no answer of the medical corpora has one. An answer that is
+    nothing but an article stays.
+    """
+    text = " ".join(answer.lower().split())
+    joined = bool(_COMMA_IN_NUMBER.search(text))
+    spelled = text
+    for mark in _PUNCTUATION:
+        apart = joined or f"{mark} " in text or f" {mark}" in text
+        spelled = spelled.replace(mark, "" if apart else " ")
+    words = _PERIOD.sub("", spelled).split()
+    kept = [_NUMBERS.get(word, word) for word in words]
+    return " ".join([word for word in kept if word not in _ARTICLES] or words)

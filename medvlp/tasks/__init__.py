@@ -1,0 +1,1 @@
+"""What is trained: one folder for each task family, behind one protocol."""

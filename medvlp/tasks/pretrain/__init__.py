@@ -1,0 +1,1 @@
+"""Pre-training: the four pretext objectives of ARL."""

@@ -1,0 +1,61 @@
+"""Batches of questions about images, and the collate that makes them. Shapes: B samples."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from medvlp.data.batch import Batch
+from medvlp.data.collate import CommonCollate, choose_partners
+from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.data.sample import StreamRow
+from medvlp.data.synthetic import synthetic_batch
+from medvlp.data.text import encode_texts
+from medvlp.metrics.answers import normalise_answer
+from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionBatch(Batch):
+    """A micro-batch of questions, each with its image and its answer."""
+
+    labels: Tensor
+    """int64 [B]: place of the answer in the vocabulary, -1 for an answer that is not in it."""
+    partner: Tensor
+    """int64 [B]: the row whose image validation shows instead; the row itself where no other is of its modality."""
+    answers: tuple[str, ...]
+    """Normalised."""
+    answer_types: tuple[str, ...]
+    """What the benchmark reports by; "" if it has no types."""
+
+
+@dataclass(frozen=True)
+class QuestionCollate(CommonCollate):
+    """Rows to ``QuestionBatch``."""
+
+    vocabulary: AnswerVocabulary
+
+    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> QuestionBatch:
+        common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens), executor)
+        generator = keyed_generator(self.seed, Purpose.PARTNERS, rows[0].position)
+        usable = common["weight"].numpy() > 0
+        partner, has_partner = choose_partners([row.modality for row in rows], usable, generator, "same_modality")
+        return QuestionBatch(
+            **common,
+            labels=torch.tensor([self.vocabulary.label(row.answer) for row in rows]),
+            partner=torch.where(torch.from_numpy(has_partner), torch.from_numpy(partner), torch.arange(len(rows))),
+            answers=tuple(normalise_answer(row.answer) for row in rows),
+            answer_types=tuple(row.answer_type for row in rows),
+        )
+
+
+def synthetic_questions(
+    size: int, *, image_size: int, width: int, entities: int, vocabulary: int, graph: int, answers: int
+) -> QuestionBatch:
+    """A ``QuestionBatch`` of random numbers; see ``synthetic_batch``."""
+    batch = synthetic_batch(size, image_size=image_size, width=width, entities=entities, slots=1, vocabulary=vocabulary, graph=graph)
+    common = {field.name: getattr(batch, field.name) for field in fields(Batch)}
+    labels = torch.arange(size) % answers
+    return QuestionBatch(**common, labels=labels, partner=batch.partner, answers=("",) * size, answer_types=("",) * size)

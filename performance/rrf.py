@@ -1,0 +1,114 @@
+"""How fast UMLS's files are read, and that memory does not grow with them.
+
+Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both hold the same 25,000 concepts that the filter
+keeps, spread over the file among names in other languages, of other sources, or suppressed, as in a real release. Each is read in a
+process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
+"""
+
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medvlp.knowledge.readers.rrf import NAMES_FILE, RELATIONS_FILE, TYPES_FILE, UMLSFilter, read_rrf
+from performance.measure import machine, run_benchmark
+
+KEPT = 25_000
+"""Concepts that the filter keeps, with two names each."""
+
+
+def write_release(folder: Path, rows: int) -> None:
+    """A release with ``rows`` names and as many relations; four rows a concept, half as many rows of types."""
+    folder.mkdir()
+    concepts = rows // 4
+    with (
+        (folder / NAMES_FILE).open("w") as names,
+        (folder / RELATIONS_FILE).open("w") as relations,
+        (folder / TYPES_FILE).open("w") as types,
+    ):
+        for number in range(concepts):
+            kept = number % (concepts // KEPT) == 0
+            names.writelines(_names(number, "SNOMEDCT_US" if kept else "MSH"))
+            relations.writelines(_relations(number, concepts))
+            types.write(f"C{number:07d}|T047|B2.2.1.2.1|Disease or Syndrome|AT{number:08d}|256|\n" * 2)
+
+
+def _names(number: int, source: str) -> Iterator[str]:
+    for index, (language, suppress) in enumerate((("ENG", "N"), ("ENG", "N"), ("SPA", "N"), ("ENG", "O"))):
+        rank = f"P|L{number:07d}|PF|S{number:07d}|Y" if index == 0 else f"S|L{number:07d}|VO|S{number:07d}|N"
+        text = f"{('disease', 'disorder', 'enfermedad', 'illness')[index]} of the part number {number} of the body"
+        yield f"C{number:07d}|{language}|{rank}|A{number:07d}{index}||M{number}|D{number}|{source}|PT|{number}|{text}|0|{suppress}|256|\n"
+
+
+def _relations(number: int, concepts: int) -> Iterator[str]:
+    step = concepts // KEPT
+    for index, rel in enumerate(("CHD", "PAR", "SIB", "RO")):
+        other = (number + step * (index + 1)) % concepts
+        attribute = {"CHD": "isa", "PAR": "inverse_isa", "RO": "associated_with"}.get(rel, "")
+        ends = f"C{other:07d}|A{other:08d}|AUI|{rel}|C{number:07d}|A{number:08d}|AUI"
+        yield f"{ends}|{attribute}|R{number}{index}||SNOMEDCT_US|SNOMEDCT_US||Y|N||\n"
+
+
+def read(folder: Path, figures: "multiprocessing.SimpleQueue[dict[str, float]]") -> None:
+    """Read a release and say what it took."""
+    rows = sum(_rows(folder / file) for file in (NAMES_FILE, RELATIONS_FILE, TYPES_FILE))
+    before = _peak()
+    begin, processor = time.perf_counter(), time.process_time()
+    ontology = read_rrf(folder, UMLSFilter(sources=["SNOMEDCT_US"]))
+    seconds, processor_seconds = time.perf_counter() - begin, time.process_time() - processor
+    figures.put(
+        {
+            "rows": rows,
+            "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6),
+            "concepts": len(ontology.concepts),
+            "triples": len(ontology.triples),
+            "seconds": round(seconds, 2),
+            "rows_per_second": round(rows / seconds),
+            "rows_per_processor_second": round(rows / processor_seconds),
+            "peak_megabytes_above_start": round(_peak() - before),
+        }
+    )
+
+
+def _rows(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(rows: int) -> dict[str, float]:
+    """The figures of a release with ``rows`` names."""
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        write_release(Path(folder) / "META", rows)
+        figures: multiprocessing.SimpleQueue[dict[str, float]] = context.SimpleQueue()
+        process = context.Process(target=read, args=(Path(folder) / "META", figures))
+        process.start()
+        process.join()
+        if process.exitcode:
+            raise SystemExit(f"reading {rows} rows failed")
+        return figures.get()
+
+
+def rrf(*, rows: int = 5_000_000) -> dict[str, Any]:
+    """Read a UMLS release with many names, and one with a tenth of them.
+
+    Args:
+        rows: Rows of names in the larger release.
+    """
+    small, large = (measure(count) for count in (rows // 10, rows))
+    for name, figures in (("a tenth", small), ("whole", large)):
+        print(f"{name:8}" + ", ".join(f"{key} {value}" for key, value in figures.items()))
+    ratios = {key: round(large[key] / small[key], 2) for key in ("rows", "seconds", "peak_megabytes_above_start")}
+    print("whole to a tenth: " + ", ".join(f"{key} {value}" for key, value in ratios.items()))
+    return {"machine": machine(), "a tenth": small, "whole": large, "ratios": ratios}
+
+
+if __name__ == "__main__":
+    run_benchmark(rrf)

@@ -1,0 +1,1 @@
+"""Checkpoints that count as a whole or not at all."""

@@ -1,0 +1,60 @@
+"""Brings checkpoints to storage while the next steps run: at most one is on its way, and what went wrong is not lost."""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from scaleout.checkpoint.store import CheckpointStore, Written
+from scaleout.engine.engines import Engine
+from scaleout.engine.process_group import ProcessGroup
+
+_GRACE_SECONDS = 60.0
+"""For what is on its way when the run fails."""
+
+
+class CheckpointUpload:
+    """One worker's. On leaving it, what is on its way arrives; if the run fails, within a minute or not at all."""
+
+    def __init__(self, store: CheckpointStore, processes: ProcessGroup):
+        self._store, self._processes = store, processes
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> "CheckpointUpload":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self._wait()
+            self._processes.barrier()  # nobody leaves before the first worker has made it count
+        elif self._thread is not None:
+            self._thread.join(_GRACE_SECONDS)
+
+    def save(self, engine: Engine, progress: Mapping[str, Any]) -> float:
+        """Write a checkpoint to the local disk, all workers together, and bring it away; returns the seconds this took from
+        the run.
+
+        Raises:
+            DataError: the one before did not arrive.
+        """
+        started = time.perf_counter()
+        self._wait()
+        written = self._store.write(engine, self._processes, progress)
+        # A daemon: a worker whose peers died does not wait for what they will never bring.
+        self._thread = threading.Thread(target=self._bring, args=(written,), name="checkpoint", daemon=True)
+        self._thread.start()
+        return time.perf_counter() - started
+
+    def _wait(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            raise self._error
+
+    def _bring(self, written: Written) -> None:
+        try:
+            self._store.bring(written)
+        except BaseException as error:
+            self._error = error

@@ -1,0 +1,1 @@
+"""Storage, retries, manifests, and jobs that can be resumed."""

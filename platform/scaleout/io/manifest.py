@@ -1,0 +1,63 @@
+"""A folder of files as its manifest tells of it: facts in ``manifest.json``, one record per file in ``index.parquet``.
+
+The manifest is written last, so that its existence says that the folder is complete; it names the hash of the records.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from medvlp.errors import DataError
+from scaleout.io import storage
+from scaleout.io.record_table import RecordTable
+
+MANIFEST_FILE = "manifest.json"
+INDEX_FILE = "index.parquet"
+
+R = TypeVar("R")
+
+
+def write_manifest(folder: str, facts: Mapping[str, Any], records: RecordTable[Any]) -> None:
+    """Write the records, then the facts: JSON values, among them "version" and "fingerprint"."""
+    records.save(storage.join(folder, INDEX_FILE))
+    storage.write_bytes(storage.join(folder, MANIFEST_FILE), json.dumps(facts, ensure_ascii=False, indent=1).encode())
+
+
+def read_manifest(
+    folder: str, kind: type[R], version: int, names: Sequence[str], what: str, maker: str
+) -> tuple[dict[str, Any], RecordTable[R]]:
+    """What ``write_manifest`` wrote: the facts by these names and "fingerprint", and the records.
+
+    Args:
+        kind: Dataclass of a record.
+        version: The one that this code reads.
+        names: Of the facts that are wanted.
+        what: What the folder holds, in the plural, for messages.
+        maker: The job that makes it.
+
+    Raises:
+        DataError: the folder is not complete, or its manifest is damaged or of another version.
+    """
+    uri = storage.join(folder, MANIFEST_FILE)
+    if not storage.exists(uri):
+        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing); make them with {maker}")
+    try:
+        facts = dict(json.loads(storage.read_bytes(uri)))
+        found = facts["version"]
+        wanted = {name: facts[name] for name in ("fingerprint", *names)} if found == version else {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
+    if found != version:
+        raise DataError(f"{uri} is of version {found}, this code reads {version}; make the {what} again with {maker}")
+    return wanted, RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
+
+
+def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:
+    """Make sure that facts and records belong together.
+
+    Raises:
+        DataError: one of the two files was altered.
+    """
+    if expected != found:
+        uri = storage.join(folder, MANIFEST_FILE)
+        raise DataError(f"{uri} was altered: its fingerprint does not fit its {what}; make them again with {maker}")

@@ -1,0 +1,139 @@
+"""Many small records of one kind as Arrow columns: a million of them cost what their columns cost."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+
+from medvlp.errors import DataError
+from scaleout.io import storage
+
+R = TypeVar("R")
+
+Digest = bytes
+"""A sha256: 32 bytes; rows may give it in hexadecimal."""
+_TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), Digest: pa.binary(32)}
+_CHUNK = 65_536
+"""Records that are handled together where all are looked at."""
+
+
+class RecordTable(Sequence[R], Generic[R]):
+    """A sequence of dataclass records, of strings, integers and digests; each is made when it is asked for."""
+
+    def __init__(self, kind: type[R], table: pa.Table):
+        self._kind = kind
+        self._table = table
+
+    @classmethod
+    def of(cls, kind: type[R], records: Iterable[R]) -> "RecordTable[R]":
+        """The given records."""
+        return cls.of_rows(kind, [vars(record) for record in records])
+
+    @classmethod
+    def of_rows(cls, kind: type[R], rows: Sequence[Mapping[str, Any]]) -> "RecordTable[R]":
+        """Records whose fields are given by name; other names are left out."""
+        schema = _schema(kind)
+        columns = {name: [row[name] for row in rows] for name in schema.names}
+        for name in schema.names:
+            if schema.field(name).type == _TYPES[Digest]:
+                columns[name] = [bytes.fromhex(value) if isinstance(value, str) else value for value in columns[name]]
+        return cls(kind, pa.table(columns, schema=schema))
+
+    def __len__(self) -> int:
+        return int(self._table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> R: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "RecordTable[R]": ...
+
+    def __getitem__(self, index: int | slice) -> "R | RecordTable[R]":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        return self._kind(**{name: self._table.column(name)[index].as_py() for name in self._table.column_names})
+
+    def __iter__(self) -> Iterator[R]:
+        for first in range(0, len(self), _CHUNK):
+            for row in self._table.slice(first, _CHUNK).to_pylist():
+                yield self._kind(**row)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RecordTable) and self._kind is other._kind and bool(self._table.equals(other._table))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def column(self, name: str) -> np.ndarray:
+        """One integer field of all records, int64."""
+        return self._table.column(name).to_numpy()
+
+    def total(self, name: str) -> int:
+        """The sum of an integer field."""
+        return int(self.column(name).sum())
+
+    def totals(self, name: str, by: str) -> dict[str, int]:
+        """The sums of an integer field for each value of another field, in the order of their first appearance."""
+        sums = self._table.select([by, name]).group_by(by, use_threads=False).aggregate([(name, "sum")])
+        return dict(zip(sums.column(by).to_pylist(), sums.column(f"{name}_sum").to_pylist(), strict=True))
+
+    def where(self, **values: str) -> np.ndarray:
+        """int64, the places of the records whose fields have these values."""
+        found = np.ones(len(self), dtype=bool)
+        for name, value in values.items():
+            found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
+        return np.flatnonzero(found)
+
+    def take(self, places: np.ndarray) -> "RecordTable[R]":
+        """The records at these places, in this order."""
+        if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
+            return RecordTable(self._kind, self._table.slice(places[0], len(places)))  # shares the memory
+        return RecordTable(self._kind, self._table.take(places))
+
+    def digest(self, *names: str) -> str:
+        """sha256, in hex, of these fields of all records."""
+        digest = hashlib.sha256()
+        for first in range(0, len(self), _CHUNK):
+            for name in names:
+                column = self._table.column(name).slice(first, _CHUNK)
+                if pa.types.is_integer(column.type):
+                    digest.update(column.to_numpy().astype("<i8").tobytes())
+                else:
+                    content = column.cast(pa.binary())
+                    digest.update(pyarrow.compute.binary_length(content).to_numpy().astype("<i8").tobytes())
+                    digest.update(b"".join(content.to_pylist()))
+        return digest.hexdigest()
+
+    def save(self, uri: str) -> None:
+        """Write all records as one Parquet file."""
+        buffer = pa.BufferOutputStream()
+        pyarrow.parquet.write_table(self._table, buffer, compression="zstd", row_group_size=_CHUNK)
+        storage.write_bytes(uri, buffer.getvalue().to_pybytes())
+
+    @classmethod
+    def load(cls, kind: type[R], uri: str, maker: str) -> "RecordTable[R]":
+        """Read what ``save`` wrote.
+
+        Args:
+            maker: The job that makes such a file.
+
+        Raises:
+            DataError: the file is missing, damaged, or of other records.
+        """
+        try:
+            table = pyarrow.parquet.read_table(pa.BufferReader(storage.read_bytes(uri)))
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{uri} is damaged ({error}); make it again with {maker}") from error
+        if not table.schema.remove_metadata().equals(_schema(kind)):
+            raise DataError(f"{uri} has other columns than {', '.join(_schema(kind).names)}; make it again with {maker}")
+        return cls(kind, table)
+
+
+def _schema(kind: type[Any]) -> pa.Schema:
+    return pa.schema([(field.name, _TYPES[field.type]) for field in dataclasses.fields(kind)])

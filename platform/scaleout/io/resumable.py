@@ -1,0 +1,123 @@
+"""A folder of independent files, one task each: a killed run goes on where it stopped.
+
+In the folder, ``plan.json`` says what is being made, and ``records/`` holds one small record per finished file, written
+after the file itself. A file without a record does not count. The caller writes its manifest last, then calls ``finish``.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from medvlp.errors import ConfigurationError, DataError, MedvlpError
+from scaleout.cluster import connect
+from scaleout.io import storage
+
+logger = logging.getLogger(__name__)
+
+PLAN_FILE = "plan.json"
+RECORDS = "records"
+
+Record = dict[str, Any]
+Make = Callable[[str], tuple[bytes, Record]]
+"""Makes the content of one named file, and what is to be remembered of it. Picklable and pure."""
+RunTasks = Callable[[Callable[[str], Record], Sequence[str]], Iterable[Record]]
+"""Applies a function to every name, in any order: ``ray_tasks``, or the built-in ``map`` where there is no cluster."""
+
+
+def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
+    """Claim ``output`` for ``plan``; the same plan may begin any number of times.
+
+    Raises:
+        ConfigurationError: the folder holds something else, or cannot be written.
+    """
+    plan_uri = storage.join(output, PLAN_FILE)
+    wanted = json.dumps(plan, indent=1, sort_keys=True).encode()
+    if storage.exists(plan_uri):
+        if storage.read_bytes(plan_uri) == wanted:
+            return
+        if not overwrite:
+            change = _difference(plan_uri, plan)
+            raise ConfigurationError(f"{output} was made from other input or options ({change}); choose another --output, or --overwrite")
+        storage.delete(output)
+    elif storage.list_names(output):
+        raise ConfigurationError(f"{output} is not empty and was not made by this job; choose another --output")
+    storage.check_writable(output)
+    storage.write_bytes(plan_uri, wanted)
+
+
+def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> list[Record]:
+    """Make every named file in ``output`` that has no record yet.
+
+    Returns:
+        One record per name, in the order of ``names``: what ``make`` gave, and the file's name, bytes and sha256.
+    """
+    finished = {name.removesuffix(".json") for name in storage.list_names(storage.join(output, RECORDS))}
+    missing = [name for name in names if name not in finished]
+    records = {name: _read_record(output, name) for name in names if name in finished}
+    if records:
+        logger.info("%d of %d files are there already", len(records), len(names))
+    every = -(-len(names) // 10)
+    for record in run(_Task(output, make), missing):
+        if "error" in record:
+            raise DataError(record["error"])
+        records[record["name"]] = record
+        if len(records) % every == 0 or len(records) == len(names):
+            logger.info("%d of %d files", len(records), len(names))
+    return [records[name] for name in names]
+
+
+def finish(output: str) -> None:
+    """Remove the records: the manifest holds them all now."""
+    storage.delete(storage.join(output, RECORDS))
+
+
+def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterable[Record]:
+    """Run ``function`` on every name as a Ray Data task of its own; Ray is only joined, or started, if there is work."""
+    if not names:
+        return
+    import ray.data
+
+    def run_one(row: Record) -> Record:
+        return {"record": json.dumps(function(row["name"]))}
+
+    with connect():
+        dataset = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(run_one)
+        for row in dataset.iter_rows():
+            yield json.loads(row["record"])
+
+
+class _Task:
+    """What runs on a worker: make, write, remember."""
+
+    def __init__(self, output: str, make: Make) -> None:
+        self.output = output
+        self.make = make
+
+    def __call__(self, name: str) -> Record:
+        try:
+            content, details = self.make(name)
+            storage.write_bytes(storage.join(self.output, name), content)
+            record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            storage.write_bytes(storage.join(self.output, RECORDS, f"{name}.json"), json.dumps(record).encode())
+        except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
+            return {"name": name, "error": f"{name}: {error}"}
+        return record
+
+
+def _read_record(output: str, name: str) -> Record:
+    uri = storage.join(output, RECORDS, f"{name}.json")
+    try:
+        return dict(json.loads(storage.read_bytes(uri)))
+    except ValueError as error:
+        raise DataError(f"{uri} is damaged; delete it and run again") from error
+
+
+def _difference(plan_uri: str, plan: Record) -> str:
+    try:
+        found = json.loads(storage.read_bytes(plan_uri))
+    except ValueError:
+        return f"{PLAN_FILE} is damaged"
+    keys = sorted({*found, *plan})
+    return ", ".join(f"{key}: {found.get(key)} there, {plan.get(key)} asked for" for key in keys if found.get(key) != plan.get(key))

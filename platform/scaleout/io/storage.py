@@ -1,0 +1,299 @@
+"""Where things lie: one small interface over local folders and ``s3://`` buckets.
+
+A URI is a string: a local path, or ``s3://bucket/path``. S3 is reached through s3fs, with endpoint and keys from the
+standard environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing is cached: other processes write here too.
+A bucket that is away for a while is waited for (``patience.py``); what comes cut is asked for again.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import pyarrow.fs
+
+from medvlp.errors import ConfigurationError, DataError
+from scaleout.io.retry import GaveUpError, retry
+
+_S3 = "s3://"
+_AT_ONCE = 8
+"""Files of a folder that are on their way at the same time."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
+
+
+def is_remote(uri: str | Path) -> bool:
+    """Whether ``uri`` lies in an object store."""
+    return str(uri).startswith(_S3)
+
+
+def absolute(uri: str | Path) -> str:
+    """The same place, independent of the working directory (a submitted job and its workers have others)."""
+    text = str(uri)
+    if is_remote(text):
+        return text.rstrip("/")
+    if "://" in text and not text.startswith("file://"):
+        raise ConfigurationError(f"{text}: only local paths and s3:// are supported")
+    return str(Path(text.removeprefix("file://")).expanduser().absolute())
+
+
+def join(uri: str | Path, *parts: str) -> str:
+    """A place below ``uri``."""
+    text = str(uri)
+    return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
+
+
+def base_name(uri: str | Path) -> str:
+    """The last part of ``uri``."""
+    return PurePosixPath(str(uri).rstrip("/")).name
+
+
+def exists(uri: str | Path) -> bool:
+    """Whether there is a file or folder at ``uri``."""
+    if not is_remote(uri):
+        return Path(uri).exists()
+    return bool(_on_s3("look for", uri, lambda s3: s3.exists(str(uri))))
+
+
+def file_size(uri: str | Path) -> int:
+    """Bytes of the file at ``uri``.
+
+    Raises:
+        DataError: there is none.
+    """
+    if is_remote(uri):
+        return int(_on_s3("read", uri, lambda s3: s3.size(str(uri))))
+    with _clear_errors("read", uri):
+        return Path(uri).stat().st_size
+
+
+def read_bytes(uri: str | Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        DataError: it is missing or unreadable.
+    """
+    if is_remote(uri):
+        return bytes(_on_s3("read", uri, lambda s3: s3.cat_file(str(uri))))
+    with _clear_errors("read", uri):
+        return Path(uri).read_bytes()
+
+
+def write_bytes(uri: str | Path, content: bytes) -> None:
+    """Write a file as a whole: a reader sees the old content or the new one, never a part."""
+    if is_remote(uri):
+        _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content))
+        return
+    with _clear_errors("write", uri):
+        _replace_file(Path(uri), content)
+
+
+def create_exclusively(uri: str | Path, content: bytes) -> bool:
+    """Write a file unless it exists; of several writers at once, each with content of its own, exactly one gets True."""
+    try:
+        if is_remote(uri):
+            _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content, mode="create"))
+        else:
+            path = Path(uri)
+            with _clear_errors("write", uri):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as file:
+                    file.write(content)
+    except DataError as error:
+        if _says_it_exists(error.__cause__):
+            # The answer to a first attempt may have been lost on its way, and the second one finds what the first one wrote.
+            return is_remote(uri) and read_bytes(uri) == content
+        raise
+    return True
+
+
+def list_names(uri: str | Path) -> list[str]:
+    """Names of the files and folders directly in ``uri``, ascending; empty where there is no such folder."""
+    if not is_remote(uri):
+        path = Path(uri)
+        with _clear_errors("list", uri):
+            return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
+    entries = _on_s3("list", uri, lambda s3: _entries(s3, uri))
+    folder = str(uri).removeprefix(_S3).rstrip("/")
+    return sorted({base_name(entry) for entry in entries if entry.rstrip("/") != folder})
+
+
+def delete(uri: str | Path) -> None:
+    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    if is_remote(uri):
+        _on_s3("delete", uri, lambda s3: s3.rm(str(uri), recursive=True) if s3.exists(str(uri)) else None)
+        return
+    with _clear_errors("delete", uri):
+        if Path(uri).is_dir():
+            shutil.rmtree(uri)
+        else:
+            Path(uri).unlink(missing_ok=True)
+
+
+def upload_folder(local: Path, uri: str | Path) -> None:
+    """Copy a local folder, with what is below, to ``uri``."""
+
+    def upload(path: Path) -> None:
+        target = join(uri, path.relative_to(local).as_posix())
+        if is_remote(uri):
+            _on_s3("write", target, lambda s3: s3.put_file(str(path), target))
+        else:
+            _copy(path, Path(target))
+
+    _for_each(upload, sorted(path for path in local.rglob("*") if path.is_file()))
+
+
+def download_folder(uri: str | Path, local: Path) -> None:
+    """Copy a folder, with what is below, into the local folder ``local``.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not is_remote(uri):
+        with _clear_errors("read", uri):
+            shutil.copytree(uri, local, dirs_exist_ok=True)
+        return
+    root = str(uri).removeprefix(_S3).rstrip("/")
+
+    def download(source: str) -> None:
+        target = local / source.removeprefix(root).lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _on_s3("read", f"{_S3}{source}", lambda s3: s3.get_file(source, str(target)))
+
+    sources = _on_s3("read", uri, lambda s3: s3.find(root))
+    if not sources:
+        raise DataError(f"cannot read {uri}: no such file or folder")
+    _for_each(download, sources)
+
+
+@contextmanager
+def local_copy(uri: str | Path) -> Iterator[Path]:
+    """A local path with the content of the file or folder ``uri``; a local one itself, not a copy."""
+    if not is_remote(uri):
+        if not Path(uri).exists():
+            raise DataError(f"cannot read {uri}: no such file or folder")
+        yield Path(uri)
+        return
+    with tempfile.TemporaryDirectory(prefix="medvlp-") as temporary:
+        target = Path(temporary) / base_name(uri)
+        # Not isfile, which says no when the server does not answer.
+        if _on_s3("read", uri, lambda s3: s3.info(str(uri)))["type"] == "file":
+            target.write_bytes(read_bytes(uri))
+        else:
+            download_folder(uri, target)
+        yield target
+
+
+def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
+    """``uri`` as pyarrow and Ray Data want it: a filesystem and a path in it."""
+    if not is_remote(uri):
+        return pyarrow.fs.LocalFileSystem(), absolute(uri)
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(_S3)
+
+
+def check_writable(uri: str | Path) -> None:
+    """Make sure, before work is spent, that files can be written below ``uri``.
+
+    Raises:
+        ConfigurationError: they cannot.
+    """
+    probe = join(uri, f".writable-{uuid.uuid4().hex}")
+    try:
+        write_bytes(probe, b"")
+        delete(probe)
+    except DataError as error:
+        remedy = "check AWS_ENDPOINT_URL, keys and the bucket's policy" if is_remote(uri) else "choose another folder or its permissions"
+        raise ConfigurationError(f"cannot write below {uri} ({_reason(error.__cause__)}); {remedy}") from error
+
+
+def _s3(attempts: int | None = None) -> Any:
+    """The S3 filesystem of this process; s3fs keeps one instance per endpoint. Imported late: most runs are local.
+
+    Args:
+        attempts: of each request, for those who have no patience of their own; by default AWS_MAX_ATTEMPTS, else three.
+    """
+    from s3fs import S3FileSystem
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
+    s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
+    if attempts is None:
+        s3.retries = 1  # s3fs would try again in silence, and not everything: patience does it, and tells
+    return s3
+
+
+def _on_s3(verb: str, uri: str | Path, call: Callable[[Any], T]) -> T:
+    """What ``call`` makes of the S3 filesystem, patiently; it must be harmless to call it twice."""
+    with _clear_errors(verb, uri):
+        return retry(f"{verb} {uri}", lambda: call(_s3()))
+
+
+def _entries(s3: Any, uri: str | Path) -> list[str]:
+    try:
+        return list(s3.ls(str(uri), detail=False))
+    except FileNotFoundError:
+        return []
+
+
+def _for_each(call: Callable[[T], None], items: list[T]) -> None:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(call, items))
+
+
+def _copy(source: Path, target: Path) -> None:
+    with _clear_errors("write", target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
+    """Say what failed and where, whatever the library below raises."""
+    try:
+        yield
+    except GaveUpError as error:
+        remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command goes on"
+        raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
+    except OSError as error:
+        remedy = "; make room there, then the same command goes on" if error.errno in _FULL else ""
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
+    except Exception as error:
+        if not _is_client_error(error):
+            raise
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}; check AWS_ENDPOINT_URL and the keys") from error
+
+
+def _is_client_error(error: Exception) -> bool:
+    """Whether botocore raised it: s3fs turns answers of the server into OSError, but not a missing server or missing keys."""
+    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
+
+
+def _says_it_exists(error: BaseException | None) -> bool:
+    return isinstance(error, FileExistsError) or "PreconditionFailed" in str(error) or "pre-conditions" in str(error)
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file or folder"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]

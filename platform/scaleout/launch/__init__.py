@@ -1,0 +1,1 @@
+"""What a driver does: launch a run, evaluate, export, report."""

@@ -1,0 +1,174 @@
+"""The driver of a training run: open the inputs, check, find or make the run, train, and tell the outcome."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from medvlp.errors import Interrupted
+from scaleout.checkpoint.lease import hold
+from scaleout.cli import to_dict, to_yaml
+from scaleout.cluster import connect
+from scaleout.io import storage
+from scaleout.runs.config import PretrainConfig, RunConfig
+from scaleout.runs.inputs import Inputs
+from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder
+from scaleout.tracking import RunStatus, end_run, replay, resolve_tracking_uri, start_run
+from scaleout.train.assembly import Assemble
+from scaleout.train.worker import SPOOL_FOLDER, WorkerSetup, tracking_folder
+from scaleout.workers.group import KeepTraining, run_group
+from scaleout.workers.preflight import check_run, cluster_resources
+
+logger = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=RunConfig)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    checkpoint: str
+    """URI of the newest checkpoint."""
+    metrics: dict[str, float]
+    """Of the last validation; empty if the run had finished before."""
+    tracking_uri: str
+    mlflow_run: str
+
+
+def launch(
+    kind: str,
+    config: RunConfig,
+    assemble: Assemble,
+    *,
+    details: Mapping[str, Any] | None = None,
+    keep_training: KeepTraining | None = None,
+) -> Outcome:
+    """Run ``config`` under its name: start it, resume it, or say that it has finished. Only one can at a time.
+
+    Args:
+        kind: what is trained; a name stays with one kind.
+        details: see ``RunRecord.details``.
+        judge: may end the run early, as a sweep does with a trial that does not keep up.
+
+    Raises:
+        Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.
+        MedvlpError: something that the user can mend; nothing that was written before is lost.
+    """
+    config = with_absolute_uris(config)
+    inputs = Inputs.open(config)
+    tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
+    with ExitStack() as stack:
+        stack.enter_context(connect())
+        use_gpu = check_run(config, inputs, cluster_resources())
+        lease = stack.enter_context(hold(run_folder(config)))  # what is refused leaves nothing behind
+        record = find_or_create(kind, config, inputs, tracking_uri, details or {})
+        newest = checkpoint_store(config).newest()
+        if newest and newest[1].step >= config.train.max_steps:
+            logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
+            deliver_rest(config, tracking_uri, record.mlflow_run)
+            return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
+        check_stage(config)
+        logger.info("resolved configuration:\n%s", to_yaml(config))
+        setup = WorkerSetup(
+            config=config,
+            assemble=assemble,
+            tracking_uri=tracking_uri,
+            mlflow_run=record.mlflow_run,
+            lease=lease,
+        )
+        try:
+            metrics = run_group(setup, use_gpu=use_gpu, keep_training=keep_training)
+        except Interrupted:
+            _close(tracking_uri, record.mlflow_run, RunStatus.KILLED)
+            raise
+        except BaseException:
+            _close(tracking_uri, record.mlflow_run, RunStatus.FAILED)
+            raise
+        newest = checkpoint_store(config).newest()
+        assert newest is not None, "the last step makes a checkpoint, and so does an early end"
+        finished = newest[1].step >= config.train.max_steps
+        _close(tracking_uri, record.mlflow_run, RunStatus.FINISHED if finished else RunStatus.KILLED)
+    return Outcome(newest[0], metrics, tracking_uri, record.mlflow_run)
+
+
+def check(kind: str, config: RunConfig) -> None:
+    """Everything that ``launch`` checks before it holds a worker or writes anything.
+
+    Raises:
+        MedvlpError: what stands against the run, and what to change.
+    """
+    config = with_absolute_uris(config)
+    inputs = Inputs.open(config)
+    with connect():
+        check_run(config, inputs, cluster_resources())
+    record = load_run(run_folder(config))
+    if record is not None:
+        record.check_same(kind, config, inputs.fingerprints, run_folder(config))
+    check_stage(config)
+
+
+def check_stage(config: RunConfig) -> None:
+    """Refuse to go on with another ZeRO stage.
+
+    Raises:
+        CheckpointError: the run has a checkpoint of another one.
+    """
+    newest = checkpoint_store(config).newest()
+    if newest and newest[1].step < config.train.max_steps:
+        newest[1].check_stage(newest[0], config.scale.zero_stage)
+
+
+def with_absolute_uris(config: C) -> C:
+    """Workers run in other folders than the driver."""
+    shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
+    if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
+        tokenizer = storage.absolute(tokenizer)
+    mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
+    data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)
+    config = replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
+    if isinstance(config, PretrainConfig) and config.initial_weights:
+        config = replace(config, initial_weights=storage.absolute(config.initial_weights))
+    return config
+
+
+def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:
+    """The record of the run of this name; a new one has a new MLflow run.
+
+    Raises:
+        ConfigurationError: the name is taken by another configuration, or MLflow does not answer.
+    """
+    folder = run_folder(config)
+    record = load_run(folder)
+    tracking = config.tracking
+    if record is not None:
+        record.check_same(kind, config, inputs.fingerprints, folder)
+        start_run(tracking_uri, tracking.experiment, config.name, run_id=record.mlflow_run)
+        return record
+    tags = {"kind": kind, "corpus": inputs.shards.corpus}
+    run_id = start_run(tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
+    record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, details=details)
+    create_run(folder, record)
+    return record
+
+
+def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
+    """Send what MLflow missed of a run that has finished, from where its first worker kept it, if that was on this machine."""
+    spool = tracking_folder(config, run_id) / SPOOL_FOLDER
+    if not spool.exists():
+        return
+    try:
+        sent = replay(tracking_uri, run_id, spool)
+    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+        logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, spool)
+    else:
+        if sent:
+            logger.info("MLflow has the last %d records of the run, which it had missed", sent)
+
+
+def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:
+    try:
+        end_run(tracking_uri, run_id, status)
+    except Exception as error:  # MLflow lets through whatever its driver or server raises; the run itself is safe
+        logger.warning("MLflow did not take the status %s of the run (%s)", status, type(error).__name__)

@@ -1,0 +1,167 @@
+"""What a run reads, opened once on the driver: manifests, their fingerprints, and whether they belong together."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from transformers import PreTrainedTokenizerBase
+
+from medvlp.data.tokenizer import load_tokenizer
+from medvlp.errors import DataError, KnowledgeError
+from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from scaleout.io import storage
+from scaleout.links.manifest import LinksManifest
+from scaleout.runs.config import DataConfig, RunConfig
+from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
+from scaleout.stream.plan import PlannedCorpus, StreamPlan
+from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
+
+
+@dataclass(frozen=True)
+class CorpusInputs:
+    """Shards and links of one corpus."""
+
+    folders: CorpusFolders
+    shards: ShardManifest
+    links: LinksManifest
+    weight: float
+
+    @classmethod
+    def open(cls, shards: str, links: str, weight: float) -> "CorpusInputs":
+        """Read the manifests.
+
+        Raises:
+            DataError: shards or links are missing or damaged, or the links are of other shards.
+        """
+        corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
+        if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
+            raise DataError(f"the links {links} were made of other shards than {shards}; make them again with jobs/link.py")
+        return corpus
+
+    def planned(self, split: str) -> PlannedCorpus:
+        """What a plan has to know of a split."""
+        return PlannedCorpus.of_split(self.shards, self.links, split, weight=self.weight)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Shards, links, knowledge and tokenizer of a run."""
+
+    corpora: tuple[CorpusInputs, ...]
+    """The main one first."""
+    bundle: KnowledgeBundle
+    tokenizer: str
+    """Fingerprint of the tokenizer."""
+
+    @classmethod
+    def open(cls, config: RunConfig) -> "Inputs":
+        """Read the manifests, the bundle and the tokenizer.
+
+        Raises:
+            DataError: shards or links are missing or damaged, or the links are of other shards.
+            KnowledgeError: the bundle is missing or damaged, or of another ontology than the links.
+            ConfigurationError: there is no tokenizer.
+        """
+        data = config.data
+        corpora = tuple(CorpusInputs.open(each.shards, each.links, each.weight) for each in (data, *data.mixed_with))
+        inputs = cls(corpora, open_knowledge(config.knowledge), tokenizer_fingerprint(open_tokenizer(data)))
+        for corpus in corpora:
+            inputs._check(corpus, config.knowledge)
+        return inputs
+
+    @property
+    def shards(self) -> ShardManifest:
+        """Of the main corpus."""
+        return self.corpora[0].shards
+
+    @property
+    def links(self) -> LinksManifest:
+        """Of the main corpus."""
+        return self.corpora[0].links
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Of everything that decides what the model sees."""
+        found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
+        mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
+        return {**found, "tokenizer": self.tokenizer, **({"mixed_with": ", ".join(mixed)} if mixed else {})}
+
+    def _check(self, corpus: CorpusInputs, knowledge: str) -> None:
+        made_with, links, where = self.bundle.provenance, corpus.links, corpus.folders.links
+        if made_with.ontology_fingerprint != links.ontology_fingerprint:
+            raise KnowledgeError(
+                f"the links {where} name concepts of ontology {links.ontology!r} ({links.ontology_fingerprint}), "
+                f"the bundle {knowledge} is of {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
+                "make one of them again with the other's ontology"
+            )
+        if made_with.linker != links.linker_version:
+            raise KnowledgeError(
+                f"the links {where} were made by linker {links.linker_version}, the bundle {knowledge} counts those of "
+                f"{made_with.linker}: make the older one again, with jobs/link.py or jobs/knowledge.py"
+            )
+
+
+def training_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
+    """The training samples of all corpora."""
+    return _planned_split(config, inputs, inputs.corpora, "train", corpus_negatives=config.data.negatives == "corpus")
+
+
+def validation_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
+    """The validation samples of the main corpus."""
+    return _planned_split(config, inputs, inputs.corpora[:1], "validation")
+
+
+def _planned_split(
+    config: RunConfig, inputs: Inputs, corpora: tuple[CorpusInputs, ...], split: str, *, corpus_negatives: bool = False
+) -> PlannedSplit:
+    plan = StreamPlan(
+        corpora=tuple(corpus.planned(split) for corpus in corpora),
+        seed=config.train.seed,
+        window_shards=config.data.window_shards,
+        corpus_negatives=corpus_negatives,
+    )
+    # Shards of several corpora have the same names, and so may the corpora.
+    labels = [f"{number}-{corpus.shards.corpus}/" if len(corpora) > 1 else "" for number, corpus in enumerate(corpora, 1)]
+    reader = RowReader(
+        corpora=tuple(replace(corpus.folders, label=label) for corpus, label in zip(corpora, labels, strict=True)),
+        seed=config.train.seed,
+        entity_ids=inputs.bundle.entity_ids,
+        label_negated=config.data.label_negated,
+    )
+    return PlannedSplit(plan, reader)
+
+
+def open_knowledge(uri: str) -> KnowledgeBundle:
+    """The knowledge bundle at ``uri``.
+
+    Raises:
+        KnowledgeError: there is none, or it is damaged.
+    """
+    if not storage.exists(storage.join(uri, METADATA_FILE)):
+        raise KnowledgeError(f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py")
+    with storage.local_copy(uri) as folder:
+        return KnowledgeBundle.load(folder)
+
+
+def tokenizer_uri(data: DataConfig) -> str:
+    """Where the tokenizer of a run lies, or its Hugging Face name."""
+    return data.tokenizer or storage.join(data.shards, TOKENIZER_FOLDER)
+
+
+def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
+    """The tokenizer of a run.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    uri = tokenizer_uri(data)
+    if not storage.exists(uri):
+        return load_tokenizer(uri)
+    with storage.local_copy(uri) as folder:
+        return load_tokenizer(folder)
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A hash of the vocabulary: token ids mean the same under every tokenizer that has it."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

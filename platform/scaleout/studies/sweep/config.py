@@ -1,0 +1,93 @@
+"""The configuration of a sweep, and of each of its trials."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.errors import ConfigurationError, DataError
+from medvlp.tasks.pretrain.config import Objective, ObjectiveWeights
+from scaleout.runs.config import PretrainConfig
+
+Range = tuple[float, float]
+
+
+def _default_score() -> dict[str, float]:
+    gain = {"mlm_entity_accuracy": 1.0, "mlm_entity_accuracy_shuffled_image": -1.0}
+    return {"align_image_auroc": 1.0, "itm_accuracy": 1.0, **gain}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """Which weights are tried, and what makes a trial good."""
+
+    trials: int = 16
+    """Runs with weights of their own."""
+    mlm: Range = (0.1, 10.0)
+    """Smallest and largest weight of masked language modelling; drawn evenly on a logarithmic scale, as all of these."""
+    mim: Range = (0.1, 10.0)
+    itm: Range = (0.1, 10.0)
+    align: Range = (0.1, 10.0)
+    seed: int = 0
+    """Of the drawn weights; a trial's weights depend on it and on the trial's number."""
+    score: dict[str, float] = field(default_factory=_default_score)
+    """Validation metrics and what each counts. No loss: losses of trials with other weights are not comparable."""
+    grace_steps: int | None = None
+    """Optimiser steps before a trial may be stopped; up to the first validation by default."""
+    reduction: int = 3
+    """At every halt of the scheduler one trial in so many goes on."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or self.reduction < 2:
+            raise ConfigurationError(f"sweep.trials {self.trials} must be at least 1, sweep.reduction {self.reduction} at least 2")
+        for objective in Objective:
+            low, high = getattr(self, objective)
+            if not 0 < low <= high:
+                raise ConfigurationError(f"sweep.{objective} [{low}, {high}]: take two weights above 0, the smaller one first")
+        losses = [name for name in self.score if "loss" in name]
+        if losses or not self.score:
+            raise ConfigurationError(
+                f"sweep.score must be made of metrics that do not depend on the weights; {', '.join(losses) or 'nothing'} does not do: "
+                f"take accuracies and areas, as in the default {_default_score()}"
+            )
+
+    def weights(self, number: int) -> ObjectiveWeights:
+        """The weights of a trial: a pure function of seed, ranges and the trial's number."""
+        generator = keyed_generator(self.seed, Purpose.SWEEP, number)
+        ranges = {objective.value: getattr(self, objective) for objective in Objective}
+        return ObjectiveWeights(
+            **{name: math.exp(generator.uniform(math.log(low), math.log(high))) for name, (low, high) in ranges.items()}
+        )
+
+    def rate(self, metrics: Mapping[str, float]) -> float:
+        """The score of a validation.
+
+        Raises:
+            DataError: the validation did not measure what the score is made of.
+        """
+        missing = [name for name in self.score if f"val/{name}" not in metrics]
+        if missing:
+            raise DataError(f"the validation has no {', '.join(missing)}: take more train.validation_samples, or another sweep.score")
+        return sum(share * metrics[f"val/{name}"] for name, share in self.score.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig(PretrainConfig):
+    """Pre-train with many weights of the objectives. Everything but these is the same in all trials."""
+
+    sweep: SearchConfig = field(default_factory=SearchConfig)
+
+    def trial(self, number: int, tracking_uri: str, parent_run: str) -> PretrainConfig:
+        """The ordinary run that trial ``number`` is."""
+        shared = {each.name: getattr(self, each.name) for each in fields(PretrainConfig)}
+        changed = {
+            "name": self.trial_name(number),
+            "pretext": replace(self.pretext, weights=self.sweep.weights(number)),
+            "tracking": replace(self.tracking, uri=tracking_uri, parent_run=parent_run),
+            "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may grow into another's room
+        }
+        return PretrainConfig(**{**shared, **changed})
+
+    def trial_name(self, number: int) -> str:
+        """The name of the run of trial ``number``."""
+        return f"{self.name}-{number}"

@@ -1,0 +1,110 @@
+"""A trial of a sweep: an ordinary run whose every validation Ray Tune judges."""
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import ray
+from ray import tune
+
+from scaleout.checkpoint.store import read_record
+from scaleout.io import storage
+from scaleout.launch.launch import Outcome, launch
+from scaleout.runs.config import PretrainConfig
+from scaleout.runs.record import run_folder
+from scaleout.studies.sweep.config import SweepConfig
+from scaleout.studies.sweep.decisions import AskTune, TuneDecisions
+from scaleout.tracking.runs import open_client
+from scaleout.train.pretraining import assemble_pretraining
+
+NUMBER = "number"
+"""What Tune varies: the number of the trial, from which all else follows."""
+STEP, SCORE = "step", "score"
+"""What Tune is told."""
+_TRIALS = "trials"
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord:
+    """How a trial ended; kept in the folder of the sweep, so that a sweep that is started again does not repeat it."""
+
+    number: int
+    name: str
+    weights: Mapping[str, float]
+    steps: int
+    finished: bool
+    """Whether it ran to the last step; else it was stopped because it did not keep up."""
+    score: float
+    """Of the last validation."""
+    checkpoint: str
+    mlflow_run: str
+
+
+class Trial(tune.Trainable):
+    """What Tune starts for every trial. A step of it is the way to the next validation."""
+
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], sweep: SweepConfig, tracking_uri: str, parent_run: str
+    ) -> None:
+        """Start the run. All but ``config`` is what ``tune.with_parameters`` was given."""
+        self._sweep = sweep
+        self._number = int(config[NUMBER])
+        self._config = sweep.trial(self._number, tracking_uri, parent_run)
+        self._reported = 0
+        self._decisions: Any = ray.remote(num_cpus=0)(TuneDecisions).remote()
+        driver = ThreadPoolExecutor(1, thread_name_prefix="trial")
+        self._run = driver.submit(launch, "pretrain", self._config, assemble_pretraining, keep_training=AskTune(self._decisions))
+
+    def step(self) -> dict[str, Any]:
+        """Let the run go on, and return its next validation. Tune calls ``stop`` instead when it shall not go on."""
+        ray.get(self._decisions.accept.remote(self._reported))
+        while True:
+            report = ray.get(self._decisions.report.remote(self._reported, _PATIENCE_SECONDS))
+            if report is not None:
+                self._reported += 1
+                return {STEP: report[STEP], SCORE: self._sweep.sweep.rate(report)}
+            if self._run.done():
+                record = self._record(self._run.result())
+                return {STEP: record.steps, SCORE: record.score, "done": True}
+
+    def cleanup(self) -> None:
+        """End the run, if it has not ended, and remember how: when this returns, the cluster has back what the trial held."""
+        ray.get(self._decisions.stop.remote())
+        if self._run.exception() is None:
+            save_record(self._sweep, self._record(self._run.result()))
+
+    def _record(self, outcome: Outcome) -> TrialRecord:
+        steps = read_record(outcome.checkpoint).step
+        return TrialRecord(
+            number=self._number,
+            name=self._config.name,
+            weights=asdict(self._config.pretext.weights),
+            steps=steps,
+            finished=steps >= self._config.train.max_steps,
+            score=self._sweep.sweep.rate(outcome.metrics or _tracked_metrics(outcome)),
+            checkpoint=outcome.checkpoint,
+            mlflow_run=outcome.mlflow_run,
+        )
+
+
+def save_record(sweep: PretrainConfig, record: TrialRecord) -> None:
+    """Keep a record in the folder of the sweep."""
+    storage.write_bytes(_record_uri(sweep, record.number), json.dumps(asdict(record), indent=1).encode())
+
+
+def load_records(sweep: SweepConfig) -> list[TrialRecord]:
+    """The records of all trials that have ended."""
+    uris = [_record_uri(sweep, number) for number in range(sweep.sweep.trials)]
+    return [TrialRecord(**json.loads(storage.read_bytes(uri))) for uri in uris if storage.exists(uri)]
+
+
+def _record_uri(sweep: PretrainConfig, number: int) -> str:
+    return storage.join(run_folder(sweep), _TRIALS, f"{number}.json")
+
+
+def _tracked_metrics(outcome: Outcome) -> dict[str, float]:
+    """Of a run that had finished before: its sweep was killed between the last step and the record."""
+    return dict(open_client(outcome.tracking_uri).get_run(outcome.mlflow_run).data.metrics)

@@ -1,0 +1,1 @@
+"""What watches the loop: samples, non-finite gradients, spikes, hangs."""

@@ -1,0 +1,1 @@
+"""The groups of workers under Ray Train, and what may stop them."""

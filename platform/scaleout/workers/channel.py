@@ -1,0 +1,117 @@
+"""What the workers tell the driver: lines for the user, the result, and errors that a restart cannot mend."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from medvlp import errors
+from medvlp.errors import MedvlpError
+
+
+class Channel:
+    """What an actor that outlives the worker groups of a run remembers."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._error: tuple[str, str] | None = None
+        self._result: dict[str, float] | None = None
+        self._nodes: set[str] = set()
+        self._stop_reason: str | None = None
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        self._lines.append(text)
+
+    def take(self) -> list[str]:
+        """The lines since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+    def fail(self, kind: str, message: str) -> None:
+        """Remember the first error that a restart cannot mend."""
+        self._error = self._error or (kind, message)
+
+    def error(self) -> tuple[str, str] | None:
+        """Name of its class, and its message."""
+        return self._error
+
+    def finish(self, result: dict[str, float]) -> None:
+        """Remember the metrics of the last validation."""
+        self._result = result
+
+    def result(self) -> dict[str, float] | None:
+        """See ``finish``; None while there is none."""
+        return self._result
+
+    def open(self) -> None:
+        """A new group of workers starts."""
+        self._nodes, self._stop_reason = set(), None
+
+    def enter(self, node: str) -> None:
+        """A worker has started on a node."""
+        self._nodes.add(node)
+
+    def nodes(self) -> list[str]:
+        """Ids of the nodes with workers."""
+        return sorted(self._nodes)
+
+    def ask_to_stop(self, reason: str) -> None:
+        """The workers shall stop behind their step, with a checkpoint."""
+        self._stop_reason = reason
+        self.say(f"the workers stop behind this step, with a checkpoint: {reason}")
+
+    def stop_reason(self) -> str | None:
+        """See ``ask_to_stop``; None while nobody asks."""
+        return self._stop_reason
+
+
+def raise_if_failed(channel: Any) -> None:
+    """Raise, as it was, the error that a worker left on the board."""
+    error = ray.get(channel.error.remote())
+    if error is not None:
+        kind, message = error
+        raise getattr(errors, kind, MedvlpError)(message)
+
+
+def find_user_error(error: BaseException) -> MedvlpError | None:
+    """The project's own error inside what Ray or a thread pool made of it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop()
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        # Ray's wrapper of an error is a subclass of its class too, with a traceback for a message.
+        if isinstance(current, MedvlpError) and type(current).__module__ == MedvlpError.__module__:
+            return current
+        waiting += [getattr(current, "cause", None), current.__cause__, current.__context__]
+    return None
+
+
+class ChannelPrinter:
+    """Prints the board's lines from a thread of the driver while the run goes on."""
+
+    def __init__(self, channel: Any, show: Callable[[str], None], seconds: float = 0.5):
+        self._board, self._show, self._seconds = channel, show, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
+
+    def __enter__(self) -> "ChannelPrinter":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show_new()
+
+    def _listen(self) -> None:
+        while not self._stop.wait(self._seconds):
+            self._show_new()
+
+    def _show_new(self) -> None:
+        for line in ray.get(self._board.take.remote()):
+            self._show(line)

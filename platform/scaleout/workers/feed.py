@@ -1,0 +1,41 @@
+"""The training samples of a run under Ray: the dealer that all groups of workers are served by, and a worker's part."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from scaleout.runs.config import RunConfig
+from scaleout.runs.inputs import Inputs, training_split
+from scaleout.stream.rows import PlannedSplit
+from scaleout.stream.source import start_segment_server, worker_tables
+
+
+def start_feed(config: RunConfig) -> Any:
+    """The ``SegmentServer`` of a run's training samples."""
+    return start_segment_server(partial(_open_split, config), config.train.micro_batch)
+
+
+def _open_split(config: RunConfig) -> PlannedSplit:
+    return training_split(config, Inputs.open(config))
+
+
+@dataclass(frozen=True)
+class WorkerFeed:
+    """One worker's micro-batches, from any position on."""
+
+    config: RunConfig
+    server: Any
+    group: str
+    """A name that no group of workers before had."""
+    rank: int
+    workers: int
+
+    def tables(self, start: int) -> Iterator[pa.Table]:
+        """Micro-batches as Arrow tables; called by all workers of the group."""
+        train = self.config.train
+        ray.get(self.server.begin.remote(self.group, start, train.max_steps * train.global_batch, self.workers))
+        return worker_tables(self.server, self.group, self.rank, train.micro_batch, prefetch=self.config.data.ahead)

@@ -1,0 +1,161 @@
+"""The groups of workers under Ray Train: started together, ended together, each worker fed by Ray Data."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import ray
+import ray.train
+from ray.train import ControllerError, FailureConfig, PreemptionError, ScalingConfig
+from ray.train import RunConfig as RayRunConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from medvlp.errors import Interrupted, TrainingError
+from scaleout.engine.process_group import ProcessGroup
+from scaleout.io import storage
+from scaleout.runs.config import RunConfig, ScaleConfig
+from scaleout.runs.record import run_folder
+from scaleout.train.stop_request import StopRequest
+from scaleout.train.worker import WorkerSetup, run_worker
+from scaleout.workers.capacity import capacity_for, workers_for
+from scaleout.workers.channel import Channel, ChannelPrinter, find_user_error, raise_if_failed
+from scaleout.workers.feed import WorkerFeed, start_feed
+from scaleout.workers.nodes import draining_nodes, spilled_bytes, staying_nodes
+from scaleout.workers.preemption import Poll, Supervisor, catch_termination, follow_stop_requests
+
+KeepTraining = Callable[[dict[str, float], int], bool]
+"""Asked by the first worker after every validation, with its metrics and step, whether the run shall go on. Picklable."""
+
+START_SECONDS = 1800
+"""A collective waits so long until the first step is done; then ``scale.collective_timeout_minutes``."""
+
+_NO_RETRIES: dict[str, Any] = {"controller_failure_limit": 0, "max_preemption_failures": 0}
+
+logger = logging.getLogger("scaleout.run")
+
+
+def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining | None = None) -> dict[str, float]:
+    """Train until the last step, with one group of workers after the other: each lives until it is done, fails, or is stopped
+    because nodes go or come, and the next one has as many workers as there is room for. Returns the metrics of the last validation.
+
+    Raises:
+        Interrupted: this process was told to end; there is a checkpoint.
+        MedvlpError: what a worker found that a restart cannot mend.
+        TrainingError: the workers failed more often than ``scale.max_failures``.
+    """
+    scale = setup.config.scale
+    capacity = partial(_capacity, scale, use_gpu)
+    channel, server = _open_channel(), start_feed(setup.config)
+    failures = 0
+    with ChannelPrinter(channel, logger.info), catch_termination() as terminated:
+        while (result := ray.get(channel.result.remote())) is None:
+            if terminated.is_set():
+                raise Interrupted(f"run {setup.config.name!r} was told to end; the same command goes on from its newest checkpoint")
+            workers = workers_for(scale, capacity())
+            if workers < scale.workers:
+                logger.info("the cluster has room for %d of %d workers", workers, scale.workers)
+            ray.get(channel.open.remote())
+            trainer = _trainer(setup, channel, server, keep_training, workers, use_gpu=use_gpu)
+            supervisor = Supervisor(
+                scale=scale,
+                workers=workers,
+                is_terminated=terminated.is_set,
+                is_leaving=lambda: not draining_nodes().isdisjoint(ray.get(channel.nodes.remote())),
+                capacity=capacity,
+                ask=lambda reason: ray.get(channel.ask_to_stop.remote(reason)),
+            )
+            with Poll(supervisor.look):
+                failures += _has_failed(trainer, channel, failures, scale.max_failures)
+    return result
+
+
+def _has_failed(trainer: TorchTrainer, channel: Any, failures: int, allowed: int) -> bool:
+    """Run one group of workers to its end; returns whether that end was a failure, to be counted beside ``failures``.
+
+    Raises: see ``run_group``.
+    """
+    error: Exception | None = None
+    try:
+        trainer.fit()
+    except (ControllerError, PreemptionError) as not_ours:  # no room yet, or a node was taken: nothing is wrong with the run
+        logger.info("the workers start again from the newest checkpoint: %s", str(not_ours).strip().splitlines()[-1])
+    except Exception as failure:
+        error = failure
+    raise_if_failed(channel)
+    if ray.get(channel.stop_reason.remote()):
+        error = None  # a group that had nothing to save was ended
+    if error is not None and failures == allowed:
+        raise TrainingError(f"the workers failed more often than scale.max_failures {allowed} allows: {error}") from error
+    if error is not None:
+        logger.info("the workers failed, and start again from the newest checkpoint (%d of %d times)", failures + 1, allowed)
+    return error is not None
+
+
+def _open_channel() -> Any:
+    """On the driver's node: it has to outlive every other."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0)(Channel).options(scheduling_strategy=here).remote()
+
+
+def _capacity(scale: ScaleConfig, use_gpu: bool) -> int:
+    return capacity_for(scale, staying_nodes(), use_gpu=use_gpu)
+
+
+def _trainer(
+    setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTraining | None, workers: int, *, use_gpu: bool
+) -> TorchTrainer:
+    """One group of workers, which is not restarted by Ray: the next one may have another size."""
+    config = setup.config
+    return TorchTrainer(
+        partial(_worker, setup, channel, server, keep_training),
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo", timeout_s=START_SECONDS),
+        scaling_config=ScalingConfig(
+            num_workers=workers,
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": config.scale.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
+        ),
+        run_config=_ray_run_config(config),
+    )
+
+
+def _ray_run_config(config: RunConfig) -> RayRunConfig:
+    """Ray Train keeps only its own small state here; checkpoints are the store's."""
+    filesystem, path = storage.arrow_filesystem(run_folder(config))
+    return RayRunConfig(
+        name="ray",
+        storage_path=path,
+        storage_filesystem=filesystem,
+        failure_config=FailureConfig(max_failures=0, **_NO_RETRIES),
+    )
+
+
+def _worker(setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTraining | None, _: dict[str, Any] | None = None) -> None:
+    """What Ray Train runs on every worker."""
+    if ray.get(channel.error.remote()) is not None:
+        return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
+    context, processes = ray.train.get_context(), ProcessGroup.current()
+    feed = WorkerFeed(setup.config, server, processes.gather(uuid.uuid4().hex)[0], processes.rank, processes.workers)
+    stop_request = StopRequest()
+    ray.get(channel.enter.remote(ray.get_runtime_context().get_node_id()))
+    try:
+        with follow_stop_requests(channel, stop_request, 60 * setup.config.scale.collective_timeout_minutes):
+            result = run_worker(
+                setup,
+                feed.tables,
+                processes,
+                workers_on_node=context.get_local_world_size(),
+                announce=lambda text: ray.get(channel.say.remote(text)),
+                keep_training=keep_training if keep_training and context.get_world_rank() == 0 else lambda metrics, step: True,
+                stop_request=stop_request,
+                more_metrics=spilled_bytes,
+            )
+    except Exception as error:
+        user_error = find_user_error(error)
+        if user_error is not None:
+            ray.get(channel.fail.remote(type(user_error).__name__, str(user_error)))
+        raise
+    if context.get_world_rank() == 0 and not stop_request.happened:
+        ray.get(channel.finish.remote(result))

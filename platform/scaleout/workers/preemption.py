@@ -1,0 +1,132 @@
+"""Who looks whether the workers have to stop before the last step: the driver at its signals and at the cluster, a worker at the board."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from scaleout.runs.config import ScaleConfig
+from scaleout.train.stop_request import StopRequest
+from scaleout.workers.capacity import workers_for
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+
+
+@contextmanager
+def catch_termination() -> Iterator[threading.Event]:
+    """Set by SIGTERM instead of ending this process; a second one ends it. Elsewhere than in the main thread it stays unset."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        signal.signal(signal.SIGTERM, before)
+
+    signal.signal(signal.SIGTERM, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Poll:
+    """Calls a function in a thread every second while it is entered. What Ray cannot answer just now is asked again."""
+
+    def __init__(self, look: Callable[[], None], seconds: float = POLL_SECONDS):
+        self._look, self._seconds = look, seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=look.__name__, daemon=True)
+
+    def __enter__(self) -> "Poll":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._seconds):
+            try:
+                self._look()
+            except RayError as error:
+                logger.debug("Ray does not answer (%s)", error)
+
+
+@dataclass
+class Supervisor:
+    """The driver's view of one group of workers: tells it once why it has to stop, if it has to."""
+
+    scale: ScaleConfig
+    workers: int
+    is_terminated: Callable[[], bool]
+    """Whether the driver was told to end."""
+    is_leaving: Callable[[], bool]
+    """Whether a node with workers is being taken away."""
+    capacity: Callable[[], int]
+    """For how many workers the cluster has room."""
+    ask: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._capacity_at_start = self.capacity()
+        self._more_since: float | None = None
+        self._has_asked = False
+
+    def look(self) -> None:
+        """Look once."""
+        if not self._has_asked and (reason := self._reason()):
+            self.ask(reason)
+            self._has_asked = True
+
+    def _reason(self) -> str | None:
+        if self.is_terminated():
+            return "this process was told to end"
+        if self.is_leaving():
+            return "a node with workers is being taken away"
+        capacity = self.capacity()
+        possible = workers_for(self.scale, capacity)
+        if possible < self.workers:  # they run, but would take the last CPU from their data, or a node has died under them
+            return f"the cluster has room for {possible} workers beside their data, there are {self.workers}"
+        # Room that was there at the start is not free, or it would be used: another job has it.
+        if capacity <= self._capacity_at_start or possible <= self.workers:
+            self._more_since = None
+            return None
+        now = self.clock()
+        self._more_since = now if self._more_since is None else self._more_since
+        if now - self._more_since < 60 * self.scale.resize_minutes:
+            return None
+        return f"the cluster has room for {possible} workers, there are {self.workers}"
+
+
+@contextmanager
+def follow_stop_requests(channel: Any, stop_request: StopRequest, grace: float) -> Iterator[None]:
+    """A worker's: what the board says reaches the loop. A worker that has nothing to save, or whose loop has not stopped ``grace``
+    seconds later because it waits for data or peers that never come, ends as it is, and its group with it."""
+    asked: list[float] = []
+
+    def obey() -> None:
+        if not ray.get(channel.stop_reason.remote()):
+            return
+        stop_request.ask()
+        asked.append(time.monotonic())
+        is_stuck = not stop_request.happened and asked[-1] - asked[0] > grace
+        if is_stuck or not stop_request.has_something_to_save:
+            os._exit(1)
+
+    with Poll(obey):
+        yield

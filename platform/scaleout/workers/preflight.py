@@ -1,0 +1,80 @@
+"""What is checked before any worker is held: seconds now instead of a hang later. Every refusal says what to change."""
+
+from typing import Any
+
+import ray
+
+from medvlp.errors import ConfigurationError, DataError
+from scaleout.io import storage
+from scaleout.runs.config import RunConfig, ScaleConfig
+from scaleout.runs.inputs import Inputs
+from scaleout.shards.manifest import ShardManifest
+
+DATA_CPUS = 1.0
+"""Logical CPUs that Ray Data needs at least: with none it waits for ever."""
+CHECKED_FILES = 64
+"""Shards whose size is compared with the manifest before training; the readers check every one."""
+
+
+def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) -> bool:
+    """Refuse what cannot work; returns whether workers get GPUs.
+
+    Args:
+        resources: of the whole cluster, as ``ray.cluster_resources()`` tells.
+
+    Raises:
+        ConfigurationError: resources or permissions do not suffice.
+        DataError: a shard or a split is missing.
+    """
+    use_gpu = check_resources(config.scale, resources)
+    storage.check_writable(config.storage)
+    inputs.shards.places_of("validation")
+    for corpus in inputs.corpora:
+        corpus.shards.places_of("train")
+        check_shards(corpus.folders.shards, corpus.shards)
+    return use_gpu
+
+
+def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
+    """Whether workers get GPUs, if there are CPUs and GPUs for the fewest workers and for Ray Data.
+
+    Raises:
+        ConfigurationError: there are not.
+    """
+    cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
+    use_gpu = gpus > 0 if scale.use_gpu is None else scale.use_gpu
+    if scale.autoscaling:
+        return use_gpu
+    workers = scale.fewest_workers
+    option = "scale.workers" if scale.minimum_workers is None else "scale.minimum_workers"
+    left = cpus - workers * scale.cpus_per_worker
+    if left < DATA_CPUS:
+        fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker)
+        raise ConfigurationError(
+            f"{workers} workers of {scale.cpus_per_worker:g} CPUs leave {max(left, 0):g} of the cluster's {cpus:g} CPUs to Ray Data, "
+            f"which needs at least {DATA_CPUS:g} or training would wait for ever: set {option} to at most {max(fitting, 0)}, "
+            "lower scale.cpus_per_worker, or add nodes"
+        )
+    if use_gpu and gpus < workers:
+        raise ConfigurationError(f"{workers} workers need as many GPUs, the cluster has {gpus:g}: lower {option} or add nodes")
+    return use_gpu
+
+
+def check_shards(folder: str, manifest: ShardManifest) -> None:
+    """Compare the sizes of some shards, spread over all, with the manifest.
+
+    Raises:
+        DataError: one is missing or of another size.
+    """
+    every = max(1, len(manifest.shards) // CHECKED_FILES)
+    for shard in manifest.shards[::every]:
+        uri = storage.join(folder, shard.name)
+        size = storage.file_size(uri)
+        if size != shard.bytes:
+            what = "is truncated" if size < shard.bytes else "was altered"
+            raise DataError(f"shard {uri} {what}: {size} bytes, its manifest says {shard.bytes}; make it again with jobs/prepare.py")
+
+
+def cluster_resources() -> dict[str, Any]:
+    """Resources of the cluster that this process is connected to."""
+    return ray.cluster_resources()

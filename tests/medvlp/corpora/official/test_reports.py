@@ -1,0 +1,24 @@
+"""Sections of reports, as the reports of MIMIC-CXR write them."""
+
+import pytest
+
+from medvlp.corpora.official.reports import report_sections
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (" FINDINGS: Clear lungs.\n\n IMPRESSION:  Normal.", {"findings": "Clear lungs.", "impression": "Normal."}),
+        (" INDICATION: Cough.\n COMPARISON: None.\n IMPRESSOIN:\n Two\n lines.", {"impression": "Two\n lines."}),
+        (" CHEST, TWO VIEWS: Heart is large.\n", {"findings": "Heart is large."}),
+        (" CHEST, PA AND LATERAL:\n\n INDICATION: Fever.\n\n FINDINGS: Clear.", {"findings": "Clear."}),
+        (" FINDINGS AND IMPRESSION: Edema.\n", {"impression": "Edema."}),
+        (" CONCLUSION: Edema.\n NOTIFICATION: Called at 5:30 PM.\n", {"impression": "Edema."}),
+        (" IMPRESSION: Draft.\n\n IMPRESSION: Final: at 4:00, edema.\n", {"impression": "Final: at 4:00, edema."}),
+        (" IMPRESSION: Edema.\n\n IMPRESSION:\n", {"impression": "Edema."}),
+        ("The lungs are clear.", {}),
+        ("", {}),
+    ],
+)
+def test_sections(report: str, expected: dict[str, str]) -> None:
+    assert report_sections(report) == expected

@@ -1,0 +1,161 @@
+"""Checkpoints count as a whole or not at all, on a disk and on S3."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from medvlp.errors import CheckpointError
+from scaleout.checkpoint.store import (
+    COMPLETE_FILE,
+    ENGINE_FOLDER,
+    WEIGHTS_FILE,
+    CheckpointStore,
+    load_training_state,
+    read_record,
+    read_weights,
+    verified_copy,
+)
+from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.process_group import ProcessGroup
+from scaleout.io import storage
+
+
+@pytest.fixture(params=["disk", "s3"])
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a run keeps its checkpoints."""
+    if request.param == "disk":
+        return str(tmp_path / "run" / "checkpoints")
+    return storage.join(request.getfixturevalue("s3"), request.node.name.replace("[", "-").replace("]", ""), "checkpoints")
+
+
+def engine(value: float = 1.0) -> TorchEngine:
+    task = nn.Linear(2, 1)
+    nn.init.constant_(task.weight, value)
+    optimiser = torch.optim.AdamW([{"name": "heads", "params": list(task.parameters()), "lr": 0.1}])
+    return TorchEngine(task, optimiser, EngineConfig(1, 1, 0.0, 0, False, lambda step: 1.0))
+
+
+def save(uri: str, step: int, keep: int = 2, value: float = 1.0) -> CheckpointStore:
+    store = CheckpointStore(uri, keep)
+    facts = {"step": step, "position": 8 * step, "skipped": 1, "workers": 1, "zero_stage": 2, "fingerprints": {"shards": "abc"}}
+    store.save(engine(value), ProcessGroup(), facts)
+    return store
+
+
+def test_what_is_saved_is_loaded(uri: str) -> None:
+    folder, record = save(uri, 5, value=3.0).newest()
+    assert storage.base_name(folder) == "step-00000005"
+    assert (record.step, record.position, record.skipped, record.workers, record.zero_stage) == (5, 40, 1, 1, 2)
+    assert record.fingerprints == {"shards": "abc"}
+    assert set(record.files) == {WEIGHTS_FILE, f"{ENGINE_FOLDER}/engine.pt"}
+    fresh = engine(9.0)
+    load_training_state(fresh, folder, record, ProcessGroup(), 2)
+    assert fresh.task.weight.tolist() == [[3.0, 3.0]]
+    assert read_weights(folder)["weight"].tolist() == [[3.0, 3.0]]
+
+
+def test_no_checkpoint_is_none(uri: str) -> None:
+    assert CheckpointStore(uri, 2).newest() is None
+
+
+def test_a_folder_without_its_manifest_does_not_exist(uri: str) -> None:
+    save(uri, 1)
+    store = save(uri, 2)
+    storage.delete(storage.join(uri, "step-00000002", COMPLETE_FILE))
+    assert store.newest()[1].step == 1
+    with pytest.raises(CheckpointError, match="no complete checkpoint"):
+        read_weights(storage.join(uri, "step-00000002"))
+
+
+def test_what_a_killed_worker_left_is_written_over(uri: str) -> None:
+    storage.write_bytes(storage.join(uri, "step-00000003", ENGINE_FOLDER, "engine.pt"), b"half")
+    storage.write_bytes(storage.join(uri, "step-00000003", ENGINE_FOLDER, "of_another_worker.pt"), b"half")
+    folder, record = save(uri, 3).newest()
+    load_training_state(engine(), folder, record, ProcessGroup(), 2)
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_the_newest_are_kept(uri: str, keep: int) -> None:
+    for step in (9, 10, 100, 200):
+        save(uri, step, keep)
+    assert storage.list_names(uri) == ["step-00000100", "step-00000200"][2 - keep :]
+
+
+def test_older_incomplete_folders_go_and_newer_ones_stay(uri: str) -> None:
+    for step in (1, 9):
+        storage.write_bytes(storage.join(uri, f"step-{step:08d}", "half"), b"")
+    for step in (2, 3, 4):
+        save(uri, step)
+    assert storage.list_names(uri) == ["step-00000003", "step-00000004", "step-00000009"]
+
+
+@pytest.mark.parametrize(("metric", "kept"), [("val/accuracy", [2, 5, 6]), ("val/loss", [3, 5, 6]), ("val/other", [5, 6]), (None, [5, 6])])
+def test_the_best_is_kept_beside_the_newest(tmp_path: Path, metric: str | None, kept: list[int]) -> None:
+    store = CheckpointStore(str(tmp_path), 2, metric)
+    facts = {"skipped": 0, "workers": 1, "zero_stage": 2, "fingerprints": {}}
+    for step, (accuracy, loss) in enumerate([(0.5, 0.5), (0.9, 0.4), (0.7, 0.1), (float("nan"), float("nan")), (0.8, 0.2)], start=1):
+        validation = {"val/accuracy": accuracy, "val/loss": loss}
+        store.save(engine(), ProcessGroup(), {"step": step, "position": step, "validation": validation, **facts})
+    # Not validated.
+    store.save(engine(), ProcessGroup(), {"step": 6, "position": 6, **facts})
+    assert storage.list_names(str(tmp_path)) == [f"step-{step:08d}" for step in kept]
+    assert store.newest()[1].step == 6
+
+
+def test_the_newest_of_equals_is_the_best_and_a_damaged_one_is_not(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path), 1, "val/accuracy")
+    facts = {"position": 0, "skipped": 0, "workers": 1, "zero_stage": 2, "fingerprints": {}}
+    for step, accuracy in [(1, 0.9), (2, 0.9), (3, 0.1)]:
+        store.save(engine(), ProcessGroup(), {"step": step, "validation": {"val/accuracy": accuracy}, **facts})
+    assert storage.list_names(str(tmp_path)) == ["step-00000002", "step-00000003"]
+    (tmp_path / "step-00000002" / COMPLETE_FILE).write_text("{")
+    store.save(engine(), ProcessGroup(), {"step": 4, "validation": {"val/accuracy": 0.2}, **facts})
+    assert storage.list_names(str(tmp_path)) == ["step-00000004"]
+
+
+@pytest.mark.parametrize("name", [WEIGHTS_FILE, f"{ENGINE_FOLDER}/engine.pt"])
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_damaged_file_is_refused_and_named(uri: str, name: str, damage: str) -> None:
+    folder, record = save(uri, 1).newest()
+    path = storage.join(folder, *name.split("/"))
+    if damage == "missing":
+        storage.delete(path)
+    else:
+        content = bytearray(storage.read_bytes(path))
+        content[len(content) // 2] ^= 1
+        storage.write_bytes(path, bytes(content))
+    with pytest.raises(CheckpointError, match=f"{name} .*{damage}"):
+        load_training_state(engine(), folder, record, ProcessGroup(), 2)
+
+
+def test_only_the_wanted_files_are_checked(uri: str) -> None:
+    folder, record = save(uri, 1).newest()
+    storage.write_bytes(storage.join(folder, ENGINE_FOLDER, "engine.pt"), b"altered")
+    with verified_copy(folder, record, WEIGHTS_FILE) as local:
+        assert (local / WEIGHTS_FILE).exists()
+
+
+def test_another_zero_stage_is_refused_with_the_way_on(uri: str) -> None:
+    folder, record = save(uri, 1).newest()
+    with pytest.raises(CheckpointError, match=r"with ZeRO stage 2, which stage 3 cannot read: continue with --scale\.zero_stage 2"):
+        load_training_state(engine(), folder, record, ProcessGroup(), 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2}', b'{"version": 1, "unknown": 2}', b"\xff"])
+def test_a_damaged_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
+    store = save(str(tmp_path), 1)
+    (tmp_path / "step-00000001" / COMPLETE_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{COMPLETE_FILE} is damaged"):
+        store.newest()
+
+
+def test_the_manifest_is_written_last_and_names_every_file(tmp_path: Path) -> None:
+    save(str(tmp_path), 1)
+    folder = tmp_path / "step-00000001"
+    files = {path.relative_to(folder).as_posix(): path.stat() for path in folder.rglob("*") if path.is_file()}
+    manifest = files.pop(COMPLETE_FILE)
+    record = read_record(str(folder))
+    assert {name: facts["bytes"] for name, facts in record.files.items()} == {name: found.st_size for name, found in files.items()}
+    assert manifest.st_mtime_ns >= max(found.st_mtime_ns for found in files.values())

@@ -1,0 +1,126 @@
+"""A run is its name: what makes it the same run, and the difference shown where it is another."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medvlp.errors import CheckpointError, ConfigurationError
+from scaleout.cli import to_dict
+from scaleout.runs.config import DataConfig, PretrainConfig, ScaleConfig, TrackingConfig, TrainConfig
+from scaleout.runs.record import RUN_FILE, RunRecord, create_run, flatten, load_run, run_folder
+
+CONFIG = PretrainConfig(
+    name="first", storage="/runs", knowledge="/k", data=DataConfig(shards="/s", links="/l"), train=TrainConfig(max_steps=10)
+)
+FINGERPRINTS = {"shards": "a", "links": "b", "knowledge": "c", "tokenizer": "d"}
+
+
+def record(config: PretrainConfig = CONFIG) -> RunRecord:
+    return RunRecord(kind="pretrain", config=to_dict(config), fingerprints=FINGERPRINTS, mlflow_run="m1")
+
+
+def written(folder: Path) -> RunRecord:
+    """The record after a way over the disk."""
+    create_run(str(folder), record())
+    loaded = load_run(str(folder))
+    assert loaded is not None
+    return loaded
+
+
+def changed(**changes: Any) -> PretrainConfig:
+    """The configuration with dotted settings changed, written with two underscores for a dot."""
+    config = CONFIG
+    for name, value in changes.items():
+        *parents, last = name.split("__")
+        parts = [config]
+        for parent in parents:
+            parts.append(getattr(parts[-1], parent))
+        for parent, part in zip([*reversed(parents), None], reversed(parts), strict=True):
+            value, last = replace(part, **{last: value}), parent
+        config = value
+    return config
+
+
+def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
+    assert written(tmp_path) == record()
+    written_again = load_run(str(tmp_path))
+    written_again.check_same("pretrain", CONFIG, FINGERPRINTS, "here")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scale": ScaleConfig(workers=2, zero_stage=3)},
+        {"scale": ScaleConfig(activation_checkpointing=True, compile=True)},
+        {"tracking": TrackingConfig(uri="http://elsewhere")},
+        {"storage": "s3://moved"},
+        {"knowledge": "s3://moved"},
+        {"data__shards": "s3://moved"},
+        {"data__ahead": 9},
+        {"data__bad_samples": 0.5},
+        {"train__log_every": 7},
+    ],
+)
+def test_where_it_lies_and_who_works_may_change(tmp_path: Path, change: dict[str, Any]) -> None:
+    written(tmp_path).check_same("pretrain", changed(**change), FINGERPRINTS, "here")
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"train__max_steps": 20}, "train.max_steps: was 10, now 20"),
+        ({"train__optimiser__learning_rate": 0.5}, "train.optimiser.learning_rate: was 1e-05, now 0.5"),
+        ({"train__seed": 1}, "train.seed: was 0, now 1"),
+        ({"model__knowledge__dropout": 0.0}, "model.knowledge.dropout: was 0.2, now 0.0"),
+        ({"data__window_shards": 1}, "data.window_shards: was 4, now 1"),
+        ({"pretext__weights__itm": 0.0}, "pretext.weights.itm: was 0.1, now 0.0"),
+    ],
+)
+def test_another_configuration_is_refused_with_the_difference(tmp_path: Path, change: dict[str, Any], shown: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        written(tmp_path).check_same("pretrain", changed(**change), FINGERPRINTS, "here")
+    assert str(caught.value) == f"here holds a run with another configuration; take another --name, or go back to: {shown}"
+
+
+def test_every_difference_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"train\.max_steps: .*; train\.seed: "):
+        written(tmp_path).check_same("pretrain", changed(train__seed=1, train__max_steps=3), FINGERPRINTS, "here")
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_other_data_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"fingerprint of {name}: was '{FINGERPRINTS[name]}', now 'z'"):
+        written(tmp_path).check_same("pretrain", CONFIG, FINGERPRINTS | {name: "z"}, "here")
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="kind: was 'pretrain', now 'finetune'"):
+        written(tmp_path).check_same("finetune", CONFIG, FINGERPRINTS, "here")
+
+
+def test_two_starts_at_once_are_one_run(tmp_path: Path) -> None:
+    create_run(str(tmp_path), record())
+    with pytest.raises(ConfigurationError, match="another run was started"):
+        create_run(str(tmp_path), replace(record(), mlflow_run="m2"))
+    assert load_run(str(tmp_path)).mlflow_run == "m1"
+
+
+def test_no_run_is_none(tmp_path: Path) -> None:
+    assert load_run(str(tmp_path)) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 9}', b'{"version": 1, "name": "x"}'])
+def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / RUN_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"{RUN_FILE} is damaged"):
+        load_run(str(tmp_path))
+
+
+def test_a_run_has_a_folder_of_its_name() -> None:
+    assert run_folder(CONFIG) == "/runs/first"
+
+
+def test_flat_names_are_dotted() -> None:
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}
