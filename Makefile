@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 # every later one would wait for ever: so it is compiled once, at set-up, in a folder that no other environment shares.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 
-.PHONY: help setup pretrain finetune export ui check format test test-all reliability clean
+.PHONY: help setup pretrain finetune evaluate export ui check format test test-all reliability clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,8 +50,11 @@ $(PHANTOM)/question-links/manifest.json: | setup
 
 finetune: $(PHANTOM)/question-links/manifest.json ## questions about phantoms, after make pretrain
 	python -m scaleout.local submit --name $(RUN)-answers -- python jobs/finetune.py --config jobs/recipes/finetune-quickstart.yaml \
-	  --name $(RUN)-answers --storage $(RESULTS)/runs --pretrained $(RESULTS)/runs/$(RUN) \
+	  --name $(RUN)-answers --storage $(RESULTS)/runs --start_from $(RESULTS)/runs/$(RUN) \
 	  --data.shards $(PHANTOM)/question-shards --data.links $(PHANTOM)/question-links
+
+evaluate: setup ## the run RUN-answers on the whole test split of its questions
+	python -m scaleout.local submit --name $(RUN)-evaluation -- python jobs/evaluate.py --run $(RUN)-answers --storage $(RESULTS)/runs --split test
 
 export: setup ## the newest checkpoint of RUN as a folder for medvlp.load
 	python jobs/export.py --run $(RUN) --storage $(RESULTS)/runs --output $(RESULTS)/models/$(RUN) --overwrite

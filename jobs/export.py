@@ -5,17 +5,18 @@ from scaleout.io.storage import absolute, join
 from scaleout.launch.export import export_run
 
 
-def export(*, run: str, storage: str, output: str, overwrite: bool = False) -> None:
+def export(*, run: str, storage: str, output: str, checkpoint: str = "last", overwrite: bool = False) -> None:
     """Write a trained model as a folder that ``medvlp.load`` reads.
 
     Args:
-        run: Name of the run, of pre-training or of fine-tuning; its newest complete checkpoint is taken.
+        run: Name of the run, of pre-training or of fine-tuning.
         storage: Folder with all runs, or s3://bucket/folder.
         output: Where the model goes: a folder, or s3://bucket/folder.
+        checkpoint: last, best (by train.best_metric), or the number of a step.
         overwrite: Replace a model that is there.
     """
     output = absolute(output)
-    config = export_run(join(storage, run), output, overwrite=overwrite)
+    config = export_run(join(storage, run), output, checkpoint=checkpoint, overwrite=overwrite)
     print(f"model of step {config.origin.step} of run {config.origin.run!r}: {output}")
     print(f'use it: import medvlp; model = medvlp.load("{output}")')
 

@@ -50,7 +50,7 @@ def import_weights(
         print(f"  interpolated  {ours}: {shapes}")
     for ours in report.missing:
         print(f"  missing       {ours}: starts anew")
-    print(f"start from them: python jobs/pretrain.py --initial_weights {output} …")
+    print(f"start from them: python jobs/pretrain.py --start_from {output} …")
 
 
 if __name__ == "__main__":

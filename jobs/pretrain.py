@@ -3,30 +3,28 @@
 from scaleout.cli import run_job
 from scaleout.launch.launch import Outcome, check, launch
 from scaleout.launch.report import outcome_card
-from scaleout.runs.config import PretrainConfig
-from scaleout.train.pretraining import assemble_pretraining
-
-KIND = "pretrain"
+from scaleout.runs.config import RunConfig
 
 
-def pretrain(config: PretrainConfig) -> Outcome:
+def pretrain(config: RunConfig) -> Outcome:
     """Train to the last step, from the newest complete checkpoint if there is one; a finished run says so."""
-    outcome = launch(KIND, config, assemble_pretraining)
-    print(outcome_card(outcome))
+    outcome = launch(config)
+    print(outcome_card(outcome, config.task))
     return outcome
 
 
-def main(config: PretrainConfig, preflight: bool = False) -> None:
+def main(config: RunConfig, preflight: bool = False) -> None:
     """Pre-train ARL on shards, links and a knowledge bundle.
 
-    The same name with the same configuration resumes from the last complete checkpoint; a finished run says so.
+    The same name with the same configuration resumes from the last complete checkpoint; a finished run says so, or goes on
+    if train.max_steps was raised.
 
     Args:
         preflight: Only check what every run checks first, and write nothing: exit code 0, or what to change.
     """
     if preflight:
-        check(KIND, config)
-        print(f"nothing stands against run {config.name!r}")
+        check(config)
+        print(f"run {config.name!r} passes all checks")
     else:
         pretrain(config)
 

@@ -1,36 +1,107 @@
-"""Configurations from plain values, as JSON gives them back."""
+"""Configurations to plain values, as JSON and YAML hold them, and back.
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+A field may be a *choice*: one of several dataclasses, picked by name. In plain values such a field holds the name, and beside it a
+section, called as the dataclass says, holds the dataclass's own fields::
+
+    task: vqa
+    vqa: {minimum_answer_count: 2}
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, fields, is_dataclass
+from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from medvlp.errors import ConfigurationError
 
 T = TypeVar("T")
+_CHOICE = "choice"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the value of a field is picked. The dataclasses have a class attribute ``section``."""
+
+    find: Callable[[str], type]
+    """The dataclass of a name; raises ``ConfigurationError`` for an unknown one."""
+    name_of: Callable[[type], str]
+    """The name of a dataclass."""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """For ``dataclasses.field``."""
+        return {_CHOICE: self}
+
+
+def choices(kind: type) -> dict[str, Choice]:
+    """The choices among the fields of a dataclass, by name of the field."""
+    return {field.name: field.metadata[_CHOICE] for field in fields(kind) if _CHOICE in field.metadata}
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """A configuration as plain values: what JSON and YAML can hold."""
+    plain: dict[str, Any] = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if (choice := field.metadata.get(_CHOICE)) is not None:
+            plain |= {field.name: choice.name_of(type(value)), type(value).section: to_plain(value)}
+        else:
+            plain[field.name] = _plain(value)
+    return plain
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
-    """An instance of the dataclass ``kind`` from what ``asdict`` made of one, also after its way through JSON.
+    """An instance of the dataclass ``kind`` from what ``to_plain`` made of one, also after its way through JSON.
+
+    A field that ``values`` does not have takes its default: it is younger than they are.
 
     Raises:
-        ConfigurationError: a field is unknown or missing, as in a file of another version.
+        ConfigurationError: a field is unknown, or one without a default is missing.
     """
     hints = get_type_hints(kind)
-    names = [field.name for field in fields(cast(Any, kind))]
-    unknown = [name for name in values if name not in names]
+    values = dict(values)
+    chosen = {name: _chosen(field, values) for name, field in _fields(kind).items() if name in choices(kind) and name in values}
+    unknown = [name for name in values if name not in hints]
     if unknown:
-        raise ConfigurationError(
-            f"{kind.__name__} has no {', '.join(unknown)}, only {', '.join(names)}: was it written by another version?"
-        )
+        known = ", ".join(_fields(kind))
+        raise ConfigurationError(f"{kind.__name__} has no {', '.join(unknown)}, only {known}: was it written by a newer version?")
     try:
-        return kind(**{name: _value(hints[name], value) for name, value in values.items()})
+        return kind(**{name: _value(hints[name], value) for name, value in values.items() if name not in chosen}, **chosen)
     except TypeError as error:
         raise ConfigurationError(f"{kind.__name__} is incomplete: {error}; was it written by another version?") from error
 
 
+def _fields(kind: type) -> dict[str, Field[Any]]:
+    return {field.name: field for field in fields(cast(Any, kind))}
+
+
+def _chosen(field: Field[Any], values: dict[str, Any]) -> Any:
+    """The value of a choice; takes its section out of ``values``."""
+    chosen: Any = field.metadata[_CHOICE].find(values[field.name])
+    return from_plain(chosen, values.pop(chosen.section, {}))
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return to_plain(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    return str(value) if isinstance(value, PurePath) else value
+
+
 def _value(hint: Any, value: Any) -> Any:
-    """``value`` as the type ``hint`` wants it: a dataclass (also an optional one) or a tuple."""
+    """``value`` as the type ``hint`` wants it: a dataclass (also an optional one), or a list or tuple of them or of anything."""
+    if value is None:
+        return None
     for choice in (hint, *get_args(hint)):
         if isinstance(choice, type) and is_dataclass(choice) and isinstance(value, Mapping):
             return from_plain(choice, value)
-    return tuple(value) if get_origin(hint) is tuple and value is not None else value
+    if get_origin(hint) in (list, tuple) and not isinstance(value, str):
+        items = [_value(get_args(hint)[0], item) for item in value]
+        return tuple(items) if get_origin(hint) is tuple else items
+    return value

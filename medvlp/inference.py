@@ -19,10 +19,12 @@ from medvlp.data.image import UndecodableImage, decode_image
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import encode_texts
 from medvlp.errors import ConfigurationError, DataError
-from medvlp.interchange.model_folder import Exported, load_exported
+from medvlp.interchange.model_folder import LoadedModel, load_model_folder
 from medvlp.knowledge.linker.dictionary import DictionaryLinker, leftmost_longest
-from medvlp.tasks.pretrain.module import PretrainingTask
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
+from medvlp.tasks.base import Task
+from medvlp.tasks.pretrain.module import PretrainingModule
+from medvlp.tasks.vqa.module import QuestionAnsweringModule
+from medvlp.tasks.vqa.task import ANSWERS
 
 Image = PIL.Image.Image | bytes | str | Path
 """The path of a JPEG or PNG file or its content, as training reads them, or a Pillow image."""
@@ -38,7 +40,7 @@ class Features:
     image: Tensor
     """[1, I, H]: class token and patches as they enter fusion."""
     texts: Tensor
-    """[T, L, H]: tokens behind fusion."""
+    """[T, L, H]: tokens after fusion."""
     token_mask: Tensor
     """bool [T, L]."""
     pooled: Tensor
@@ -48,23 +50,23 @@ class Features:
 class Model:
     """A pre-trained or fine-tuned model; ``medvlp.load`` makes one from a folder."""
 
-    def __init__(self, exported: Exported, device: torch.device | str = "cpu"):
-        self.config = exported.config
-        self.bundle = exported.bundle
+    def __init__(self, loaded: LoadedModel, device: torch.device | str = "cpu"):
+        self.config = loaded.config
+        self.bundle = loaded.context.bundle
         self.device = torch.device(device)
-        self.task = exported.task.to(self.device).eval()
-        config = exported.config
-        self._collate = CommonCollate(tokenizer=exported.tokenizer, image=config.image, text=config.text, seed=0, augment=False)
-        self._linker = DictionaryLinker.build(exported.bundle.ontology, derive=False)
+        self.module = loaded.module.to(self.device).eval()
+        context = loaded.context
+        self._collate = CommonCollate(tokenizer=context.tokenizer, image=context.image, text=context.text, seed=0, augment=False)
+        self._linker = DictionaryLinker.build(self.bundle.ontology, derive=False)
 
     @classmethod
-    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> "Model":
-        """Read a folder that ``jobs/export.py`` wrote.
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu", task: type[Task] | None = None) -> "Model":
+        """Read a folder that ``jobs/export.py`` wrote; for ``task`` see ``load_model_folder``.
 
         Raises:
             CheckpointError: there is no model, or it is damaged.
         """
-        return cls(load_exported(Path(folder)), device)
+        return cls(load_model_folder(Path(folder), task), device)
 
     @torch.inference_mode()
     def encode(self, image: Image, texts: Sequence[str]) -> Features:
@@ -117,11 +119,11 @@ class Model:
     @torch.inference_mode()
     def answers(self, image: Image, question: str) -> list[tuple[str, float]]:
         """All answers that the model knows with their probabilities, the likeliest first. See ``answer``."""
-        if not isinstance(self.task, QuestionAnsweringTask):
+        if not isinstance(self.module, QuestionAnsweringModule):
             raise ConfigurationError("this model was not fine-tuned to answer questions: export a run of jobs/finetune.py")
         _, pooled = self._fuse(self._image(image), self._texts([question]))
-        probabilities = self.task.answering(pooled)[0].double().sigmoid().tolist()
-        return _ranked(zip(self.config.answers, probabilities, strict=True))
+        probabilities = self.module.answering(pooled)[0].double().sigmoid().tolist()
+        return _ranked(zip(self.config.targets[ANSWERS], probabilities, strict=True))
 
     def entities(self, text: str) -> list[str]:
         """Names of the entities that the text mentions, in its order."""
@@ -130,12 +132,12 @@ class Model:
     @cached_property
     def _graph(self) -> Tensor:
         """[N, K]: the knowledge graph, which no image or text changes."""
-        return self.task.arl.knowledge()
+        return self.module.arl.knowledge()
 
-    def _pretrained(self) -> PretrainingTask:
-        if not isinstance(self.task, PretrainingTask):
-            raise ConfigurationError("this model was fine-tuned to answer questions; export its pre-training run to rank texts or findings")
-        return self.task
+    def _pretrained(self) -> PretrainingModule:
+        if not isinstance(self.module, PretrainingModule):
+            raise ConfigurationError("this model was fine-tuned on another task; export its pre-training run to rank texts or findings")
+        return self.module
 
     def _image(self, image: Image) -> Tensor:
         """[1, I, H]: one image through its encoder."""
@@ -143,7 +145,7 @@ class Model:
             pixels = decode_image(_image_file(image), self.config.image)
         except UndecodableImage as error:
             raise DataError(f"the image cannot be decoded ({error.reason}): give a JPEG or PNG file, or a Pillow image") from error
-        arl = self.task.arl
+        arl = self.module.arl
         return arl.encode_images(arl.vision.normalise(torch.tensor(pixels, device=self.device)[None]))
 
     def _texts(self, texts: Sequence[str]) -> Batch:
@@ -162,7 +164,7 @@ class Model:
 
     def _fuse(self, image_1IH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
-        arl = self.task.arl
+        arl = self.module.arl
         text = arl.encode_texts(batch.token_ids, batch.token_mask)
         image = image_1IH.expand(len(batch), -1, -1)
         return arl.fuse(arl.streams(text, image, self._graph, batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens))

@@ -13,7 +13,7 @@ from medvlp.data.collate import PretrainCollate
 from medvlp.data.image import ImageConfig
 from medvlp.data.text import TextConfig
 from scaleout.cluster import connect
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer
 from scaleout.stream.batches import BatchStream
 from scaleout.workers.feed import WorkerFeed, start_feed
@@ -24,7 +24,7 @@ SEEN = ("driver", "ray::SegmentServer", "ray::SplitCoordinator")
 """The processes that hold manifests or parts of the plan."""
 
 
-def run(config: PretrainConfig, start: int) -> dict[str, Any]:
+def run(config: RunConfig, start: int) -> dict[str, Any]:
     """Seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes that know the plan."""
     with connect():
         started = time.perf_counter()
@@ -39,7 +39,7 @@ def run(config: PretrainConfig, start: int) -> dict[str, Any]:
     return {"seconds": seconds, "processes": processes}
 
 
-def first_batch(config: PretrainConfig, server: Any, start: int) -> int:
+def first_batch(config: RunConfig, server: Any, start: int) -> int:
     """Make the first batch as a worker does; returns the position of its first sample."""
     Inputs.open(config)  # for validation
     size, data = config.train.micro_batch, config.data

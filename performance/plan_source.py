@@ -16,7 +16,7 @@ from medvlp.knowledge.vocabulary import build_bundle
 from scaleout.io.record_table import RecordTable
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest, LinksRecord
-from scaleout.runs.config import DataConfig, PretrainConfig, TrainConfig
+from scaleout.runs.config import DataConfig, RunConfig, TrainConfig
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 
@@ -42,7 +42,7 @@ class RepeatedPhantoms(PhantomCorpus):
         return self._samples[index % len(self._samples)]
 
 
-def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_batch: int) -> PretrainConfig:
+def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_batch: int) -> RunConfig:
     """Manifests of ``shards`` training shards in ``folder``, all of them readable, and a run that reads them."""
     ontology = read_ontologies([phantom_ontology_path()])
     corpus = RepeatedPhantoms(train=DISTINCT * samples_per_shard, validation=100, test=0)
@@ -56,7 +56,7 @@ def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_bat
         ontology, links.counts, minimum_count=1, links_fingerprint=links.fingerprint, linker=links.linker_version, transe=transe
     )
     bundle.save(folder / "knowledge")
-    return PretrainConfig(
+    return RunConfig(
         name="plan",
         storage=str(folder / "runs"),
         knowledge=uris["knowledge"],

@@ -3,29 +3,39 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerBase
 
-from medvlp.data.batch import PretrainBatch, padded, padded_bool
+from medvlp.data.batch import Batch, PretrainBatch, padded, padded_bool
 from medvlp.data.image import ImageConfig, UndecodableImage, decode_image
 from medvlp.data.masking import IGNORED, MaskedText, MaskingConfig, mask_text
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import EncodedText, TextConfig, encode_texts, padded_width
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase  # takes seconds, and drivers import this module for ``Negatives``
+
 Negatives = Literal["same_modality", "any", "corpus"]
 """Whose image is shown as a wrong one: that of a row of the batch, of the same modality or any, or one drawn from the corpus."""
 IMAGE_ENTITY_MULTIPLE = 8
+
+
+class Collate(Protocol):
+    """Rows to a batch, with an executor for what can be done in parallel."""
+
+    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> Batch:
+        """The batch."""
+        ...
 
 
 @dataclass(frozen=True)
 class CommonCollate:
     """What every task needs of a row: its image, its tokens, its entities."""
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: "PreTrainedTokenizerBase"
     image: ImageConfig
     text: TextConfig
     seed: int
@@ -95,7 +105,7 @@ class PretrainCollate(CommonCollate):
         usable = fields["weight"].numpy() > 0
         partner, has_partner = choose_partners([row.modality for row in rows], usable, generator, self.negatives)
         matched = choose_matched(partner, generator)
-        # A row whose partner stands behind the batch has a negative of its own.
+        # A row whose partner comes after the batch has a negative of its own.
         own = np.flatnonzero(~matched & (partner >= len(rows)))
         partner[own] = len(rows) + np.arange(len(own))
         negatives = [replace(rows[index], image=rows[index].negative_image) for index in own.tolist()]
@@ -134,7 +144,7 @@ def choose_partners(
 
     Rows are paired in random cycles within each group, so nobody is its own partner and no image is preferred.
     A row that is alone in its group takes a row of the whole batch, itself only if it is the only one.
-    With negatives of the corpus the partner of every row stands behind the batch.
+    With negatives of the corpus the partner of every row comes after the batch.
     """
     everyone = np.arange(len(modalities))
     if negatives == "corpus":

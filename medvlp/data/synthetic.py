@@ -7,7 +7,16 @@ from medvlp.data.masking import IGNORED
 
 
 def synthetic_batch(
-    size: int, *, image_size: int, width: int, entities: int, slots: int, vocabulary: int, graph: int, seed: int = 0
+    size: int,
+    *,
+    image_size: int,
+    width: int,
+    entities: int,
+    slots: int,
+    vocabulary: int,
+    graph: int,
+    seed: int = 0,
+    corpus_negatives: bool = False,
 ) -> PretrainBatch:
     """A ``PretrainBatch`` of ``size`` samples with texts of ``width`` tokens, ``entities`` entities each and ``slots`` masked tokens."""
     generator = torch.Generator().manual_seed(seed)
@@ -22,6 +31,10 @@ def synthetic_batch(
         covered[:, slot, slot] = True
     labels = tokens.gather(1, positions)
     labels[:, -1] = IGNORED
+    matched, partner = torch.arange(size) < size // 2, torch.arange(size).roll(1)
+    negatives = size - size // 2 if corpus_negatives else 0
+    if corpus_negatives:
+        partner[~matched] = size + torch.arange(negatives)
     return PretrainBatch(
         images=integers(256, size, 3, image_size, image_size).to(torch.uint8),
         token_ids=tokens,
@@ -39,9 +52,9 @@ def synthetic_batch(
         masked_in_entity=torch.zeros(size, slots, dtype=torch.bool),
         entity_kept=torch.arange(entities).expand(size, -1) % 2 == 0,
         image_entities=integers(graph, size, entities),
-        negative_images=torch.zeros(0, 3, image_size, image_size, dtype=torch.uint8),
-        negative_weight=torch.zeros(0),
-        partner=torch.arange(size).roll(1),
+        negative_images=torch.zeros(negatives, 3, image_size, image_size, dtype=torch.uint8),
+        negative_weight=torch.ones(negatives),
+        partner=partner,
         has_partner=torch.full((size,), size > 1),
-        matched=torch.arange(size) < size // 2,
+        matched=matched,
     )

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from medvlp.data.sample import StreamRow
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase  # takes seconds, and drivers import this module for ``TextConfig``
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class EncodedText:
     """In text order, all that survived truncation."""
 
 
-def encode_texts(tokenizer: PreTrainedTokenizerBase, rows: Sequence[StreamRow], maximum_tokens: int) -> list[EncodedText]:
+def encode_texts(tokenizer: "PreTrainedTokenizerBase", rows: Sequence[StreamRow], maximum_tokens: int) -> list[EncodedText]:
     """Tokenize the texts of ``rows`` and find the tokens of their entities.
 
     An entity survives truncation if both its first and its last character do (ARL ``record_ent_ref``).

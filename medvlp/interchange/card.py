@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.tasks.base import Card
 
 if TYPE_CHECKING:
-    from medvlp.interchange.model_folder import ExportedConfig
+    from medvlp.interchange.model_folder import Origin
 
 _CARD = """# {title}
 
@@ -35,26 +36,16 @@ they were trained on: their licences and data use agreements hold for this folde
 decisions about patients.
 """
 
-_PRETRAINED = "A vision-and-language model, pre-trained on images with texts and a knowledge graph of {entities} entities."
-_QUESTIONS = "A vision-and-language model that answers questions about images, with {answers} possible answers."
 
-
-def model_card(config: "ExportedConfig", bundle: KnowledgeBundle) -> str:
+def model_card(origin: "Origin", card: Card, bundle: KnowledgeBundle) -> str:
     """The card as Markdown."""
-    origin = config.origin
     facts = {"run": origin.run, "step": f"{origin.step:,}", "samples": f"{origin.samples:,}", "ontology": bundle.provenance.ontology}
-    facts |= {"started from": origin.pretrained} if origin.pretrained else {}
+    facts |= {"started from": origin.started_from} if origin.started_from else {}
     facts |= {f"fingerprint of {name}": value for name, value in origin.fingerprints.items()}
-    if config.answers:
-        what = _QUESTIONS.format(answers=len(config.answers))
-        example = 'model.answer("image.png", "Is there an effusion?")'
-    else:
-        what = _PRETRAINED.format(entities=len(bundle.entities))
-        example = 'model.findings("image.png")[:5]\nmodel.match("image.png", ["A first report.", "A second report."])'
     return _CARD.format(
         title=origin.run,
-        what=what,
-        example=example,
+        what=card.what,
+        example=card.example,
         origin="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
         metrics="\n".join(f"- {name}: {value:.4f}" for name, value in sorted(origin.metrics.items())) or "Not known.",
     )

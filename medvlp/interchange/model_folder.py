@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from medvlp.configuration import from_plain
+from medvlp.configuration import from_plain, to_plain
 from medvlp.data.image import ImageConfig
 from medvlp.data.text import TextConfig
 from medvlp.data.tokenizer import load_tokenizer
@@ -23,18 +23,17 @@ from medvlp.interchange.card import model_card
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import load_weights
-from medvlp.tasks.pretrain.config import PretextConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
+from medvlp.tasks.base import Task, TaskContext
+from medvlp.tasks.module import TaskModule
+from medvlp.tasks.pretrain.task import Pretraining
+from medvlp.tasks.registry import REGISTERED_TASK, task_name
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 TOKENIZER_FOLDER = "tokenizer"
 KNOWLEDGE_FOLDER = "knowledge"
-
-Task = PretrainingTask | QuestionAnsweringTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,73 +47,66 @@ class Origin:
     """Samples that it was trained on, repetitions included; of the last run only."""
     fingerprints: Mapping[str, str]
     """Of shards, links, knowledge and tokenizer."""
-    pretrained: str = ""
-    """Run and checkpoint that it started from, if it did not start from scratch."""
+    started_from: str = ""
+    """What its weights started from, if they were not new."""
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Of the last validation; empty if they are not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedConfig:
-    """Everything but weights, tokens and knowledge. A model is pre-trained (``pretext``) or answers questions (``answers``)."""
+class ModelFolderConfig:
+    """Everything but weights, tokens and knowledge."""
 
+    task: Task = field(default_factory=Pretraining, metadata=REGISTERED_TASK.metadata)
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    """See ``Task.targets``: the answers, the classes …"""
     model: ARLConfig
     image: ImageConfig
     text: TextConfig
-    pretext: PretextConfig | None = None
-    answers: tuple[str, ...] = ()
     finding_types: tuple[str, ...] = ()
     """Semantic types of the entities that count as findings; all if empty."""
     origin: Origin
 
-    def __post_init__(self) -> None:
-        if (self.pretext is None) == (not self.answers):
-            raise ConfigurationError("an exported model has either pretext objectives or answers")
-
 
 @dataclass(frozen=True, eq=False)
-class Exported:
+class LoadedModel:
     """A model with everything that it needs to read images and texts."""
 
-    config: ExportedConfig
-    task: Task
-    tokenizer: PreTrainedTokenizerBase
-    bundle: KnowledgeBundle
+    config: ModelFolderConfig
+    context: TaskContext
+    module: TaskModule
 
 
-def build_task(config: ExportedConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> Task:
-    """The task with random weights."""
-    sizes = {"vocabulary": len(tokenizer), "padding_id": tokenizer.pad_token_id}
-    if config.pretext is not None:
-        return PretrainingTask(config.model, config.pretext, bundle, **sizes)
-    return QuestionAnsweringTask(config.model, bundle, answers=len(config.answers), **sizes)
-
-
-def save_exported(
-    folder: Path, config: ExportedConfig, weights: Mapping[str, Tensor], tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle
+def save_model_folder(
+    folder: Path, config: ModelFolderConfig, weights: Mapping[str, Tensor], tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle
 ) -> None:
     """Write the folder, which is made if need be.
 
     Raises:
         CheckpointError: the weights are not those of a model of this configuration.
     """
-    load_weights(build_task(config, tokenizer, bundle), weights, config.origin.run)
+    context = _context(config, tokenizer, bundle)
+    load_weights(config.task.build(context), weights, config.origin.run)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(dict(weights), folder / WEIGHTS_FILE)
     tokenizer.save_pretrained(folder / TOKENIZER_FOLDER)
     bundle.save(folder / KNOWLEDGE_FOLDER)
-    (folder / CARD_FILE).write_text(model_card(config, bundle), encoding="utf-8")
-    record = {"version": FORMAT_VERSION, **asdict(config)}
+    (folder / CARD_FILE).write_text(model_card(config.origin, config.task.card(context), bundle), encoding="utf-8")
+    record = {"version": FORMAT_VERSION, **to_plain(config)}
     (folder / CONFIG_FILE).write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def load_exported(folder: Path) -> Exported:
-    """Read what ``save_exported`` wrote.
+def load_model_folder(folder: Path, task: type[Task] | None = None) -> LoadedModel:
+    """Read what ``save_model_folder`` wrote.
+
+    Args:
+        folder: the folder.
+        task: the class of its task, for one that is not installed. A folder cannot make this code import anything by itself.
 
     Raises:
-        CheckpointError: the folder is missing, damaged, of another version, or its parts do not belong together.
+        CheckpointError: the folder is missing, damaged, of another version or task, or its parts do not belong together.
     """
-    config = _read_config(folder / CONFIG_FILE)
+    config = read_config(folder / CONFIG_FILE, task)
     try:
         tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
         bundle = KnowledgeBundle.load(folder / KNOWLEDGE_FOLDER)
@@ -123,20 +115,49 @@ def load_exported(folder: Path) -> Exported:
         raise CheckpointError(f"the model in {folder} is damaged: {error}; export it again with jobs/export.py") from error
     if bundle.fingerprint != config.origin.fingerprints.get("knowledge"):
         raise CheckpointError(f"{folder / KNOWLEDGE_FOLDER} is not the knowledge of this model; export it again with jobs/export.py")
-    task = build_task(config, tokenizer, bundle)
-    load_weights(task, weights, str(folder))
-    return Exported(config, task.eval(), tokenizer, bundle)
+    context = _context(config, tokenizer, bundle)
+    module = config.task.build(context)
+    load_weights(module, weights, str(folder))
+    return LoadedModel(config, context, module.eval())
 
 
-def _read_config(path: Path) -> ExportedConfig:
+def read_config(path: Path, task: type[Task] | None = None) -> ModelFolderConfig:
+    """The configuration of a model folder; for ``task`` see ``load_model_folder``.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of another version or task.
+    """
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = record.pop("version")
+        name = record["task"] if version == FORMAT_VERSION else ""
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"no model at {path.parent}: {path.name}: {error}; make one with jobs/export.py") from error
     if version != FORMAT_VERSION:
-        raise CheckpointError(f"{path} is of version {version}, this code reads {FORMAT_VERSION}; export the model again")
+        raise CheckpointError(f"{path} has format {version}, this code reads {FORMAT_VERSION}; export the model again")
+    if task is not None and name != task_name(task):
+        raise CheckpointError(f"the model in {path.parent} is of task {name!r}, not of {task_name(task)!r}")
     try:
-        return from_plain(ExportedConfig, record)
+        return _from_record(record, task)
     except ConfigurationError as error:
-        raise CheckpointError(f"{path} is damaged: {error}; export the model again with jobs/export.py") from error
+        raise CheckpointError(f"{path} cannot be read: {error}; export the model again, or install its task") from error
+
+
+def _from_record(record: dict[str, Any], task: type[Task] | None) -> ModelFolderConfig:
+    if task is None:
+        return from_plain(ModelFolderConfig, record)
+    own = from_plain(task, record.pop(task.section, {}))
+    del record["task"]
+    return replace(from_plain(ModelFolderConfig, record), task=own)
+
+
+def _context(config: ModelFolderConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> TaskContext:
+    return TaskContext(
+        model=config.model,
+        image=config.image,
+        text=config.text,
+        tokenizer=tokenizer,
+        bundle=bundle,
+        targets=config.targets,
+        finding_types=config.finding_types,
+    )

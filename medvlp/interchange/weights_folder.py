@@ -16,8 +16,9 @@ from medvlp.interchange.convert import ENTITY_VECTORS, ImportReport, convert, is
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import check_weights
-from medvlp.tasks.pretrain.config import MaskedImageConfig, PretextConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.config import MaskedImageConfig
+from medvlp.tasks.pretrain.module import PretrainingModule
+from medvlp.tasks.pretrain.task import Pretraining
 
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "weights.safetensors"
@@ -77,5 +78,5 @@ def _wanted(theirs: dict[str, Tensor], model: ARLConfig, masked_image: MaskedIma
     entities = tuple(Entity(str(index), str(index), "", 0) for index in range(len(vectors)))
     bundle = KnowledgeBundle(entities, (), torch.zeros(0, 3, dtype=torch.int64), vectors, Provenance("", "", "", "", 0))
     with torch.device("meta"):  # shapes, without their memory
-        task = PretrainingTask(model.from_scratch(), PretextConfig(masked_image=masked_image), bundle, vocabulary=len(words), padding_id=1)
+        task = PretrainingModule(model.from_scratch(), Pretraining(masked_image=masked_image), bundle, vocabulary=len(words), padding_id=1)
     return {name: parameter.shape for name, parameter in task.named_parameters()}

@@ -11,15 +11,15 @@ import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
-from enum import Enum
-from pathlib import PurePath
+from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import docstring_parser
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
+from medvlp.configuration import choices, to_plain
 from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
 
 T = TypeVar("T")
@@ -60,33 +60,81 @@ def parse(configuration: type[T], argv: Sequence[str]) -> T:
     Raises:
         ConfigurationError: an option is unknown, missing, or of the wrong type.
     """
+    options = _Options(configuration, argv)
     parser = _parser(inspect.getdoc(configuration))
-    parser.add_class_arguments(configuration)
-    return configuration(**_parse(parser, list(argv)))
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """A configuration as plain values: what JSON and YAML can hold."""
-    return {key: _plain(value) for key, value in asdict(config).items()}
+    options.add_to(parser)
+    return options.instance(_parse(parser, list(argv)))
 
 
 def to_yaml(config: Any) -> str:
     """A configuration as YAML that ``--config`` reads back."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(to_plain(config), sort_keys=False, allow_unicode=True)
 
 
 def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]:
     hints = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
     parser = _parser(inspect.getdoc(function))
-    match list(hints.items()):
-        case [(name, type() as hint), *others] if is_dataclass(hint):
-            parser.add_class_arguments(hint)
-            parser.add_function_arguments(function, skip={name})
-            values = _parse(parser, argv)
-            beside = {other: values.pop(other) for other, _ in others}
-            return {name: hint(**values), **beside}
-    parser.add_function_arguments(function)
-    return _parse(parser, argv)
+    first, hint = next(iter(hints.items()), ("", None))
+    if not (isinstance(hint, type) and is_dataclass(hint)):
+        parser.add_function_arguments(function)
+        return _parse(parser, argv)
+    options = _Options(hint, argv)
+    options.add_to(parser)
+    # Not as a group: that is called as the function, and a configuration may have a section of the same name.
+    parser.add_function_arguments(function, skip={first}, as_group=False)
+    values = _parse(parser, argv)
+    beside = {name: values.pop(name) for name in hints if name != first}
+    return {first: options.instance(values), **beside}
+
+
+class _Options:
+    """The fields of a dataclass as options; of a field that is a choice, those of the dataclass that the command line picks."""
+
+    def __init__(self, kind: type, argv: Sequence[str]) -> None:
+        self._kind = kind
+        fields_of = {field.name: field for field in fields(kind)}
+        self._choices = choices(kind)
+        self._chosen: dict[str, Any] = {}
+        self._names: dict[str, str] = {}
+        for name, choice in self._choices.items():
+            default: Any = fields_of[name].default_factory
+            self._names[name] = _said(name, argv) or choice.name_of(type(default()))
+            self._chosen[name] = choice.find(self._names[name])
+
+    def add_to(self, parser: ArgumentParser) -> None:
+        """Add the options."""
+        parser.add_class_arguments(self._kind, skip=set(self._choices))
+        for name, kind in self._chosen.items():
+            parser.add_argument(f"--{name}", default=self._names[name], help=f"Which {name}; its options are those below {kind.section!r}.")
+            parser.add_class_arguments(kind, kind.section)
+
+    def instance(self, values: dict[str, Any]) -> Any:
+        """The dataclass of parsed values."""
+        for name, kind in self._chosen.items():
+            values[name] = kind(**vars(values.pop(kind.section, Namespace())))
+        return self._kind(**values)
+
+
+def _said(name: str, argv: Sequence[str]) -> str | None:
+    """What a command line, or else its last recipe that does, says for the option ``name``."""
+    said, recipes = None, []
+    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+        option, equals, value = argument.partition("=")
+        if option == f"--{name}":
+            said = value if equals else following
+        if option == "--config":
+            recipes.append(value if equals else following)
+    for recipe in reversed(recipes):
+        said = said or _in_recipe(name, Path(recipe))
+    return said
+
+
+def _in_recipe(name: str, recipe: Path) -> str | None:
+    try:
+        content = yaml.safe_load(recipe.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None  # the parser says what is wrong with it
+    return content.get(name) if isinstance(content, dict) else None
 
 
 def _parser(docstring: str | None) -> ArgumentParser:
@@ -154,13 +202,3 @@ def _nearest(parser: ArgumentParser, key: str) -> str:
     known = sorted({action.dest for action in parser._actions if action.dest not in _NOT_CONFIGURATION})
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known)}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Enum):
-        return _plain(value.value)
-    return str(value) if isinstance(value, PurePath) else value

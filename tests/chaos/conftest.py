@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from tests.chaos.runs import chaos_config
 from tests.chaos.unbroken import Left, left_by
 from tests.scaleout.train.tiny_run import TinyRun
@@ -20,7 +20,7 @@ def unbroken(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, t
 
 
 @pytest.fixture
-def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> RunConfig:
     """The same run, in a folder and with shards of its own."""
     shards = shutil.copytree(phantom_shards, tmp_path / "shards")
     return chaos_config(str(shards), phantom_links, phantom_knowledge, tmp_path / "runs")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.tracking import CompositeTracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
@@ -18,7 +18,7 @@ STEPS = 12
 KEY = "train/loss"
 
 
-def chaos_config(shards: str, links: str, knowledge: str | Path, storage: str | Path, name: str = "tiny") -> PretrainConfig:
+def chaos_config(shards: str, links: str, knowledge: str | Path, storage: str | Path, name: str = "tiny") -> RunConfig:
     """A run that makes a checkpoint at every other step and keeps the keys of its samples."""
     config = tiny_config(shards, links, Path(knowledge), Path(storage), max_steps=STEPS, validate_every=4, checkpoint_every=2, ledger=True)
     return replace(config, name=name, storage=str(storage), knowledge=str(knowledge))
@@ -48,7 +48,7 @@ class Resumed:
     """From the command to the end of its first step."""
 
 
-def resume(config: PretrainConfig, **options: Any) -> Resumed:
+def resume(config: RunConfig, **options: Any) -> Resumed:
     """Give the command again and let it end."""
     curves = options.get("curves") or Path(config.storage, config.name)
     reached = max((line["step"] for line in read_records(curves / METRICS_FILE)), default=0)

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DamagedCheckpointError
-from scaleout.checkpoint.store import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, SetAsideError
+from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE
+from scaleout.checkpoint.store import SetAsideError
 from scaleout.io import storage
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from tests.chaos.runs import resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -38,7 +39,7 @@ def cut(path: Path) -> None:
     [(ENGINE, alter, "has a bit altered"), (WEIGHTS_FILE, cut, "is cut"), (ENGINE, Path.unlink, "is missing")],
 )
 def test_a_damaged_checkpoint_is_set_aside(
-    config: PretrainConfig, unbroken: Left, name: str, damage: Callable[[Path], None], fault: str
+    config: RunConfig, unbroken: Left, name: str, damage: Callable[[Path], None], fault: str
 ) -> None:
     stopped = TinyRun(config)
     stopped.run(stop_at=8)
@@ -63,7 +64,7 @@ def test_a_damaged_checkpoint_is_set_aside(
 
 @pytest.mark.parametrize(("damage", "fault"), [(cut, "is cut"), (Path.unlink, "is missing")])
 def test_a_checkpoint_without_its_manifest_does_not_count(
-    config: PretrainConfig, unbroken: Left, damage: Callable[[Path], None], fault: str
+    config: RunConfig, unbroken: Left, damage: Callable[[Path], None], fault: str
 ) -> None:
     stopped = TinyRun(config)
     stopped.run(stop_at=8)
@@ -82,7 +83,7 @@ def test_a_checkpoint_without_its_manifest_does_not_count(
     )
 
 
-def test_without_a_sound_one_the_run_never_starts_anew_in_silence(config: PretrainConfig) -> None:
+def test_without_a_sound_one_the_run_never_starts_anew_in_silence(config: RunConfig) -> None:
     stopped = TinyRun(config)
     stopped.run(stop_at=4)
     names = storage.list_names(stopped.store.uri)

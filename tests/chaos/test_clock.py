@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -33,7 +33,7 @@ class JumpingClock:
 
 
 @pytest.mark.parametrize(("days", "fault"), [(400.0, "forwards by 400 days"), (-400.0, "back by 400 days")])
-def test_a_jump_changes_nothing(config: PretrainConfig, unbroken: Left, monkeypatch: pytest.MonkeyPatch, days: float, fault: str) -> None:
+def test_a_jump_changes_nothing(config: RunConfig, unbroken: Left, monkeypatch: pytest.MonkeyPatch, days: float, fault: str) -> None:
     clock = JumpingClock(monkeypatch)
     stopped = TinyRun(config, trackers=[At({3: lambda: clock.jump(days)})])
     stopped.run(stop_at=8)
@@ -53,7 +53,7 @@ def test_a_jump_changes_nothing(config: PretrainConfig, unbroken: Left, monkeypa
     )
 
 
-def test_dates_of_checkpoint_files_mean_nothing(config: PretrainConfig, unbroken: Left) -> None:
+def test_dates_of_checkpoint_files_mean_nothing(config: RunConfig, unbroken: Left) -> None:
     stopped = TinyRun(config)
     stopped.run(stop_at=8)
     for path in Path(run_folder(config)).rglob("*"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import CheckpointError, DataError
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -20,7 +20,7 @@ KILOBYTE = 1024
 
 
 @pytest.mark.parametrize(("left", "how"), [(0, "full"), (400 * KILOBYTE, "full in the middle of a file")])
-def test_the_disk_of_the_run_is_full(config: PretrainConfig, unbroken: Left, small_disk: SmallDisk, left: int, how: str) -> None:
+def test_the_disk_of_the_run_is_full(config: RunConfig, unbroken: Left, small_disk: SmallDisk, left: int, how: str) -> None:
     config = replace(config, storage=str(small_disk.folder))
     started = TinyRun(config, trackers=[At({5: lambda: small_disk.fill(left)})])
     with pytest.raises(DataError, match=r"cannot write .*: No space left on device; make room there, then the same command goes on"):
@@ -44,7 +44,7 @@ def test_the_disk_of_the_run_is_full(config: PretrainConfig, unbroken: Left, sma
 
 @pytest.mark.parametrize("left", [0, 400 * KILOBYTE])
 def test_the_disk_for_temporary_files_is_full(
-    config: PretrainConfig, unbroken: Left, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, left: int
+    config: RunConfig, unbroken: Left, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch, left: int
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(small_disk.folder))
     started = TinyRun(config, trackers=[At({5: lambda: small_disk.fill(left)})])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scaleout.launch.launch import deliver_rest
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from scaleout.tracking import MlflowTracker, RunStatus, start_run
 from scaleout.tracking.runs import open_client
@@ -31,11 +31,11 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
     server.stop()
 
 
-def tracker(server: MlflowServer, run_id: str, config: PretrainConfig, patience: float) -> MlflowTracker:
+def tracker(server: MlflowServer, run_id: str, config: RunConfig, patience: float) -> MlflowTracker:
     return MlflowTracker(server.uri, run_id, Path(run_folder(config), "mlflow-spool"), interval=0.2, retry_interval=0.5, patience=patience)
 
 
-def test_it_goes_away_and_comes_back_during_the_run(config: PretrainConfig, unbroken: Left, server: MlflowServer) -> None:
+def test_it_goes_away_and_comes_back_during_the_run(config: RunConfig, unbroken: Left, server: MlflowServer) -> None:
     run_id = start_run(server.uri, "chaos", config.name)
     mlflow = tracker(server, run_id, config, patience=60)
     run = TinyRun(config, trackers=[mlflow, At({3: server.stop, 9: server.start})])
@@ -49,7 +49,7 @@ def test_it_goes_away_and_comes_back_during_the_run(config: PretrainConfig, unbr
     record(Fault(fault="MLflow goes away during the run", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=None))
 
 
-def test_it_is_away_from_the_start_of_a_resumed_run_to_its_end(config: PretrainConfig, unbroken: Left, server: MlflowServer) -> None:
+def test_it_is_away_from_the_start_of_a_resumed_run_to_its_end(config: RunConfig, unbroken: Left, server: MlflowServer) -> None:
     run_id = start_run(server.uri, "chaos", config.name)
     first = tracker(server, run_id, config, patience=60)
     TinyRun(config, trackers=[first]).run(stop_at=4)
@@ -78,7 +78,7 @@ def test_it_is_away_from_the_start_of_a_resumed_run_to_its_end(config: PretrainC
 
 
 def test_what_mlflow_does_not_take_stays_for_the_next_time(
-    config: PretrainConfig, server: MlflowServer, caplog: pytest.LogCaptureFixture
+    config: RunConfig, server: MlflowServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     run_id = start_run(server.uri, "chaos", config.name)

@@ -11,7 +11,7 @@ import pytest
 
 from medvlp.errors import ConfigurationError, TrainingError
 from scaleout.checkpoint.lease import Pace, hold
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -33,7 +33,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
-def train_if_alone(config: PretrainConfig, outcomes: Path, name: str, other: str) -> None:
+def train_if_alone(config: RunConfig, outcomes: Path, name: str, other: str) -> None:
     """A process of its own: who gets the name does not end before the other one has been refused."""
     try:
         with hold(run_folder(config), PACE) as lease:
@@ -44,13 +44,13 @@ def train_if_alone(config: PretrainConfig, outcomes: Path, name: str, other: str
     (outcomes / name).write_text(said)
 
 
-def train_until_killed(config: PretrainConfig) -> None:
+def train_until_killed(config: RunConfig) -> None:
     """A process of its own, killed without warning when the fifth step is done."""
     with hold(run_folder(config), PACE) as lease:
         TinyRun(config, lease=lease, trackers=[At({5: lambda: os.kill(os.getpid(), signal.SIGKILL)})]).run()
 
 
-def test_of_two_started_at_once_one_trains(config: PretrainConfig, unbroken: Left, tmp_path: Path) -> None:
+def test_of_two_started_at_once_one_trains(config: RunConfig, unbroken: Left, tmp_path: Path) -> None:
     outcomes, spawn = tmp_path / "outcomes", multiprocessing.get_context("spawn")
     outcomes.mkdir()
     pair = [spawn.Process(target=train_if_alone, args=(config, outcomes, *names)) for names in (("a", "b"), ("b", "a"))]
@@ -71,7 +71,7 @@ def test_of_two_started_at_once_one_trains(config: PretrainConfig, unbroken: Lef
     )
 
 
-def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(config: PretrainConfig, unbroken: Left) -> None:
+def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(config: RunConfig, unbroken: Left) -> None:
     process = multiprocessing.get_context("spawn").Process(target=train_until_killed, args=(config,))
     process.start()
     process.join(SECONDS)
@@ -93,7 +93,7 @@ def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(co
     )
 
 
-def test_a_run_that_was_taken_for_dead_writes_no_other_checkpoint(config: PretrainConfig, unbroken: Left) -> None:
+def test_a_run_that_was_taken_for_dead_writes_no_other_checkpoint(config: RunConfig, unbroken: Left) -> None:
     never = Pace(beat=1e6, patience=1.0)
     with ExitStack() as stack:
         first = stack.enter_context(hold(run_folder(config), never))

@@ -9,7 +9,7 @@ import pytest
 from medvlp.errors import DataError
 from scaleout.io import storage
 from scaleout.io.retry import RETRY_VARIABLE
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from tests.chaos.runs import At, longest_pause, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -32,7 +32,7 @@ def proxy(s3: str, s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.fixture
-def remote(config: PretrainConfig, s3: str, tmp_path: Path) -> PretrainConfig:
+def remote(config: RunConfig, s3: str, tmp_path: Path) -> RunConfig:
     """The run with everything on S3."""
     root = storage.join(s3, tmp_path.name)
     for name in ("shards", "links"):
@@ -52,7 +52,7 @@ def remote(config: PretrainConfig, s3: str, tmp_path: Path) -> PretrainConfig:
     ],
 )
 def test_a_short_trouble_is_ridden_out(
-    remote: PretrainConfig, unbroken: Left, proxy: FaultyProxy, tmp_path: Path, fault: str, trouble: Trouble, seconds: float
+    remote: RunConfig, unbroken: Left, proxy: FaultyProxy, tmp_path: Path, fault: str, trouble: Trouble, seconds: float
 ) -> None:
     trouble = replace(trouble, hits=0)
     # In trouble while the second window of shards is read, and the checkpoint of step 6 is on its way.
@@ -78,7 +78,7 @@ def test_a_short_trouble_is_ridden_out(
     ],
 )
 def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(
-    remote: PretrainConfig,
+    remote: RunConfig,
     unbroken: Left,
     proxy: FaultyProxy,
     tmp_path: Path,
@@ -100,7 +100,7 @@ def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(
     record(Fault(fault=f"S3: {fault}", setting=SETTING, outcome=outcome, lost_steps=resumed.lost_steps, recovery_seconds=resumed.seconds))
 
 
-def test_checkpoints_that_come_cut_are_read_again(remote: PretrainConfig, unbroken: Left, proxy: FaultyProxy, tmp_path: Path) -> None:
+def test_checkpoints_that_come_cut_are_read_again(remote: RunConfig, unbroken: Left, proxy: FaultyProxy, tmp_path: Path) -> None:
     TinyRun(remote, curves=tmp_path).run(stop_at=4)
     with proxy.in_trouble(Trouble("cut body", "GET .*step-", times=3)) as trouble:
         resumed = resume(remote, curves=tmp_path)

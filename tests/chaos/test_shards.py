@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DataError
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.shards.manifest import ShardManifest
 from tests.chaos.runs import At, resume
 from tests.chaos.unbroken import Left, assert_as_unbroken, left_by
@@ -40,7 +40,7 @@ def swap_for_one_of_the_same_size(shard: Path, other: Path) -> None:
         (swap_for_one_of_the_same_size, "a shard is swapped for another of the same size", "was altered"),
     ],
 )
-def test_a_spoilt_shard(config: PretrainConfig, unbroken: Left, spoil: Callable[[Path, Path], None], fault: str, said: str) -> None:
+def test_a_spoilt_shard(config: RunConfig, unbroken: Left, spoil: Callable[[Path, Path], None], fault: str, said: str) -> None:
     run_folder = f"{config.storage}/{config.name}"
     shards = [Path(config.data.shards, shard.name) for shard in ShardManifest.load(config.data.shards).shards_of("train")]
     whole = {shard: shard.read_bytes() for shard in shards}

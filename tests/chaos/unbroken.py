@@ -8,12 +8,13 @@ import torch
 from mlflow import MlflowClient
 from torch import Tensor
 
-from scaleout.checkpoint.store import CheckpointStore, read_weights
+from scaleout.checkpoint.read import read_weights
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
-from scaleout.runs.record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
+from scaleout.runs.record import CHECKPOINTS_FOLDER
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import decode_metrics, read_records
-from scaleout.train.hooks.ledger import Step, read_ledger
+from scaleout.train.hooks.ledger import LEDGER_FOLDER, Step, read_ledger
 
 Point = tuple[str, int]
 """Name of a metric, and step."""

@@ -15,16 +15,17 @@ import pytest
 import torch
 from torch import multiprocessing
 
-from scaleout.checkpoint.store import CheckpointRecord, CheckpointStore, read_weights
+from scaleout.checkpoint.read import read_weights
+from scaleout.checkpoint.record import CheckpointRecord
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
-from scaleout.runs.config import PretrainConfig
-from scaleout.runs.record import CHECKPOINTS_FOLDER, LEDGER_FOLDER
+from scaleout.runs.config import RunConfig
+from scaleout.runs.record import CHECKPOINTS_FOLDER
 from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
 from scaleout.tracking.runs import open_client
-from scaleout.train.hooks.ledger import read_ledger
-from scaleout.train.pretraining import assemble_pretraining
+from scaleout.train.hooks.ledger import LEDGER_FOLDER, read_ledger
 from scaleout.train.worker import WorkerSetup
 from tests.conftest import REPOSITORY
 from tests.faults import Fault, record
@@ -125,13 +126,12 @@ def put_into_table(fault: str, setting: str, outcome: str, strike: Strike) -> No
     record(Fault(fault=fault, setting=setting, outcome=outcome, lost_steps=strike.again, recovery_seconds=strike.seconds))
 
 
-def run_alone(config: PretrainConfig) -> str:
+def run_alone(config: RunConfig) -> str:
     """The folder of a run that one worker makes without Ray, and that nobody touches."""
     uri = f"sqlite:///{config.storage}/alone.db"
     Path(config.storage).mkdir(parents=True, exist_ok=True)
     setup = WorkerSetup(
         config=config,
-        assemble=assemble_pretraining,
         tracking_uri=uri,
         mlflow_run=start_run(uri, config.tracking.experiment, config.name),
     )

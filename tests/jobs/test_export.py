@@ -15,7 +15,7 @@ from jobs.prepare import prepare
 from jobs.pretrain import pretrain
 from medvlp.corpora.phantom import PhantomQuestions, phantom_ontology_path
 from medvlp.errors import ConfigurationError
-from scaleout.checkpoint.store import read_weights
+from scaleout.checkpoint.read import read_weights
 from scaleout.cli import run_job
 from scaleout.runs.opened import OpenedRun
 from tests.jobs.tiny import Artefacts, pretrain_options
@@ -46,7 +46,7 @@ def questions(storage: Path) -> list[str]:
 def answering(storage: Path, questions: list[str]) -> list[str]:
     """The command line of a fine-tuning run, which has been run once."""
     sizes = ["--train.global_batch", "32", "--train.micro_batch", "8", "--train.validation_samples", "40", "--scale.threads", "1"]
-    options = ["--name", "answers", "--storage", str(storage), "--pretrained", str(storage / "pre"), *questions, *sizes, *ONE_WORKER]
+    options = ["--name", "answers", "--storage", str(storage), "--start_from", str(storage / "pre"), *questions, *sizes, *ONE_WORKER]
     run_job(finetune, options)
     return options
 
@@ -58,8 +58,8 @@ def test_a_finished_finetuning_says_so_and_another_one_is_refused(
     assert "has finished all 2 steps" in caplog.text
     assert outcome.checkpoint.endswith("answers/checkpoints/step-00000002")
     with pytest.raises(SystemExit):
-        run_job(finetune, [*answering, "--minimum_answer_count", "2"])
-    assert "minimum_answer_count: was 1, now 2" in capsys.readouterr().err
+        run_job(finetune, [*answering, "--vqa.minimum_answer_count", "2"])
+    assert "vqa.minimum_answer_count: was 1, now 2" in capsys.readouterr().err
 
 
 def test_a_pretrained_model_is_exported_and_ranks(storage: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +68,7 @@ def test_a_pretrained_model_is_exported_and_ranks(storage: Path, tmp_path: Path,
     assert f'medvlp.load("{folder}")' in capsys.readouterr().out
     model = medvlp.load(folder)
     saved = read_weights(OpenedRun.open(str(storage / "pre")).checkpoint)
-    assert all((parameter == saved[name]).all() for name, parameter in model.task.named_parameters())
+    assert all((parameter == saved[name]).all() for name, parameter in model.module.named_parameters())
     image = PhantomQuestions(train=5).sample("train", 1).image
     scores = model.match(Image.open(io.BytesIO(image)), ["Left pleural effusion.", "No abnormality."])
     assert len(scores) == 2
@@ -85,11 +85,11 @@ def test_a_finetuned_model_is_exported_and_answers_as_it_did_in_training(
     folder = tmp_path / "model"
     run_job(export, ["--run", "answers", "--storage", str(storage), "--output", str(folder)])
     model = medvlp.load(folder)
-    assert {"yes", "no", "left"} < set(model.config.answers)
-    assert model.config.origin.pretrained == "pre/checkpoints/step-00000002"
+    assert {"yes", "no", "left"} < set(model.config.targets["answers"])
+    assert model.config.origin.started_from == "pre/checkpoints/step-00000002"
     assert 0 <= model.config.origin.metrics["answer_accuracy"] <= 1
     sample = PhantomQuestions(train=100).sample("train", 1)
-    assert model.answer(sample.image, sample.texts[0]) in model.config.answers
+    assert model.answer(sample.image, sample.texts[0]) in model.config.targets["answers"]
     with pytest.raises(ConfigurationError, match="pre-training run"):
         model.findings(sample.image)
 

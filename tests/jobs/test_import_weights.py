@@ -10,8 +10,8 @@ from jobs.import_weights import import_weights
 from jobs.pretrain import pretrain
 from medvlp.errors import CheckpointError
 from medvlp.interchange.weights_folder import REPORT_FILE
-from medvlp.tasks.pretrain.module import PretrainingTask
-from scaleout.checkpoint.store import read_weights
+from medvlp.tasks.pretrain.module import PretrainingModule
+from scaleout.checkpoint.read import read_weights
 from scaleout.runs.inputs import Inputs, open_tokenizer
 from tests.jobs.tiny import Artefacts, pretrain_config
 from tests.medvlp.interchange.authors import meter_state
@@ -23,11 +23,11 @@ def test_pretraining_starts_from_meter(phantoms: Artefacts, ray_cluster: None, t
     tokenizer = open_tokenizer(config.data)
     torch.manual_seed(5)
     sizes = {"vocabulary": len(tokenizer), "padding_id": tokenizer.pad_token_id}
-    published = PretrainingTask(config.model, config.pretext, Inputs.open(config).bundle, **sizes)
+    published = PretrainingModule(config.model, config.task, Inputs.open(config).bundle, **sizes)
     torch.save({"state_dict": meter_state(published), "epoch": 9}, tmp_path / "meter.ckpt")
     folder = str(tmp_path / "imported")
-    import_weights(checkpoint=str(tmp_path / "meter.ckpt"), output=folder, model=config.model, masked_image=config.pretext.masked_image)
-    outcome = pretrain(replace(config, initial_weights=folder))
+    import_weights(checkpoint=str(tmp_path / "meter.ckpt"), output=folder, model=config.model, masked_image=config.task.masked_image)
+    outcome = pretrain(replace(config, start_from=folder))
     trained = read_weights(outcome.checkpoint)
     for name in ("arl.vision.input_norm.weight", "arl.fusion.layers.0.text_self_attention.query.weight", "masked_language.output.weight"):
         torch.testing.assert_close(trained[name], published.get_parameter(name).detach(), rtol=0, atol=1e-7)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from jobs.pretrain import main, pretrain
 from medvlp.errors import CheckpointError, ConfigurationError
-from scaleout.checkpoint.store import COMPLETE_FILE, read_record, verified_copy
+from scaleout.checkpoint.read import verified_copy
+from scaleout.checkpoint.record import COMPLETE_FILE, read_record
 from scaleout.cli import run_job
 from scaleout.launch.launch import Outcome
 from scaleout.tracking.runs import open_client
@@ -160,7 +161,7 @@ def test_preflight_only_checks(
     phantoms: Artefacts, ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], outcome: Outcome, runs: Path
 ) -> None:
     run_job(main, [*pretrain_options(phantoms, "checked", tmp_path), "--preflight"])
-    assert "nothing stands against run 'checked'" in capsys.readouterr().out
+    assert "run 'checked' passes all checks" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
     for name, option, value, said in [
         ("checked", "--scale.workers", "9", "set scale.workers to at most"),

@@ -12,7 +12,7 @@ from jobs.prepare import prepare
 from jobs.pretrain import pretrain
 from medvlp.knowledge.bundle import KnowledgeBundle
 from scaleout.cli import parse, run_job
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.shards.manifest import ShardManifest
 from scaleout.tracking.runs import open_client
 from tests.jobs.test_pretrain import INTERFACE
@@ -53,7 +53,7 @@ def test_real_captions_train_with_a_real_graph(medpix: Artefacts, shared_data: P
     ]
     length = ["--train.max_steps", str(STEPS), "--train.log_every", "10", "--train.validate_every", str(STEPS)]
     sizes = ["--train.global_batch", "16", "--train.validation_samples", "160", "--train.checkpoint_every", str(STEPS)]
-    outcome = pretrain(parse(PretrainConfig, pretrain_options(medpix, "medpix", runs, *options, *length, *sizes)))
+    outcome = pretrain(parse(RunConfig, pretrain_options(medpix, "medpix", runs, *options, *length, *sizes)))
 
     client = open_client(outcome.tracking_uri)
     run = client.get_run(outcome.mlflow_run)

@@ -3,21 +3,21 @@
 import pytest
 
 from scaleout.cli import parse
-from scaleout.runs.config import FinetuneConfig, PretrainConfig
+from scaleout.runs.config import FinetuneConfig, RunConfig
 from scaleout.studies.sweep.config import SweepConfig
 from tests.conftest import REPOSITORY
 
 RECIPES = REPOSITORY / "jobs" / "recipes"
 PLACES = ["--name", "run", "--storage", "s3://bucket/runs", "--data.shards", "s3://bucket/shards", "--data.links", "s3://bucket/links"]
-KNOWLEDGE, PRETRAINED = ["--knowledge", "s3://bucket/knowledge"], ["--pretrained", "s3://bucket/runs/pretrained"]
+KNOWLEDGE, STARTED = ["--knowledge", "s3://bucket/knowledge"], ["--start_from", "s3://bucket/runs/pretrained"]
 TAKEN = {
-    ("quickstart",): (PretrainConfig, KNOWLEDGE),
-    ("arl",): (PretrainConfig, KNOWLEDGE),
-    ("arl", "arl-reference"): (PretrainConfig, KNOWLEDGE),
+    ("quickstart",): (RunConfig, KNOWLEDGE),
+    ("arl",): (RunConfig, KNOWLEDGE),
+    ("arl", "arl-reference"): (RunConfig, KNOWLEDGE),
     ("quickstart", "sweep"): (SweepConfig, KNOWLEDGE),
     ("arl", "sweep"): (SweepConfig, KNOWLEDGE),
-    ("finetune-quickstart",): (FinetuneConfig, PRETRAINED),
-    ("finetune-arl",): (FinetuneConfig, PRETRAINED),
+    ("finetune-quickstart",): (FinetuneConfig, STARTED),
+    ("finetune-arl",): (FinetuneConfig, STARTED),
 }
 
 
@@ -34,7 +34,7 @@ def test_no_recipe_is_forgotten() -> None:
 
 def test_the_reference_has_the_quirks_and_the_papers_sizes() -> None:
     files = ["--config", str(RECIPES / "arl.yaml"), "--config", str(RECIPES / "arl-reference.yaml")]
-    config = parse(PretrainConfig, [*files, *PLACES, *KNOWLEDGE])
+    config = parse(RunConfig, [*files, *PLACES, *KNOWLEDGE])
     assert config.data.masking.budget == "maximum"
     assert config.data.negatives == "corpus"
     assert config.data.label_negated

@@ -14,7 +14,7 @@ from ray.util import placement_group_table
 
 from jobs.sweep import sweep
 from medvlp.errors import ConfigurationError, DataError
-from scaleout.checkpoint.store import read_record
+from scaleout.checkpoint.record import read_record
 from scaleout.cli import parse
 from scaleout.launch.launch import launch
 from scaleout.runs.config import ScaleConfig
@@ -22,7 +22,6 @@ from scaleout.studies.sweep.config import SearchConfig, SweepConfig
 from scaleout.studies.sweep.search import SweepOutcome, concurrent_trials
 from scaleout.studies.sweep.trial import NUMBER, STEP
 from scaleout.tracking.runs import PARENT_RUN_TAG, open_client
-from scaleout.train.pretraining import assemble_pretraining
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
 METRICS = {
@@ -153,12 +152,12 @@ def test_weights_depend_on_seed_and_number_and_lie_in_their_ranges() -> None:
 @pytest.mark.slow
 def test_a_stopped_run_leaves_a_checkpoint_and_goes_on_when_asked_again(phantoms: Artefacts, runs: Path, ray_cluster: None) -> None:
     config = pretrain_config(phantoms, "stopped-early", runs, "--tracking.pictures", "false")
-    stopped = launch("pretrain", config, assemble_pretraining, keep_training=never)
+    stopped = launch(config, keep_training=never)
     client = open_client(stopped.tracking_uri)
     assert read_record(stopped.checkpoint).step == 3
     assert "val/itm_accuracy" in stopped.metrics
     assert client.get_run(stopped.mlflow_run).info.status == "KILLED"
-    finished = launch("pretrain", config, assemble_pretraining)
+    finished = launch(config)
     assert finished.mlflow_run == stopped.mlflow_run
     assert read_record(finished.checkpoint).step == 6
     assert client.get_run(finished.mlflow_run).info.status == "FINISHED"
@@ -166,5 +165,5 @@ def test_a_stopped_run_leaves_a_checkpoint_and_goes_on_when_asked_again(phantoms
 
 
 def never(metrics: dict[str, float], step: int) -> bool:
-    """A judge whom nothing satisfies."""
+    """Stops a run at its first validation."""
     return False

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaleout.cli import parse
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 
 RECIPE = Path(__file__).with_name("tiny.yaml")
 
@@ -28,6 +28,6 @@ def pretrain_options(artefacts: Artefacts, name: str, storage: str | Path, *over
     return ["--config", str(RECIPE), "--name", name, "--storage", str(storage), *artefacts.options, *overrides]
 
 
-def pretrain_config(artefacts: Artefacts, name: str, storage: str | Path, *overrides: str) -> PretrainConfig:
+def pretrain_config(artefacts: Artefacts, name: str, storage: str | Path, *overrides: str) -> RunConfig:
     """The configuration that ``pretrain_options`` is parsed to."""
-    return parse(PretrainConfig, pretrain_options(artefacts, name, storage, *overrides))
+    return parse(RunConfig, pretrain_options(artefacts, name, storage, *overrides))

@@ -15,10 +15,20 @@ from PIL import Image
 import medvlp
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
 from medvlp.inference import Model
-from medvlp.interchange.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ExportedConfig, Origin, Task, load_exported, save_exported
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.interchange.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelFolderConfig,
+    Origin,
+    load_model_folder,
+    save_model_folder,
+)
+from medvlp.tasks.module import TaskModule
+from medvlp.tasks.pretrain.module import PretrainingModule
 from medvlp.tasks.vqa.batch import QuestionCollate
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
+from medvlp.tasks.vqa.module import QuestionAnsweringModule
+from medvlp.tasks.vqa.task import QuestionAnswering
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
 from tests.medvlp import tiny
 
@@ -27,28 +37,31 @@ ANSWERS = ("yes", "no", "left")
 REPORTS = ["there is a left effusion", "there is a large stone in the image", "nothing"]
 
 
-def export(folder: Path, task: Task, **changes: object) -> ExportedConfig:
-    pretext = task.pretext if isinstance(task, PretrainingTask) else None
-    settings = {"pretext": pretext, "answers": () if pretext else ANSWERS, "finding_types": ("finding",), "origin": ORIGIN, **changes}
-    config = ExportedConfig(model=task.arl.config, image=tiny.IMAGE, text=tiny.TEXT, **settings)  # type: ignore[arg-type]
-    weights = {name: parameter.detach().clone() for name, parameter in task.named_parameters()}
-    save_exported(folder, config, weights, tiny.tokenizer(), tiny.bundle())
+def export(folder: Path, module: TaskModule, **changes: object) -> ModelFolderConfig:
+    pretrained = isinstance(module, PretrainingModule)
+    task, targets = (module.pretext, {}) if pretrained else (QuestionAnswering(), {"answers": list(ANSWERS)})
+    settings = {"task": task, "targets": targets, "finding_types": ("finding",), "origin": ORIGIN, **changes}
+    config = ModelFolderConfig(model=module.arl.config, image=tiny.IMAGE, text=tiny.TEXT, **settings)  # type: ignore[arg-type]
+    weights = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    save_model_folder(folder, config, weights, tiny.tokenizer(), tiny.bundle())
     return config
 
 
-def question_task() -> QuestionAnsweringTask:
+def question_task() -> QuestionAnsweringModule:
     torch.manual_seed(3)
-    return QuestionAnsweringTask(tiny.model_config(), tiny.bundle(), answers=len(ANSWERS), vocabulary=tiny.VOCABULARY, padding_id=1).eval()
+    return QuestionAnsweringModule(
+        tiny.model_config(), tiny.bundle(), answers=len(ANSWERS), vocabulary=tiny.VOCABULARY, padding_id=1
+    ).eval()
 
 
 @pytest.fixture(scope="module")
-def trained() -> PretrainingTask:
+def trained() -> PretrainingModule:
     torch.set_num_threads(1)
-    return tiny.pretraining_task(tiny.model_config(dropout=0.1)).eval()
+    return tiny.pretraining_module(tiny.model_config(dropout=0.1)).eval()
 
 
 @pytest.fixture(scope="module")
-def folder(trained: PretrainingTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(trained: PretrainingModule, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported") / "new" / "model"
     export(folder, trained)
     return folder
@@ -60,10 +73,10 @@ def model(folder: Path) -> Model:
 
 
 @torch.no_grad()
-def test_a_pretrained_model_is_equal_after_the_round_trip(trained: PretrainingTask, model: Model) -> None:
+def test_a_pretrained_model_is_equal_after_the_round_trip(trained: PretrainingModule, model: Model) -> None:
     batch = tiny.pretrain_batch()
-    loaded = model.task
-    assert isinstance(loaded, PretrainingTask)
+    loaded = model.module
+    assert isinstance(loaded, PretrainingModule)
     outputs = []
     for task in (trained, loaded):
         torch.manual_seed(0)  # masked patches
@@ -79,11 +92,11 @@ def test_a_model_that_answers_is_equal_after_the_round_trip(tmp_path: Path) -> N
     task = question_task()
     export(tmp_path, task)
     model = medvlp.load(tmp_path)
-    vocabulary = AnswerVocabulary(model.config.answers)
+    vocabulary = AnswerVocabulary(tuple(model.config.targets["answers"]))
     collate = QuestionCollate(tiny.tokenizer(), tiny.IMAGE, tiny.TEXT, 0, False, vocabulary)
     row = replace(tiny.stream_row(0), answer="left")
     batch = collate([row, tiny.stream_row(1)])
-    assert torch.equal(task(batch).loss, model.task(batch).loss)
+    assert torch.equal(task(batch).loss, model.module(batch).loss)
     encoded = task.encode(batch)
     probabilities = task.logits(batch, encoded, encoded.image)[0].sigmoid()
     answers = dict(model.answers(row.image, row.text))
@@ -94,7 +107,7 @@ def test_a_model_that_answers_is_equal_after_the_round_trip(tmp_path: Path) -> N
 
 
 @torch.no_grad()
-def test_scores_are_those_of_the_task(trained: PretrainingTask, model: Model) -> None:
+def test_scores_are_those_of_the_task(trained: PretrainingModule, model: Model) -> None:
     rows = [tiny.stream_row(index) for index in range(2)]
     batch = tiny.collate(augment=False)(rows)
     encoded = trained.encode(batch)
@@ -104,7 +117,7 @@ def test_scores_are_those_of_the_task(trained: PretrainingTask, model: Model) ->
     assert model.match(rows[0].image, [row.text for row in rows]) == pytest.approx(expected, rel=1e-4)
 
 
-def test_findings_are_the_entities_of_the_trained_types_likeliest_first(trained: PretrainingTask, model: Model) -> None:
+def test_findings_are_the_entities_of_the_trained_types_likeliest_first(trained: PretrainingModule, model: Model) -> None:
     image = tiny.encoded_image(5)
     findings = model.findings(image)
     assert {name for name, _ in findings} == set(tiny.NAMES[2:])
@@ -149,7 +162,7 @@ def test_the_model_links_texts_itself(model: Model) -> None:
 
 @pytest.mark.parametrize(("weight", "ask"), [("itm", "match"), ("align", "findings")])
 def test_an_objective_that_was_not_built_is_named(tmp_path: Path, weight: str, ask: str) -> None:
-    export(tmp_path, tiny.pretraining_task(**{weight: 0.0}))
+    export(tmp_path, tiny.pretraining_module(**{weight: 0.0}))
     model = medvlp.load(tmp_path)
     with pytest.raises(ConfigurationError, match=rf"pretext\.weights\.{weight} was 0"):
         model.match(tiny.encoded_image(), REPORTS) if ask == "match" else model.findings(tiny.encoded_image())
@@ -165,7 +178,10 @@ def test_the_card_says_where_the_model_comes_from(folder: Path) -> None:
 
 def change_config(folder: Path, **changes: object) -> None:
     path = folder / CONFIG_FILE
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    content = {**json.loads(path.read_text()), **changes}
+    if content.get("task") != "pretrain":
+        content.pop("pretext", None)
+    path.write_text(json.dumps(content))
 
 
 DAMAGES = {
@@ -178,9 +194,13 @@ DAMAGES = {
         lambda folder: (shutil.rmtree(folder / "knowledge"), tiny.bundle(4).save(folder / "knowledge")),
         "not the knowledge",
     ),
-    "other version": (lambda folder: change_config(folder, version=99), "version 99"),
+    "other version": (lambda folder: change_config(folder, version=99), "has format 99"),
     "unknown key": (lambda folder: change_config(folder, surprise=1), "has no surprise"),
-    "other kind": (lambda folder: change_config(folder, pretext=None, answers=["yes"]), "answering.hidden.weight .none, wanted 32x32"),
+    "other kind": (
+        lambda folder: change_config(folder, task="vqa", targets={"answers": ["yes"]}),
+        "answering.hidden.weight .none, wanted 32x32",
+    ),
+    "task of an unknown module": (lambda folder: change_config(folder, task="os:system"), "unknown task 'os:system'"),
     "no text": (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "no model at"),
 }
 
@@ -192,14 +212,14 @@ def test_a_damaged_folder_is_refused(folder: Path, tmp_path: Path, damage: str) 
     harm, message = DAMAGES[damage]
     harm(copy)
     with pytest.raises(CheckpointError, match=message):
-        load_exported(copy)
+        load_model_folder(copy)
 
 
-def test_weights_of_another_model_are_not_written(tmp_path: Path, trained: PretrainingTask) -> None:
+def test_weights_of_another_model_are_not_written(tmp_path: Path, trained: PretrainingModule) -> None:
     other = replace(tiny.model_config(), fusion=replace(tiny.model_config().fusion, layers=2))
-    config = ExportedConfig(model=other, image=tiny.IMAGE, text=tiny.TEXT, pretext=trained.pretext, origin=ORIGIN)
+    config = ModelFolderConfig(model=other, image=tiny.IMAGE, text=tiny.TEXT, task=trained.pretext, origin=ORIGIN)
     with pytest.raises(CheckpointError, match=r"feed_forward.* wanted none.* and 81 more"):
-        save_exported(tmp_path / "model", config, dict(trained.named_parameters()), tiny.tokenizer(), tiny.bundle())
+        save_model_folder(tmp_path / "model", config, dict(trained.named_parameters()), tiny.tokenizer(), tiny.bundle())
     assert not (tmp_path / "model").exists()
 
 

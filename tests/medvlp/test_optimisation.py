@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from medvlp.errors import ConfigurationError
 from medvlp.optimisation import OptimiserConfig, build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
-from tests.medvlp.tiny import pretrain_batch, pretraining_task
+from tests.medvlp.tiny import pretrain_batch, pretraining_module
 
 CONFIG = OptimiserConfig(learning_rate=0.1, fusion_multiplier=2.0, head_multiplier=3.0)
 
 
 def test_every_trained_parameter_is_in_one_group() -> None:
-    task = pretraining_task()
+    task = pretraining_module()
     frozen = task.arl.vision.embeddings.class_embedding.requires_grad_(False)
     groups = parameter_groups(task, task.arl, CONFIG, knowledge_multiplier=4.0)
     grouped = [id(parameter) for group in groups for parameter in group["params"]]
@@ -39,7 +39,7 @@ def test_every_trained_parameter_is_in_one_group() -> None:
     ],
 )
 def test_roles_learn_at_the_papers_rates(name: str, role: str, rate: float) -> None:
-    task = pretraining_task()
+    task = pretraining_module()
     groups = parameter_groups(task, task.arl, CONFIG, knowledge_multiplier=4.0)
     parameter = task.get_parameter(name)
     group = next(group for group in groups if any(parameter is member for member in group["params"]))
@@ -47,7 +47,7 @@ def test_roles_learn_at_the_papers_rates(name: str, role: str, rate: float) -> N
 
 
 def test_biases_and_norms_do_not_decay() -> None:
-    task = pretraining_task()
+    task = pretraining_module()
     names = {id(parameter): name for name, parameter in task.named_parameters()}
     groups = parameter_groups(task, task.arl, CONFIG, knowledge_multiplier=1.0)
     kept = {names[id(parameter)] for group in groups if group["weight_decay"] == 0 for parameter in group["params"]}
@@ -83,7 +83,7 @@ def test_the_rate_is_linear() -> None:
 
 
 def test_what_no_objective_reaches_is_frozen_and_named() -> None:
-    task = pretraining_task(mim=0, itm=0, align=0)
+    task = pretraining_module(mim=0, itm=0, align=0)
     unreached = freeze_unreached(task, task(pretrain_batch(4)).loss)
     assert {name.split(".")[1] for name in unreached} == {"text_pooler", "image_pooler", "fusion"}
     # Nobody reads the image as it leaves the last layer.
@@ -94,7 +94,7 @@ def test_what_no_objective_reaches_is_frozen_and_named() -> None:
 
 
 def test_with_all_objectives_nothing_is_frozen() -> None:
-    task = pretraining_task()
+    task = pretraining_module()
     assert freeze_unreached(task, task(pretrain_batch(4)).loss) == []
 
 

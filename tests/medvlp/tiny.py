@@ -19,8 +19,9 @@ from medvlp.data.text import TextConfig
 from medvlp.data.tokenizer import train_tokenizer
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
-from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights
+from medvlp.tasks.pretrain.module import PretrainingModule
+from medvlp.tasks.pretrain.task import Pretraining
 
 NAMES = ("effusion", "nodule", "mass", "cyst", "stone", "fracture", "oedema", "pneumothorax")
 TEXTS = tuple(f"there is a {side} {name} in the image" for name in NAMES for side in ("left", "right", "large"))
@@ -54,16 +55,16 @@ def model_config(dropout: float = 0.0) -> ARLConfig:
     )
 
 
-def pretext_config(**weights: float) -> PretextConfig:
+def pretext_config(**weights: float) -> Pretraining:
     """All objectives; ``weights`` replace the paper's."""
     masked_image = MaskedImageConfig(share=0.5, layer=2, width=8, layers=1, heads=2)
-    return PretextConfig(weights=ObjectiveWeights(**weights), masked_image=masked_image)
+    return Pretraining(weights=ObjectiveWeights(**weights), masked_image=masked_image)
 
 
-def pretraining_task(model: ARLConfig | None = None, seed: int = 0, **weights: float) -> PretrainingTask:
+def pretraining_module(model: ARLConfig | None = None, seed: int = 0, **weights: float) -> PretrainingModule:
     """The task with weights drawn from ``seed``, large enough for every difference to show."""
     torch.manual_seed(seed)
-    task = PretrainingTask(model or model_config(), pretext_config(**weights), bundle(), vocabulary=VOCABULARY, padding_id=1)
+    task = PretrainingModule(model or model_config(), pretext_config(**weights), bundle(), vocabulary=VOCABULARY, padding_id=1)
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)

@@ -4,7 +4,7 @@ import pytest
 
 from performance.plan_runs import run
 from performance.plan_source import DISTINCT, write_source
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.reader import read_shard_checked
 
@@ -12,12 +12,12 @@ SHARDS, ROWS = 1500, 20
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> PretrainConfig:
+def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     """More shards than fit into one folder."""
     return write_source(tmp_path_factory.mktemp("plan"), shards=SHARDS, samples_per_shard=ROWS, micro_batch=8)
 
 
-def test_every_name_is_a_shard(config: PretrainConfig) -> None:
+def test_every_name_is_a_shard(config: RunConfig) -> None:
     manifest = ShardManifest.load(config.data.shards)
     assert manifest.splits["train"] == SHARDS * ROWS
     shards = manifest.shards_of("train")
@@ -30,7 +30,7 @@ def test_every_name_is_a_shard(config: PretrainConfig) -> None:
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
 @pytest.mark.parametrize("start", [0, 3 * SHARDS * ROWS + 8 * 1001])
-def test_a_run_ends_with_the_first_batch(config: PretrainConfig, start: int) -> None:
+def test_a_run_ends_with_the_first_batch(config: RunConfig, start: int) -> None:
     figures = run(config, start)
     assert figures["seconds"] > 0
     assert figures["processes"]["driver"] > 10_000_000

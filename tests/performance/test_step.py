@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from medvlp.model.execution import ExecutionConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 from performance.step import Sizes, build, compare, largest_difference, one_by_one, run
 from tests.conftest import REPOSITORY
-from tests.medvlp.tiny import model_config, pretext_config, pretrain_batch, pretraining_task
+from tests.medvlp.tiny import model_config, pretext_config, pretrain_batch, pretraining_module
 
 CPU = torch.device("cpu")
 TINY = Sizes(
@@ -21,7 +21,7 @@ TINY = Sizes(
 )
 
 
-def gradients(task: PretrainingTask) -> dict[str, torch.Tensor]:
+def gradients(task: PretrainingModule) -> dict[str, torch.Tensor]:
     return {name: parameter.grad.clone() for name, parameter in task.named_parameters() if parameter.grad is not None}
 
 
@@ -40,7 +40,7 @@ def test_both_schedules_find_the_same_losses_and_gradients(layer: int) -> None:
 
 def test_they_agree_on_collated_texts_too() -> None:
     # With padding, unused slots, hidden entities, and an image that did not decode.
-    task, batch = pretraining_task(), pretrain_batch(6, broken=(2,))
+    task, batch = pretraining_module(), pretrain_batch(6, broken=(2,))
     losses = [run(task, schedule, batch, torch.float32).losses for schedule in (task, lambda batch: one_by_one(task, batch))]
     assert largest_difference(*losses) <= 1e-5
 

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 import yaml
 
+from medvlp.configuration import to_plain
 from medvlp.errors import ConfigurationError, DataError
 from scaleout import cli
 
@@ -162,8 +163,8 @@ def test_yaml_reads_back(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(cli.to_yaml(config))
     assert cli.parse(RunConfig, ["--config", str(recipe)]) == config
-    assert yaml.safe_load(recipe.read_text()) == cli.to_dict(config)
-    assert cli.to_dict(config)["scale"] == {"workers": 1, "widths": [16, 32]}
+    assert yaml.safe_load(recipe.read_text()) == to_plain(config)
+    assert to_plain(config)["scale"] == {"workers": 1, "widths": [16, 32]}
 
 
 def test_help_comes_from_the_docstrings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """What pre-training asks of the model, and how much each objective counts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from medvlp.errors import ConfigurationError
@@ -58,11 +58,3 @@ class MaskedImageConfig:
         check_heads("pretext.masked_image", self.width, self.heads)
         if self.width % 4 or not 0 < self.share < 1 or self.layer < 0:
             raise ConfigurationError(f"pretext.masked_image: take a width in fours, a share between 0 and 1, a layer from 0: {self}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretextConfig:
-    """All objectives."""
-
-    weights: ObjectiveWeights = field(default_factory=ObjectiveWeights)
-    masked_image: MaskedImageConfig = field(default_factory=MaskedImageConfig)

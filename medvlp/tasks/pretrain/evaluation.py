@@ -6,6 +6,7 @@ predictor that knows only the modality would reach is reported beside.
 Shapes: B samples, M masked slots, N entities, R all validated samples.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +20,16 @@ from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.metrics.records import Records, to_records
 from medvlp.model.arl import Streams
 from medvlp.tasks.pretrain.config import Objective
-from medvlp.tasks.pretrain.module import Encoded, PretrainingTask
+from medvlp.tasks.pretrain.module import Encoded, PretrainingModule
 
 
 @torch.no_grad()
-def evaluate_pretraining(task: PretrainingTask, batch: PretrainBatch) -> Records:
+def evaluate_pretraining(task: PretrainingModule, batch: PretrainBatch) -> Records:
     """What ``summarise_pretraining`` needs to know of one batch."""
     records: dict[str, Any] = {"weight": batch.weight, "has_partner": batch.has_partner, "modality": np.array(batch.modalities)}
-    losses = task(batch).losses
-    records |= {f"{name}_loss": loss.expand(len(batch)) for name, loss in losses.items()}
     encoded = task.encode(batch)
+    losses = task.objectives(batch, encoded).losses
+    records |= {f"{name}_loss": loss.expand(len(batch)) for name, loss in losses.items()}
     if task.masked_language is not None:
         records |= {"labels": batch.masked_labels, "in_entity": batch.masked_in_entity}
         records |= _predicted_tokens(task, batch, encoded)
@@ -41,7 +42,7 @@ def evaluate_pretraining(task: PretrainingTask, batch: PretrainBatch) -> Records
     return to_records(records)
 
 
-def _predicted_tokens(task: PretrainingTask, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
+def _predicted_tokens(task: PretrainingModule, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
     """Most likely token [B, M] in every masked slot, with the own image and with the partner's."""
     assert task.masked_language is not None
     images = (encoded.image, encoded.image[batch.partner])
@@ -51,7 +52,7 @@ def _predicted_tokens(task: PretrainingTask, batch: PretrainBatch, encoded: Enco
     return {"predicted": own, "predicted_shuffled": shuffled}
 
 
-def _matching_margins(task: PretrainingTask, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
+def _matching_margins(task: PretrainingModule, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
     """Logit of "matched" less that of "not matched" [B]: every text with its own image, and with its partner's."""
     assert task.matching is not None
     images = (encoded.image, encoded.image[batch.partner])
@@ -71,7 +72,7 @@ class FindingRule:
     """Fewest positive and fewest negative samples of a modality for a finding to be measured in it."""
 
     @classmethod
-    def of_types(cls, bundle: KnowledgeBundle, semantic_types: list[str]) -> "FindingRule":
+    def of_types(cls, bundle: KnowledgeBundle, semantic_types: Sequence[str]) -> "FindingRule":
         """Entities of the given semantic types; of all types if none is given."""
         chosen = [index for index, entity in enumerate(bundle.entities) if not semantic_types or entity.semantic_type in semantic_types]
         return cls(np.array(chosen, dtype=np.int64))

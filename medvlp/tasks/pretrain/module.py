@@ -1,4 +1,4 @@
-"""The pre-training task: the model with all its objectives, run in one forward.
+"""The module of pre-training: the model with all its objectives, run in one forward.
 
 Every distinct input is encoded once and the graph is attended once. Every built head runs in every step in the same
 order, whatever the data: ZeRO-3 gathers parameters by that order.
@@ -9,33 +9,25 @@ Shapes as in ``medvlp.model.arl``; M masked slots, P patches, Q negatives that t
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from medvlp.data.batch import PretrainBatch
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.arl import ARL, Streams, initialise
 from medvlp.model.config import ARLConfig
 from medvlp.model.vision import patchify
+from medvlp.tasks.module import TaskModule, TaskOutput
 from medvlp.tasks.pretrain.alignment import AlignmentHead, alignment_loss, multi_hot
-from medvlp.tasks.pretrain.config import Objective, PretextConfig
+from medvlp.tasks.pretrain.config import Objective
 from medvlp.tasks.pretrain.masked_image import MaskedImageHead, masked_image_loss, patch_order
 from medvlp.tasks.pretrain.masked_language import MaskedLanguageHead, masked_language_loss
 from medvlp.tasks.pretrain.matching import MatchingHead, matching_images, matching_loss
-
-
-@dataclass(frozen=True)
-class TaskOutput:
-    """What one forward gives the loop."""
-
-    loss: Tensor
-    """Scalar: the weighted total."""
-    losses: dict[str, Tensor]
-    """Each part, unweighted and detached, by its name."""
+from medvlp.tasks.pretrain.task import Pretraining
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A batch behind its encoders, and the graph."""
+    """A batch after its encoders, and the graph."""
 
     pixels: Tensor
     """[B, 3, S, S], normalised."""
@@ -48,10 +40,10 @@ class Encoded:
     graph: Tensor
 
 
-class PretrainingTask(nn.Module):
+class PretrainingModule(TaskModule):
     """ARL with the heads of its objectives."""
 
-    def __init__(self, model: ARLConfig, pretext: PretextConfig, bundle: KnowledgeBundle, *, vocabulary: int, padding_id: int):
+    def __init__(self, model: ARLConfig, pretext: Pretraining, bundle: KnowledgeBundle, *, vocabulary: int, padding_id: int):
         super().__init__()
         self.pretext = pretext
         self.arl = ARL(model, bundle, vocabulary=vocabulary, padding_id=padding_id)
@@ -70,7 +62,10 @@ class PretrainingTask(nn.Module):
 
     def forward(self, batch: PretrainBatch) -> TaskOutput:
         """Total and parts of the loss. Patch masks and dropout come from torch's generator: seed it by micro-batch."""
-        encoded = self.encode(batch)
+        return self.objectives(batch, self.encode(batch))
+
+    def objectives(self, batch: PretrainBatch, encoded: Encoded) -> TaskOutput:
+        """See ``forward``, of a batch that is encoded."""
         losses: dict[Objective, Tensor] = {}
         self._fused_losses(batch, encoded, losses)
         if self.masked_image is not None:

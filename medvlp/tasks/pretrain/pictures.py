@@ -10,13 +10,13 @@ from torch import Tensor
 from medvlp.data.batch import PretrainBatch
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.vision import patchify, unpatchify
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 
 COLUMNS = 6
 
 
 @torch.no_grad()
-def pretraining_pictures(task: PretrainingTask, batch: PretrainBatch, bundle: KnowledgeBundle) -> dict[str, Figure]:
+def pretraining_pictures(task: PretrainingModule, batch: PretrainBatch, bundle: KnowledgeBundle) -> dict[str, Figure]:
     """All pictures that the built objectives can draw of one batch, by name."""
     figures = {"entity_attention": entity_attention(task, batch, bundle)}
     if task.masked_image is not None:
@@ -24,7 +24,7 @@ def pretraining_pictures(task: PretrainingTask, batch: PretrainBatch, bundle: Kn
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def reconstruction(task: PretrainingTask, batch: PretrainBatch) -> Figure:
+def reconstruction(task: PretrainingModule, batch: PretrainBatch) -> Figure:
     """Three rows: the images, the patches that the model saw, and what it made of them."""
     encoded = task.encode(batch)
     predicted, kept, _ = task.reconstruct(batch, encoded)
@@ -46,7 +46,7 @@ def reconstruction(task: PretrainingTask, batch: PretrainBatch) -> Figure:
     return figure
 
 
-def entity_attention(task: PretrainingTask, batch: PretrainBatch, bundle: KnowledgeBundle) -> Figure | None:
+def entity_attention(task: PretrainingModule, batch: PretrainBatch, bundle: KnowledgeBundle) -> Figure | None:
     """Where an entity of the text looks in its image: the deepest knowledge path, mean over heads; None without such a path."""
     encoded = task.encode(batch)
     streams = task.text_streams(batch, encoded, encoded.image)
@@ -80,7 +80,7 @@ def _shown_entities(batch: PretrainBatch, bundle: KnowledgeBundle) -> list[tuple
     return chosen[:COLUMNS]
 
 
-def to_pixels(task: PretrainingTask, pixels_B3SS: Tensor) -> np.ndarray:
+def to_pixels(task: PretrainingModule, pixels_B3SS: Tensor) -> np.ndarray:
     """Normalised images to float [B, S, S, 3] in [0, 1]."""
     images = pixels_B3SS.float() * task.arl.vision.std.float() + task.arl.vision.mean.float()
     return images.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()

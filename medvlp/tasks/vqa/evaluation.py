@@ -11,11 +11,11 @@ import torch
 
 from medvlp.metrics.records import Records, to_records
 from medvlp.tasks.vqa.batch import QuestionBatch
-from medvlp.tasks.vqa.module import LOSS_NAME, QuestionAnsweringTask, answer_losses
+from medvlp.tasks.vqa.module import LOSS_NAME, QuestionAnsweringModule, answer_losses
 
 
 @torch.no_grad()
-def evaluate_question_answering(task: QuestionAnsweringTask, batch: QuestionBatch) -> Records:
+def evaluate_question_answering(task: QuestionAnsweringModule, batch: QuestionBatch) -> Records:
     """What ``summarise_question_answering`` needs to know of one batch."""
     encoded = task.encode(batch)
     own = task.logits(batch, encoded, encoded.image)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.arl import ARL, initialise
 from medvlp.model.config import ARLConfig
-from medvlp.tasks.pretrain.module import TaskOutput
+from medvlp.tasks.module import TaskModule, TaskOutput
 from medvlp.tasks.reduction import weighted_mean
 from medvlp.tasks.vqa.batch import QuestionBatch
 
@@ -35,7 +35,7 @@ class AnswerHead(nn.Module):
 
 @dataclass(frozen=True)
 class EncodedQuestions:
-    """A batch behind its encoders, and the graph."""
+    """A batch after its encoders, and the graph."""
 
     text: Tensor
     """[B, L, H]."""
@@ -45,7 +45,7 @@ class EncodedQuestions:
     """[N, K]."""
 
 
-class QuestionAnsweringTask(nn.Module):
+class QuestionAnsweringModule(TaskModule):
     """ARL with the head that answers."""
 
     def __init__(self, model: ARLConfig, bundle: KnowledgeBundle, *, answers: int, vocabulary: int, padding_id: int):

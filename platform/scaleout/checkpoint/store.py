@@ -4,7 +4,6 @@
 ``COMPLETE.json`` with the size and hash of every file. A folder without it does not exist for a resume.
 """
 
-import hashlib
 import json
 import logging
 import math
@@ -12,30 +11,25 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import save_file
 
 from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.lease import Lease
-from scaleout.checkpoint.universal import universal_engine_folder
+from scaleout.checkpoint.read import description, load_training_state
+from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, FORMAT_VERSION, WEIGHTS_FILE, CheckpointRecord, read_record
 from scaleout.engine.engines import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
 logger = logging.getLogger(__name__)
 
-FORMAT_VERSION = 1
-COMPLETE_FILE = "COMPLETE.json"
 DAMAGED_FILE = "DAMAGED"
 """Marks a complete checkpoint that was found damaged: it no longer counts."""
-WEIGHTS_FILE = "weights.safetensors"
-ENGINE_FOLDER = "engine"
 _REMEDY = "bring it back from a copy, or start under another --name"
 PARTS_FOLDER = "parts"
 """Where each worker says what it has brought, while a checkpoint is on its way."""
@@ -46,44 +40,6 @@ class SetAsideError(Exception):
 
     Not an error of the user's: it ends these workers, which have begun to read their samples at the wrong position.
     """
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointRecord:
-    """What ``COMPLETE.json`` says."""
-
-    step: int
-    """Optimiser steps done."""
-    position: int
-    """Samples of the stream consumed."""
-    skipped: int
-    """Samples of them that did not decode."""
-    skipped_steps: int = 0
-    """Steps whose gradient was not finite."""
-    workers: int
-    zero_stage: int
-    fingerprints: Mapping[str, str]
-    """Of shards, links and knowledge."""
-    files: Mapping[str, Mapping[str, Any]]
-    """Bytes and sha256 by path inside the checkpoint."""
-    validation: Mapping[str, float] = field(default_factory=dict)
-    """Metrics of the validation at this step, if there was one."""
-
-    def check_stage(self, folder: str, zero_stage: int) -> None:
-        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
-
-        Raises:
-            CheckpointError: it is another one.
-        """
-        if self.zero_stage != zero_stage:
-            raise CheckpointError(
-                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
-                f"continue with --scale.zero_stage {self.zero_stage}"
-            )
-
-    def is_resharded_for(self, workers: int) -> bool:
-        """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
-        return self.zero_stage > 0 and self.workers != workers
 
 
 @dataclass(frozen=True)
@@ -129,6 +85,36 @@ class CheckpointStore:
         if damage is not None:
             raise DamagedCheckpointError(f"{damage}, and there is no sound one before it: {_REMEDY}")
         return None
+
+    def find(self, which: str) -> tuple[str, CheckpointRecord]:
+        """URI and record of a complete checkpoint.
+
+        Args:
+            which: "last"; "best" by the metric of this store; or the number of a step.
+
+        Raises:
+            CheckpointError: there is none; the message says which ones there are.
+        """
+        newest = self.newest()
+        if newest is None:
+            raise CheckpointError(
+                f"there is no complete checkpoint in {self.uri} yet; wait for the first one, or lower train.checkpoint_every"
+            )
+        if which == "last":
+            return newest
+        complete = self._complete()
+        if which == "best":
+            if self.best_metric is None:
+                raise CheckpointError(f"the run of {self.uri} kept no best checkpoint (train.best_metric was not set); take last or a step")
+            name = self._best(complete)
+        else:
+            name = f"step-{int(which):08d}" if which.isdecimal() else None
+        if name not in complete:
+            steps = ", ".join(str(int(each.removeprefix("step-"))) for each in complete)
+            raise CheckpointError(f"there is no checkpoint {which!r} in {self.uri}; take last, best or one of the steps {steps}")
+        assert name is not None
+        folder = storage.join(self.uri, name)
+        return folder, read_record(folder)
 
     def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
         """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
@@ -199,7 +185,7 @@ class CheckpointStore:
         folder = storage.join(self.uri, f"step-{written.progress['step']:08d}")
         try:
             self._check_lease()
-            files = {path.relative_to(written.local).as_posix(): _description(path) for path in _files(written.local)}
+            files = {path.relative_to(written.local).as_posix(): description(path) for path in _files(written.local)}
             storage.upload_folder(written.local, folder)
         finally:
             shutil.rmtree(written.local)
@@ -252,66 +238,6 @@ class CheckpointStore:
         return value if value is not None and math.isfinite(value) else None
 
 
-def read_record(folder: str) -> CheckpointRecord:
-    """The record of a complete checkpoint.
-
-    Raises:
-        CheckpointError: it is damaged, or of another version.
-    """
-    try:
-        record = json.loads(storage.read_bytes(storage.join(folder, COMPLETE_FILE)))
-        if record.pop("version") != FORMAT_VERSION:
-            raise ValueError("another version")
-        return CheckpointRecord(**record)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedCheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error})") from error
-
-
-@contextmanager
-def verified_copy(folder: str, record: CheckpointRecord, names: str = "") -> Iterator[Path]:
-    """A local folder with the files of a checkpoint whose path starts with ``names``, each checked against the record.
-
-    Raises:
-        CheckpointError: a file is missing or not what was written.
-    """
-    with storage.local_copy(folder) as local:
-        for name, description in record.files.items():
-            if name.startswith(names):
-                path = local / name
-                if not path.exists() or _description(path) != description:
-                    what = "was altered" if path.exists() else "is missing"
-                    raise DamagedCheckpointError(f"{folder}: {name} {what}")
-        yield local
-
-
-def read_weights(folder: str) -> dict[str, Tensor]:
-    """The weights of a complete checkpoint, float32, by parameter.
-
-    Raises:
-        CheckpointError: the checkpoint is incomplete or damaged.
-    """
-    if not storage.exists(storage.join(folder, COMPLETE_FILE)):
-        raise CheckpointError(f"{folder} is no complete checkpoint: {COMPLETE_FILE} is missing")
-    with verified_copy(folder, read_record(folder), WEIGHTS_FILE) as local:
-        return load_file(local / WEIGHTS_FILE)
-
-
-def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
-    """Continue from a checkpoint, written by any number of workers. Called by all workers together.
-
-    Raises:
-        CheckpointError: it was written with another ZeRO stage, or is damaged.
-    """
-    record.check_stage(folder, zero_stage)
-    with verified_copy(folder, record) as local:
-        if not record.is_resharded_for(processes.workers):
-            engine.load(local / ENGINE_FOLDER)
-            return
-        with universal_engine_folder(local / ENGINE_FOLDER, processes) as universal:
-            engine.load(universal)
-        engine.set_frozen(load_file(local / WEIGHTS_FILE))
-
-
 def _try_disk(folder: Path) -> OSError | None:
     """What stands against writing a megabyte in ``folder``."""
     try:
@@ -340,8 +266,3 @@ def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _description(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

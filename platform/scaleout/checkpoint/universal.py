@@ -3,7 +3,6 @@
 Made by DeepSpeed's own converter, once on every machine, in a temporary folder: the checkpoint itself is only read.
 """
 
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,7 @@ def universal_engine_folder(saved: Path, processes: ProcessGroup) -> Iterator[Pa
     Raises:
         CheckpointError: a conversion failed; on every worker.
     """
-    machines = processes.gather(socket.gethostname())
-    maker = machines.index(machines[processes.rank])
+    maker = processes.gather(processes.node).index(processes.node)
     with ExitStack() as stack:
         target, failure = "", ""
         if processes.rank == maker:

@@ -1,6 +1,7 @@
 """The workers of a run as seen from one of them; one process alone needs no process group."""
 
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,8 @@ class ProcessGroup:
 
     rank: int = 0
     workers: int = 1
+    node: str = field(default_factory=socket.gethostname)
+    """Name of this worker's machine."""
 
     @classmethod
     def current(cls) -> "ProcessGroup":

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -162,16 +162,25 @@ def download_folder(uri: str | Path, local: Path) -> None:
             shutil.copytree(uri, local, dirs_exist_ok=True)
         return
     root = str(uri).removeprefix(_S3).rstrip("/")
-
-    def download(source: str) -> None:
-        target = local / source.removeprefix(root).lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _on_s3("read", f"{_S3}{source}", lambda s3: s3.get_file(source, str(target)))
-
     sources = _on_s3("read", uri, lambda s3: s3.find(root))
     if not sources:
         raise DataError(f"cannot read {uri}: no such file or folder")
-    _for_each(download, sources)
+    download_files(uri, [source.removeprefix(root).lstrip("/") for source in sources], local)
+
+
+def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
+    """Copy files of a folder in a bucket, by their paths in it, into the local folder ``local``.
+
+    Raises:
+        DataError: one is missing.
+    """
+
+    def download(name: str) -> None:
+        target, source = local / name, join(uri, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _on_s3("read", source, lambda s3: s3.get_file(source, str(target)))
+
+    _for_each(download, list(names))
 
 
 @contextmanager

@@ -1,23 +1,25 @@
-"""The driver of a training run: open the inputs, check, find or make the run, train, and tell the outcome."""
+"""The driver of a training run: open the inputs, check, find or make the run, train, and report the outcome."""
 
 import logging
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+from medvlp.configuration import to_plain
 from medvlp.errors import Interrupted
+from medvlp.tasks.registry import task_name
 from scaleout.checkpoint.lease import hold
-from scaleout.cli import to_dict, to_yaml
+from scaleout.cli import to_yaml
 from scaleout.cluster import connect
 from scaleout.io import storage
-from scaleout.runs.config import PretrainConfig, RunConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs
-from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder
+from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder, update_run
+from scaleout.runs.start import find_targets, settle_start
 from scaleout.tracking import RunStatus, end_run, replay, resolve_tracking_uri, start_run
-from scaleout.train.assembly import Assemble
+from scaleout.train.loop import KeepTraining
 from scaleout.train.worker import SPOOL_FOLDER, WorkerSetup, tracking_folder
-from scaleout.workers.group import KeepTraining, run_group
+from scaleout.workers.group import run_group
 from scaleout.workers.preflight import check_run, cluster_resources
 
 logger = logging.getLogger(__name__)
@@ -31,39 +33,30 @@ class Outcome:
 
     checkpoint: str
     """URI of the newest checkpoint."""
-    metrics: dict[str, float]
+    metrics: dict[str, float] = field(default_factory=dict)
     """Of the last validation; empty if the run had finished before."""
-    tracking_uri: str
-    mlflow_run: str
+    tracking_uri: str = ""
+    mlflow_run: str = ""
 
 
-def launch(
-    kind: str,
-    config: RunConfig,
-    assemble: Assemble,
-    *,
-    details: Mapping[str, Any] | None = None,
-    keep_training: KeepTraining | None = None,
-) -> Outcome:
+def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> Outcome:
     """Run ``config`` under its name: start it, resume it, or say that it has finished. Only one can at a time.
 
     Args:
-        kind: what is trained; a name stays with one kind.
-        details: see ``RunRecord.details``.
-        judge: may end the run early, as a sweep does with a trial that does not keep up.
+        config: the run.
+        keep_training: may end the run early, as a sweep does with a trial that does not keep up.
 
     Raises:
         Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
-    config = with_absolute_uris(config)
-    inputs = Inputs.open(config)
+    config, inputs = prepare(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     with ExitStack() as stack:
         stack.enter_context(connect())
         use_gpu = check_run(config, inputs, cluster_resources())
         lease = stack.enter_context(hold(run_folder(config)))  # what is refused leaves nothing behind
-        record = find_or_create(kind, config, inputs, tracking_uri, details or {})
+        record = find_or_create(kind_of(config), config, inputs, tracking_uri)
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
@@ -73,7 +66,7 @@ def launch(
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = WorkerSetup(
             config=config,
-            assemble=assemble,
+            targets=record.targets,
             tracking_uri=tracking_uri,
             mlflow_run=record.mlflow_run,
             lease=lease,
@@ -93,20 +86,39 @@ def launch(
     return Outcome(newest[0], metrics, tracking_uri, record.mlflow_run)
 
 
-def check(kind: str, config: RunConfig) -> None:
+def check(config: RunConfig) -> None:
     """Everything that ``launch`` checks before it holds a worker or writes anything.
 
     Raises:
-        MedvlpError: what stands against the run, and what to change.
+        MedvlpError: what is wrong with the run, and what to change.
     """
-    config = with_absolute_uris(config)
-    inputs = Inputs.open(config)
+    config, inputs = prepare(config)
     with connect():
         check_run(config, inputs, cluster_resources())
     record = load_run(run_folder(config))
     if record is not None:
-        record.check_same(kind, config, inputs.fingerprints, run_folder(config))
+        record.going_on(kind_of(config), config, inputs.fingerprints, run_folder(config))
     check_stage(config)
+
+
+def prepare(config: C) -> tuple[C, Inputs]:
+    """The configuration as workers need it, with what its run starts from settled, and its inputs.
+
+    Raises:
+        MedvlpError: inputs or start are missing, damaged, or do not belong together.
+    """
+    config, point = settle_start(with_absolute_uris(config))
+    inputs = Inputs.open(config)
+    if point is not None:
+        point.check_same_world(inputs)
+        if config.start_state == "full":
+            point.check_fork(config)
+    return config, inputs
+
+
+def kind_of(config: RunConfig) -> str:
+    """What a run is called by its record and in MLflow: the name of its task."""
+    return task_name(type(config.task))
 
 
 def check_stage(config: RunConfig) -> None:
@@ -127,28 +139,29 @@ def with_absolute_uris(config: C) -> C:
         tokenizer = storage.absolute(tokenizer)
     mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
     data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)
-    config = replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
-    if isinstance(config, PretrainConfig) and config.initial_weights:
-        config = replace(config, initial_weights=storage.absolute(config.initial_weights))
-    return config
+    return replace(config, storage=storage.absolute(config.storage), knowledge=storage.absolute(config.knowledge), data=data)
 
 
-def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str, details: Mapping[str, Any]) -> RunRecord:
-    """The record of the run of this name; a new one has a new MLflow run.
+def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str) -> RunRecord:
+    """The record of the run of this name; a new one has a new MLflow run. Called by who holds its lease.
 
     Raises:
         ConfigurationError: the name is taken by another configuration, or MLflow does not answer.
     """
     folder = run_folder(config)
-    record = load_run(folder)
+    known = load_run(folder)
     tracking = config.tracking
-    if record is not None:
-        record.check_same(kind, config, inputs.fingerprints, folder)
+    if known is not None:
+        record = known.going_on(kind, config, inputs.fingerprints, folder)
         start_run(tracking_uri, tracking.experiment, config.name, run_id=record.mlflow_run)
+        if record != known:
+            logger.info("run %r goes on to step %d; the learning rates follow the longer schedule", config.name, config.train.max_steps)
+            update_run(folder, record)
         return record
+    targets = find_targets(config)
     tags = {"kind": kind, "corpus": inputs.shards.corpus}
     run_id = start_run(tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
-    record = RunRecord(kind=kind, config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, details=details)
+    record = RunRecord(kind=kind, config=to_plain(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, targets=targets)
     create_run(folder, record)
     return record
 

@@ -1,35 +1,27 @@
 """The end of a run as a few lines: what was learned, where it is, and how to look at it."""
 
+from collections.abc import Mapping
+
+from medvlp.tasks.base import Task
 from scaleout.launch.launch import Outcome
 from scaleout.tracking import redacted
 
-_ROWS = (
-    ("findings from the image, AUROC", "align_image_auroc", "modality_only_align_image_auroc"),
-    ("findings from the image, F1", "align_image_f1", "modality_only_align_image_f1"),
-    ("findings from the text, AUROC", "align_text_auroc", "modality_only_align_text_auroc"),
-    ("findings from the text, F1", "align_text_f1", "modality_only_align_text_f1"),
-    ("image and text match, accuracy", "itm_accuracy", "modality_only_itm_accuracy"),
-    ("masked tokens, accuracy", "mlm_accuracy", None),
-    ("masked entities, true image", "mlm_entity_accuracy", "modality_only_mlm_entity_accuracy"),
-    ("masked entities, shuffled image", "mlm_entity_accuracy_shuffled_image", None),
-    ("reconstruction, squared error", "mim_loss", None),
-    ("answers, accuracy", "answer_accuracy", "majority_answer_accuracy"),
-    ("answers, shuffled image", "answer_accuracy_shuffled_image", None),
-)
 
-
-def outcome_card(outcome: Outcome) -> str:
+def outcome_card(outcome: Outcome, task: Task) -> str:
     """The last validation beside what a predictor without the image reaches, the checkpoint, and the command of the UI."""
-    lines = []
-    if outcome.metrics:
-        lines = [f"{'validation':36}{'this run':>10}{'without image':>16}"]
-        for label, name, baseline in _ROWS:
-            value = outcome.metrics.get(f"val/{name}")
-            if value is not None:
-                beside = outcome.metrics.get(f"val/{baseline}")
-                lines.append(f"{label:36}{value:10.3f}" + (f"{beside:16.3f}" if beside is not None else ""))
-    lines += [f"checkpoint: {outcome.checkpoint}", f"curves and pictures: {ui_command(outcome.tracking_uri)}"]
-    return "\n".join(lines)
+    validation = {name.removeprefix("val/"): value for name, value in outcome.metrics.items()}
+    lines = metrics_table("validation", validation, task) if validation else []
+    return "\n".join([*lines, f"checkpoint: {outcome.checkpoint}", f"curves and pictures: {ui_command(outcome.tracking_uri)}"])
+
+
+def metrics_table(title: str, metrics: Mapping[str, float], task: Task) -> list[str]:
+    """The metrics that a task reports, each beside its baseline, as lines."""
+    lines = [f"{title:36}{'this run':>10}{'without image':>16}"]
+    for row in task.rows():
+        if row.metric in metrics:
+            beside = metrics.get(row.baseline or "")
+            lines.append(f"{row.label:36}{metrics[row.metric]:10.3f}" + (f"{beside:16.3f}" if beside is not None else ""))
+    return lines
 
 
 def ui_command(tracking_uri: str) -> str:

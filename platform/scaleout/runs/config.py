@@ -1,6 +1,11 @@
-"""The configuration of a training run: what a recipe holds."""
+"""The configuration of a training run: what a recipe holds.
+
+A run is its name: the same name with the same configuration resumes it. What a resumed run may have otherwise is said at the field:
+``MAY_CHANGE`` (where things lie, whose fingerprints count instead; who works; what is logged) and ``MAY_GROW``.
+"""
 
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from medvlp.data.collate import Negatives
 from medvlp.data.masking import MaskingConfig
@@ -8,17 +13,25 @@ from medvlp.errors import ConfigurationError
 from medvlp.model.config import ARLConfig
 from medvlp.model.execution import ExecutionConfig
 from medvlp.optimisation import OptimiserConfig
-from medvlp.tasks.pretrain.config import PretextConfig
+from medvlp.tasks.base import Task
+from medvlp.tasks.pretrain.task import Pretraining
+from medvlp.tasks.registry import TASK
+from medvlp.tasks.vqa.task import QuestionAnswering
 from scaleout.stream.schedule import AccumulationSchedule
+
+MAY_CHANGE: dict[str, Any] = {"resumed": "may change"}
+"""Metadata of a field, or of a whole section, that a resumed run may have otherwise."""
+MAY_GROW: dict[str, Any] = {"resumed": "may grow"}
+"""Metadata of a field that a resumed run may have larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
     """Where samples come from."""
 
-    shards: str
+    shards: str = field(metadata=MAY_CHANGE)
     """URI of the shards that jobs/prepare.py made."""
-    links: str
+    links: str = field(metadata=MAY_CHANGE)
     """URI of the links that jobs/link.py made."""
     weight: float = 1.0
     """In a mixture, how many samples of this corpus are seen beside those of the others, whatever their sizes."""
@@ -28,15 +41,15 @@ class CorpusConfig:
 class SourceConfig(CorpusConfig):
     """Where samples come from and how they are read."""
 
-    mixed_with: list[CorpusConfig] = field(default_factory=list)
+    mixed_with: list[CorpusConfig] = field(default_factory=list, metadata=MAY_CHANGE)
     """More corpora to train on, linked with the same ontology; validation, the tokenizer and pictures are of the first alone."""
     minimum_crop: float = 0.9
     """Smallest share of the image that a random training crop keeps; 1 turns it off."""
     window_shards: int = 4
     """Shards that are read and shuffled together."""
-    ahead: int = 3
+    ahead: int = field(default=3, metadata=MAY_CHANGE)
     """Micro-batches that each worker keeps ready."""
-    bad_samples: float = 0.01
+    bad_samples: float = field(default=0.01, metadata=MAY_CHANGE)
     """The run stops when a larger share of its samples did not decode."""
 
 
@@ -44,7 +57,7 @@ class SourceConfig(CorpusConfig):
 class DataConfig(SourceConfig):
     """Where samples come from and how they become batches."""
 
-    tokenizer: str | None = None
+    tokenizer: str | None = field(default=None, metadata=MAY_CHANGE)
     """Hugging Face folder or name; the one kept beside the shards if none is given."""
     maximum_tokens: int = 64
     """Longer texts are truncated."""
@@ -66,7 +79,7 @@ class DataConfig(SourceConfig):
 class TrainConfig:
     """The loop."""
 
-    max_steps: int
+    max_steps: int = field(metadata=MAY_GROW)
     """Optimiser steps."""
     global_batch: int = 256
     """Samples of an optimiser step, over all workers, however many there are."""
@@ -74,29 +87,29 @@ class TrainConfig:
     """Samples of one forward."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     seed: int = 0
-    log_every: int = 10
+    log_every: int = field(default=10, metadata=MAY_CHANGE)
     """Optimiser steps between two points of the training curves."""
-    validate_every: int = 1000
+    validate_every: int = field(default=1000, metadata=MAY_CHANGE)
     """Optimiser steps between two validations; the last step is always validated."""
     validation_samples: int = 2000
     """Samples of the validation split that are used."""
     findings: list[str] = field(default_factory=list)
     """Semantic types of the entities that count as findings in validation; all if empty."""
-    checkpoint_every: int = 1000
+    checkpoint_every: int = field(default=1000, metadata=MAY_CHANGE)
     """Optimiser steps between two checkpoints; the last step always makes one."""
-    keep_checkpoints: int = 2
+    keep_checkpoints: int = field(default=2, metadata=MAY_CHANGE)
     """Newest complete checkpoints that are kept."""
-    checkpoint_minutes: float = 0.0
+    checkpoint_minutes: float = field(default=0.0, metadata=MAY_CHANGE)
     """Minutes after which a checkpoint is made before ``checkpoint_every`` steps are done; looked at whenever a point of the
     curves is made; 0 is never."""
-    best_metric: str | None = None
+    best_metric: str | None = field(default=None, metadata=MAY_CHANGE)
     """Metric of validation, as "val/itm_accuracy", by which the best checkpoint is kept beside the newest; of one that ends in
     "loss" the smallest is the best. Checkpoints count whose step was validated."""
-    maximum_skipped_steps: int = 10
+    maximum_skipped_steps: int = field(default=10, metadata=MAY_CHANGE)
     """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
-    ledger: bool = False
+    ledger: bool = field(default=False, metadata=MAY_CHANGE)
     """Whether the run's folder keeps the keys of the samples of every step, a file for each checkpoint and worker."""
-    watchdog_minutes: float = 20.0
+    watchdog_minutes: float = field(default=20.0, metadata=MAY_CHANGE)
     """A worker in which no step ends for so long writes the stacks of its threads to its log; 0 turns it off."""
 
     def __post_init__(self) -> None:
@@ -165,46 +178,47 @@ class TrackingConfig:
     """MLflow id of the run that this one belongs to, as in a sweep."""
 
 
+State = Literal["weights", "full"]
+
+
 @dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class StartConfig:
+    """What a new run starts from; a run that was begun goes on from its own newest checkpoint."""
+
+    start_from: str | None = None
+    """URI of a run, of one of its checkpoints, of imported weights (jobs/import_weights.py) or of a model folder (jobs/export.py)."""
+    start_checkpoint: str = "last"
+    """Of a run: "last", "best" (see ``train.best_metric``), or the number of a step."""
+    start_state: State = "weights"
+    """Only the weights, or for a fork of a run the full state: optimiser, schedule and position in the samples too."""
+
+    def __post_init__(self) -> None:
+        if self.start_from is None and (self.start_checkpoint != "last" or self.start_state != "weights"):
+            raise ConfigurationError("start_checkpoint and start_state say how to start from another run: name it with --start_from")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(StartConfig):
     """What every training run is told, whatever it trains."""
 
-    name: str
+    name: str = field(metadata=MAY_CHANGE)
     """Name of the run: the same name with the same configuration resumes it."""
-    storage: str
+    storage: str = field(metadata=MAY_CHANGE)
     """URI of the folder with all runs."""
-    knowledge: str
+    knowledge: str = field(metadata=MAY_CHANGE)
     """URI of the knowledge bundle that jobs/knowledge.py made."""
     data: DataConfig
     train: TrainConfig
-    scale: ScaleConfig = field(default_factory=ScaleConfig)
-    tracking: TrackingConfig = field(default_factory=TrackingConfig)
-
-    def __post_init__(self) -> None:
-        if not self.name or set(self.name) & set("/\\ :"):
-            raise ConfigurationError(f"name {self.name!r} names a folder: take one without slashes, colons and spaces")
-
-    def schedule(self, workers: int) -> AccumulationSchedule:
-        """How ``workers`` workers share the micro-batches of a step."""
-        return AccumulationSchedule(self.train.global_batch // self.train.micro_batch, workers)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainConfig(RunConfig):
-    """Pre-train ARL on shards, links and a knowledge bundle."""
-
+    task: Task = field(default_factory=Pretraining, metadata=TASK.metadata)
+    """What is trained."""
     model: ARLConfig = field(default_factory=ARLConfig)
-    pretext: PretextConfig = field(default_factory=PretextConfig)
-    initial_weights: str | None = None
-    """URI of the folder that jobs/import_weights.py made: a new run starts from its weights."""
+    scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=MAY_CHANGE)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=MAY_CHANGE)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pretext.masked_image.layer > self.model.fusion.layers:
-            raise ConfigurationError(
-                f"pretext.masked_image.layer {self.pretext.masked_image.layer} lies behind the last of the {self.model.fusion.layers} "
-                "layers of model.fusion: take a smaller one"
-            )
+        check_name(self.name)
+        self.task.check(self.model)
         language = self.model.language
         longest = language.positions - (2 if language.architecture == "roberta" else 0)
         if self.data.maximum_tokens > longest:
@@ -213,34 +227,42 @@ class PretrainConfig(RunConfig):
                 "model.language.positions have room for: lower it, or take more positions"
             )
 
+    def schedule(self, workers: int) -> AccumulationSchedule:
+        """How ``workers`` workers share the micro-batches of a step."""
+        return AccumulationSchedule(self.train.global_batch // self.train.micro_batch, workers)
+
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneConfig:
-    """Fine-tune a pre-trained model to answer questions. What is not said here is taken from its pre-training run."""
+class FinetuneConfig(StartConfig):
+    """Fine-tune a trained model on a task. What is not said here (model, text sizes, tokenizer, knowledge) is taken from its run."""
 
     name: str
     """Name of the run: the same name with the same configuration resumes it."""
     storage: str
     """URI of the folder with all runs."""
-    pretrained: str
-    """URI of a pre-training run, whose newest checkpoint is taken, or of one of its checkpoints."""
     data: SourceConfig
     train: TrainConfig
+    task: Task = field(default_factory=QuestionAnswering, metadata=TASK.metadata)
+    """What is trained."""
     knowledge: str | None = None
-    """URI of the knowledge bundle of the pre-training run, if it no longer lies where that run found it."""
+    """URI of the knowledge bundle of the run that it starts from, if it no longer lies where that run found it."""
     tokenizer: str | None = None
-    """The tokenizer of the pre-training run, if it no longer lies where that run found it."""
-    minimum_answer_count: int = 1
-    """Fewest training questions with an answer for the model to be able to give it."""
+    """The tokenizer of the run that it starts from, if it no longer lies where that run found it."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_name(self.name)
+        if self.start_from is None:
+            raise ConfigurationError("fine-tuning starts from a trained model: name its run, checkpoint or folder with --start_from")
 
-@dataclass(frozen=True, kw_only=True)
-class QuestionAnsweringConfig(RunConfig):
-    """A ``FinetuneConfig`` with everything that was taken from the pre-training run."""
 
-    pretrained: str
-    """URI of the checkpoint that the model starts from."""
-    minimum_answer_count: int
-    model: ARLConfig
+def check_name(name: str) -> None:
+    """Refuse a name that is no name of a folder.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if not name or set(name) & set("/\\ :\0") or name.strip(".") == "":
+        raise ConfigurationError(f"name {name!r} names a folder: take one without slashes, colons and spaces")

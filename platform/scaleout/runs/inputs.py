@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from medvlp.data.image import ImageConfig
+from medvlp.data.text import TextConfig
 from medvlp.data.tokenizer import load_tokenizer
 from medvlp.errors import DataError, KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
@@ -106,9 +111,30 @@ def training_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
     return _planned_split(config, inputs, inputs.corpora, "train", corpus_negatives=config.data.negatives == "corpus")
 
 
-def validation_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
-    """The validation samples of the main corpus."""
-    return _planned_split(config, inputs, inputs.corpora[:1], "validation")
+def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSplit:
+    """The samples of a split of the main corpus.
+
+    Raises:
+        DataError: it has no such split, or no sample in it.
+    """
+    return _planned_split(config, inputs, inputs.corpora[:1], split)
+
+
+def task_context(config: RunConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle, targets: Mapping[str, Any]) -> TaskContext:
+    """What a run gives its task to work with."""
+    data = config.data
+    return TaskContext(
+        model=config.model,
+        image=ImageConfig(size=config.model.vision.image_size, minimum_crop=data.minimum_crop),
+        text=TextConfig(maximum_tokens=data.maximum_tokens, maximum_entities=data.maximum_entities, width_multiple=data.width_multiple),
+        tokenizer=tokenizer,
+        bundle=bundle,
+        targets=targets,
+        finding_types=tuple(config.train.findings),
+        masking=data.masking,
+        negatives=data.negatives,
+        seed=config.train.seed,
+    )
 
 
 def _planned_split(

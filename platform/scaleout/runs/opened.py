@@ -1,16 +1,14 @@
-"""A run that has trained, opened for what comes after: fine-tuning and export."""
+"""A run that has trained, opened for what comes after: evaluation, export, and runs that start from it."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
 
-from medvlp.configuration import from_plain
-from medvlp.errors import CheckpointError, ConfigurationError
-from scaleout.checkpoint.store import COMPLETE_FILE, CheckpointRecord, CheckpointStore, read_record
+from medvlp.errors import CheckpointError
+from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
 from scaleout.runs.record import CHECKPOINTS_FOLDER, RunRecord, load_run
-
-Config = TypeVar("Config", bound=RunConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,32 +23,33 @@ class OpenedRun:
     progress: CheckpointRecord
 
     @classmethod
-    def open(cls, uri: str) -> "OpenedRun":
-        """The run at ``uri`` with its newest complete checkpoint, or the checkpoint at ``uri`` with its run.
+    def open(cls, uri: str, checkpoint: str = "last") -> "OpenedRun":
+        """The run at ``uri`` with one of its complete checkpoints, or the checkpoint at ``uri`` with its run.
+
+        Args:
+            uri: of a run, or of a checkpoint.
+            checkpoint: of a run: "last", "best" (by ``train.best_metric``), or the number of a step.
 
         Raises:
-            CheckpointError: there is no such run, or it has no complete checkpoint yet.
+            CheckpointError: there is no such run or checkpoint; the message says which ones there are.
         """
         uri = storage.absolute(uri)
         if storage.exists(storage.join(uri, COMPLETE_FILE)):
             folder = uri.rsplit(f"/{CHECKPOINTS_FOLDER}/", 1)[0]
             return cls(record=_record(folder), folder=folder, checkpoint=uri, progress=read_record(uri))
         record = _record(uri)
-        newest = CheckpointStore(storage.join(uri, CHECKPOINTS_FOLDER), keep=1).newest()
-        if newest is None:
-            raise CheckpointError(f"run {uri} has no complete checkpoint yet; wait for its first one, or lower train.checkpoint_every")
-        return cls(record=record, folder=uri, checkpoint=newest[0], progress=newest[1])
+        metric = record.config.get("train", {}).get("best_metric")
+        found = CheckpointStore(storage.join(uri, CHECKPOINTS_FOLDER), keep=1, best_metric=metric).find(checkpoint)
+        return cls(record=record, folder=uri, checkpoint=found[0], progress=found[1])
 
-    def config(self, kind: type[Config]) -> Config:
+    @cached_property
+    def config(self) -> RunConfig:
         """Its configuration.
 
         Raises:
             CheckpointError: the run was made by another version of this code.
         """
-        try:
-            return from_plain(kind, self.record.config)
-        except ConfigurationError as error:
-            raise CheckpointError(f"the configuration of run {self.folder} cannot be read: {error}") from error
+        return self.record.open_config(RunConfig, self.folder)
 
 
 def _record(folder: str) -> RunRecord:

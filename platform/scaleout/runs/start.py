@@ -1,157 +1,239 @@
-"""Fine-tuning: what a pre-training run hands on, and the assembly of question answering."""
+"""What a new run starts from: another run, one of its checkpoints, imported weights, or a model folder."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from torch import nn
-from transformers import PreTrainedTokenizerBase
+from safetensors.torch import load_file
+from torch import Tensor
 
-from medvlp.cost import Flops, question_answering_flops
-from medvlp.errors import CheckpointError, ConfigurationError
-from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.errors import CheckpointError, ConfigurationError, DataError
+from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, WEIGHTS_FILE, ModelFolderConfig, read_config
+from medvlp.interchange.model_folder import TOKENIZER_FOLDER as MODEL_TOKENIZER
+from medvlp.interchange.weights_folder import REPORT_FILE, load_imported
 from medvlp.model.weights import load_weights
-from medvlp.tasks.vqa.batch import QuestionCollate, synthetic_questions
-from medvlp.tasks.vqa.evaluation import evaluate_question_answering, summarise_question_answering
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
-from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
-from scaleout.checkpoint.store import read_weights
+from medvlp.tasks.module import TaskModule
+from scaleout.checkpoint.read import read_weights
+from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
 from scaleout.io import storage
-from scaleout.runs.config import FinetuneConfig, PretrainConfig, QuestionAnsweringConfig, SourceConfig
+from scaleout.runs.config import CorpusConfig, DataConfig, FinetuneConfig, RunConfig, SourceConfig, StartConfig
 from scaleout.runs.inputs import Inputs, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
-from scaleout.runs.record import RunRecord, load_run
+from scaleout.runs.record import RUN_FILE, RunRecord, load_run, run_folder
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.reader import read_shard_checked
-from scaleout.train.assembly import Assembly
-from scaleout.train.pretraining import image_config, step_sizes, text_config
 
-PRETRAIN = "pretrain"
-FINETUNE = "finetune"
-ANSWERS = "answers"
-"""Where ``RunRecord.details`` keeps the answers."""
+S = TypeVar("S", bound=StartConfig)
+_ARL = "arl."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finetuning:
-    """A fine-tuning run, ready to be launched."""
+@dataclass(frozen=True)
+class StartPoint:
+    """Where weights come from, found on the driver."""
 
-    config: QuestionAnsweringConfig
-    answers: AnswerVocabulary
+    uri: str
+    """Of a checkpoint, of imported weights, or of a model folder."""
+    fingerprints: Mapping[str, str]
+    """Of the knowledge and the tokenizer that the weights were trained with; empty for imported weights."""
+    run: RunConfig | None = None
+    model: ModelFolderConfig | None = None
+    progress: CheckpointRecord | None = None
+    """Of a checkpoint."""
 
-    @property
-    def details(self) -> dict[str, Any]:
-        """See ``RunRecord.details``."""
-        return {ANSWERS: list(self.answers.answers)}
+    @classmethod
+    def find(cls, uri: str, checkpoint: str) -> "StartPoint":
+        """What lies at ``uri``.
+
+        Raises:
+            CheckpointError: nothing that a run can start from, or no such checkpoint; the message says what there is.
+        """
+        uri = storage.absolute(uri)
+        if any(storage.exists(storage.join(uri, name)) for name in (RUN_FILE, COMPLETE_FILE)):
+            run = OpenedRun.open(uri, checkpoint)
+            return cls(run.checkpoint, run.record.fingerprints, run=run.config, progress=run.progress)
+        if checkpoint != "last":
+            raise CheckpointError(f"start_checkpoint {checkpoint!r} is of a run, and there is no run at {uri}")
+        if storage.exists(storage.join(uri, REPORT_FILE)):
+            return cls(uri, {})
+        if storage.exists(storage.join(uri, CONFIG_FILE)):
+            model = _read_model_config(uri)
+            return cls(uri, model.origin.fingerprints, model=model)
+        raise CheckpointError(
+            f"there is nothing to start from at {uri}: name a run, one of its checkpoints, weights that jobs/import_weights.py made, "
+            "or a model folder that jobs/export.py made"
+        )
+
+    def check_same_world(self, inputs: Inputs) -> None:
+        """The weights mean something only with the tokens and entities that they were trained with.
+
+        Raises:
+            CheckpointError: these are others.
+        """
+        for name in ("knowledge", "tokenizer"):
+            then, now = self.fingerprints.get(name), inputs.fingerprints[name]
+            if self.fingerprints and then != now:
+                option = "--knowledge" if name == "knowledge" else "--data.tokenizer (of jobs/finetune.py: --tokenizer)"
+                raise CheckpointError(
+                    f"{self.uri} was trained with {name} {then}, found is {now}: say with {option} where the old one lies"
+                )
+
+    def check_fork(self, config: RunConfig) -> None:
+        """Refuse to go on from the full state where that is not possible.
+
+        Raises:
+            ConfigurationError, CheckpointError: there is no such state, or it is of another task, batch, or ZeRO stage.
+        """
+        if self.run is None or self.progress is None:
+            raise ConfigurationError(f"start_state full needs a run or one of its checkpoints, {self.uri} holds weights only")
+        if type(self.run.task) is not type(config.task):
+            raise ConfigurationError(f"start_state full goes on with the same task, {self.uri} was trained on another one")
+        if self.run.train.global_batch != config.train.global_batch:
+            raise ConfigurationError(
+                f"start_state full keeps the position in the samples: "
+                f"set train.global_batch to {self.run.train.global_batch}, as in {self.uri}"
+            )
+        if self.progress.step >= config.train.max_steps:
+            raise ConfigurationError(f"{self.uri} has done {self.progress.step} steps: set train.max_steps to more")
+        self.progress.check_stage(self.uri, config.scale.zero_stage)
 
 
-def resolve_finetuning(config: FinetuneConfig) -> Finetuning:
-    """Take model, text sizes, tokenizer and knowledge from the pre-training run, and the answers from the training questions.
+def settle_start(config: S) -> tuple[S, StartPoint | None]:
+    """The configuration with the very thing that its run starts from, and that thing; nothing for a run that starts anew.
 
-    A run that was begun keeps the checkpoint and the answers that it began with.
+    A run that was begun keeps what it began with: the other run may have gone on, and the checkpoint may be gone.
 
     Raises:
-        CheckpointError: there is no such pre-training run, or tokenizer or knowledge are no longer those that it was trained with.
-        DataError: the shards hold no answers.
+        CheckpointError: there is nothing to start from.
     """
-    begun = load_run(storage.join(config.storage, config.name))
-    pretrained = _open_pretrained(config.pretrained, begun)
-    resolved = _resolved(config, pretrained.config(PretrainConfig), pretrained.checkpoint)
-    _check_same_world(Inputs.open(resolved), pretrained)
-    if begun is not None and ANSWERS in begun.details:
-        return Finetuning(config=resolved, answers=AnswerVocabulary(tuple(begun.details[ANSWERS])))
-    return Finetuning(config=resolved, answers=AnswerVocabulary.build(read_answers(config.data), config.minimum_answer_count))
+    if config.start_from is None:
+        return config, None
+    begun: RunRecord | None = load_run(storage.join(config.storage, config.name))  # type: ignore[attr-defined]
+    wanted = storage.absolute(config.start_from)
+    known = begun.config.get("start_from") if begun else None
+    if begun is not None and known and (known == wanted or known.startswith(f"{wanted}/")):
+        kept = replace(config, start_from=known, start_checkpoint=begun.config.get("start_checkpoint", "last"))
+        if isinstance(config, RunConfig):  # its weights are no longer needed, nor looked for
+            return kept, None
+        wanted = known if storage.exists(storage.join(known, COMPLETE_FILE)) else wanted
+        return kept, StartPoint.find(wanted, "last")
+    point = StartPoint.find(config.start_from, config.start_checkpoint)
+    return replace(config, start_from=point.uri, start_checkpoint="last"), point
 
 
-def read_answers(data: SourceConfig) -> Iterator[str]:
-    """The answer of every training question, one shard in memory at a time."""
-    for corpus in (data, *data.mixed_with):
-        for record in ShardManifest.load(corpus.shards).shards_of("train"):
-            yield from read_shard_checked(corpus.shards, record).column("answer").to_pylist()
-
-
-def load_pretrained(arl: nn.Module, checkpoint: str) -> str:
-    """Start the model, without its heads, from the weights of another run's checkpoint.
+def resolve_finetuning(config: FinetuneConfig) -> RunConfig:
+    """The whole configuration of a fine-tuning run: model, text sizes, tokenizer and knowledge are those of what it starts from.
 
     Raises:
-        CheckpointError: they do not fit; the message names the first differences.
+        CheckpointError: there is nothing to start from, or it does not say of what sizes it is.
     """
-    prefix = "arl."
-    weights = read_weights(checkpoint)
-    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
-    load_weights(arl, own, checkpoint)
-    return f"the weights of {checkpoint}"
-
-
-def _open_pretrained(uri: str, begun: RunRecord | None) -> OpenedRun:
-    pretrained = OpenedRun.open(uri)
-    if pretrained.record.kind != PRETRAIN:
-        raise ConfigurationError(f"{uri} is a run of kind {pretrained.record.kind!r}; fine-tuning starts from a pre-training run")
-    known = begun.config.get("pretrained", "") if begun else ""
-    # Pre-training may have gone on, and the checkpoint may be gone; a run that was begun needs its name only.
-    return replace(pretrained, checkpoint=known) if known.startswith(f"{pretrained.folder}/") else pretrained
-
-
-def _resolved(config: FinetuneConfig, pretraining: PretrainConfig, checkpoint: str) -> QuestionAnsweringConfig:
+    settled, point = settle_start(config)
+    assert point is not None, "fine-tuning has a start"
     source = {name: getattr(config.data, name) for name in SourceConfig.__dataclass_fields__}
-    tokenizer = config.tokenizer or tokenizer_uri(pretraining.data)
-    data = replace(pretraining.data, **source, tokenizer=tokenizer, negatives="same_modality")  # questions have no negatives to draw
-    return QuestionAnsweringConfig(
+    if point.run is not None:
+        model, data, knowledge = point.run.model, point.run.data, point.run.knowledge
+    elif point.model is not None:
+        text, model, knowledge = point.model.text, point.model.model, storage.join(point.uri, KNOWLEDGE_FOLDER)
+        data = DataConfig(
+            **source,
+            tokenizer=storage.join(point.uri, MODEL_TOKENIZER),
+            maximum_tokens=text.maximum_tokens,
+            maximum_entities=text.maximum_entities,
+            width_multiple=text.width_multiple,
+        )
+    else:
+        raise CheckpointError(
+            f"{point.uri} holds imported weights, which do not say of what sizes they are: use jobs/pretrain.py --task NAME"
+        )
+    # Only pre-training draws negatives.
+    data = replace(data, **source, tokenizer=config.tokenizer or tokenizer_uri(data), negatives="same_modality")
+    return RunConfig(
         name=config.name,
         storage=config.storage,
-        knowledge=config.knowledge or pretraining.knowledge,
+        knowledge=config.knowledge or knowledge,
         data=data,
         train=config.train,
+        task=config.task,
+        model=model.from_scratch(),
         scale=config.scale,
         tracking=config.tracking,
-        pretrained=checkpoint,
-        minimum_answer_count=config.minimum_answer_count,
-        model=pretraining.model.from_scratch(),
+        start_from=settled.start_from,
+        start_state=config.start_state,
     )
 
 
-def _check_same_world(inputs: Inputs, pretrained: OpenedRun) -> None:
-    """The weights mean something only with the tokens and entities that they were trained with."""
-    for name in ("knowledge", "tokenizer"):
-        then, now = pretrained.record.fingerprints.get(name), inputs.fingerprints[name]
-        if then != now:
-            raise CheckpointError(
-                f"{pretrained.folder} was trained with {name} {then}, found is {now}: say with --{name} where the one of that run lies"
-            )
+def find_targets(config: RunConfig) -> dict[str, Any]:
+    """What the training samples decide of the module; a run that was begun keeps what it began with.
+
+    Raises:
+        DataError: the shards are not those of the task.
+    """
+    begun = load_run(run_folder(config))
+    if begun is not None:
+        return dict(begun.targets)
+    names = config.task.target_columns
+    return config.task.targets(_training_columns((config.data, *config.data.mixed_with), names)) if names else {}
 
 
-def assemble_question_answering(
-    config: QuestionAnsweringConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle, *, answers: AnswerVocabulary
-) -> Assembly:
-    """See ``Assemble``; ``answers`` are what the model chooses from."""
-    sizes = {"vocabulary": len(tokenizer), "padding_id": tokenizer.pad_token_id}
-    task = QuestionAnsweringTask(config.model, bundle, answers=len(answers), **sizes)
-    image, text = image_config(config, config.model.vision.image_size), text_config(config)
-    collate = partial(QuestionCollate, tokenizer=tokenizer, image=image, text=text, seed=config.train.seed, vocabulary=answers)
+def forked_checkpoint(config: RunConfig) -> tuple[str, CheckpointRecord] | None:
+    """The checkpoint whose full state a new run goes on from; None for most runs."""
+    if config.start_from is None or config.start_state != "full":
+        return None
+    return config.start_from, read_record(config.start_from)
 
-    def flops(width: int) -> dict[str, Flops]:
-        return question_answering_flops(config.model, step_sizes(config, width, tokenizer, bundle), answers=len(answers))
 
-    return Assembly(
-        task=task,
-        arl=task.arl,
-        train_collate=collate(augment=True),
-        validation_collate=collate(augment=False),
-        sample_batch=partial(
-            synthetic_questions,
-            image_size=image.size,
-            width=text.maximum_tokens,
-            entities=text.maximum_entities,
-            vocabulary=len(tokenizer),
-            graph=len(bundle.entities),
-            answers=len(answers),
-        ),
-        evaluate=partial(evaluate_question_answering, task),
-        summarise=summarise_question_answering,
-        pictures=None,
-        # In fine-tuning the knowledge encoder learns as slowly as the encoders of image and text.
-        knowledge_multiplier=1.0,
-        start=partial(load_pretrained, task.arl, config.pretrained),
-        flops=flops,
-    )
+def load_start(module: TaskModule, config: RunConfig) -> str:
+    """Load the weights that a new run starts from; says where they come from.
+
+    The model has to fit as a whole. Of the heads, those are loaded that are the same in both tasks; the others start anew.
+
+    Raises:
+        CheckpointError: the weights do not fit; the message names the first differences.
+    """
+    uri = config.start_from
+    if uri is None:
+        return "new weights"
+    if storage.exists(storage.join(uri, REPORT_FILE)):
+        with storage.local_copy(uri) as folder:
+            anew = load_imported(module, folder)
+        return f"the weights of {uri}" + (f"; {len(anew)} parameters that it has not start anew" if anew else "")
+    weights = _read_any_weights(uri)
+    own = {name.removeprefix(_ARL): value for name, value in weights.items() if name.startswith(_ARL)}
+    load_weights(module.arl, own, uri)
+    new = [name for name, head in module.named_children() if name != "arl" and not _load_head(name, head, weights)]
+    return f"the weights of {uri}" + (f"; new heads: {', '.join(new)}" if new else "")
+
+
+def _load_head(name: str, head: Any, weights: Mapping[str, Tensor]) -> bool:
+    """Load a head if there are weights for all that is in it."""
+    given = {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
+    wanted = {key: parameter.shape for key, parameter in head.named_parameters()}
+    if {key: value.shape for key, value in given.items()} != wanted:
+        return False
+    head.load_state_dict(given, strict=False)  # buffers are constants of the configuration
+    return True
+
+
+def _read_any_weights(uri: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint or of a model folder."""
+    if not storage.exists(storage.join(uri, CONFIG_FILE)):
+        return read_weights(uri)
+    with storage.local_copy(storage.join(uri, WEIGHTS_FILE)) as file:
+        return load_file(file)
+
+
+def _read_model_config(uri: str) -> ModelFolderConfig:
+    with storage.local_copy(storage.join(uri, CONFIG_FILE)) as file:
+        return read_config(Path(file))
+
+
+def _training_columns(corpora: Iterable[CorpusConfig], names: tuple[str, ...]) -> Iterator[dict[str, list[Any]]]:
+    """Columns of all training samples, one shard in memory at a time."""
+    for corpus in corpora:
+        folder = storage.absolute(corpus.shards)
+        for record in ShardManifest.load(folder).shards_of("train"):
+            table = read_shard_checked(folder, record)
+            missing = [name for name in names if name not in table.column_names]
+            if missing:
+                raise DataError(f"samples have no column {', '.join(missing)}; they have {', '.join(table.column_names)}")
+            yield {name: table.column(name).to_pylist() for name in names}

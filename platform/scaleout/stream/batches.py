@@ -12,19 +12,12 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from medvlp.data.batch import Batch
+from medvlp.data.collate import Collate
 from medvlp.data.sample import StreamRow
 from medvlp.errors import TrainingError
 from scaleout.stream.rows import stream_rows
 
 T = TypeVar("T")
-
-
-class Collate(Protocol):
-    """Rows to a batch, with an executor for what can be done in parallel."""
-
-    def __call__(self, rows: list[StreamRow], executor: Executor | None = None) -> Batch:
-        """The batch."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -77,43 +70,63 @@ class BatchStream:
     """Batches that are kept ready."""
 
     def __iter__(self) -> Iterator[MicroBatch]:
-        tables = self.tables()
-        producer = ThreadPoolExecutor(1, thread_name_prefix="batches")
-        decoders = ThreadPoolExecutor(self.threads, thread_name_prefix="decode") if self.threads > 1 else None
-        waiting: deque[Future[MicroBatch | None]] = deque()
-        number = self.first
-        try:
-            while True:
-                while len(waiting) < self.ahead:
-                    waiting.append(producer.submit(self._next, tables, number + len(waiting) * self.stride, decoders))
-                micro = waiting.popleft().result()
-                if micro is None:
-                    return
-                yield micro
-                number += self.stride
-        finally:
-            for executor in (producer, decoders):
-                if executor is not None:
-                    executor.shutdown(wait=False, cancel_futures=True)
+        yield from ahead_of(BatchMaker(self._numbered(), self.collate, self.threads), self.ahead)
 
-    def _next(self, tables: Iterator[pa.Table], number: int, decoders: Executor | None) -> MicroBatch | None:
+    def _numbered(self) -> Iterator[tuple[int, list[StreamRow]]]:
+        """Number and rows of every micro-batch, whose positions are checked."""
+        for number, table in zip(count(self.first, self.stride), self.tables(), strict=False):
+            rows = stream_rows(table)
+            expected = range(number * self.micro_batch, (number + 1) * self.micro_batch)
+            found = [row.position for row in rows]
+            if found != list(expected):
+                raise TrainingError(
+                    f"the stream is out of order: expected positions {expected.start} to {expected.stop - 1}, got {found}; "
+                    "this is a defect: keep the run's folder and report it"
+                )
+            yield number, rows
+
+
+class BatchMaker:
+    """Makes micro-batches of rows, one after the other, with threads that decode."""
+
+    def __init__(self, numbered: Iterator[tuple[int, list[StreamRow]]], collate: Collate, threads: int) -> None:
+        """``numbered`` gives the number and the rows of every micro-batch."""
+        self._numbered, self._collate = numbered, collate
+        self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
+
+    def next(self) -> MicroBatch | None:
+        """The next one; None after the last."""
         asked = time.perf_counter()
-        table = next(tables, None)
+        number, rows = next(self._numbered, (0, []))
         waited, started = time.perf_counter() - asked, time.thread_time()
-        if table is None:
+        if not rows:
             return None
-        rows = stream_rows(table)
-        expected = range(number * self.micro_batch, (number + 1) * self.micro_batch)
-        found = [row.position for row in rows]
-        if found != list(expected):
-            raise TrainingError(
-                f"the stream is out of order: expected positions {expected.start} to {expected.stop - 1}, got {found}; "
-                "this is a defect: keep the run's folder and report it"
-            )
-        timed = TimedExecutor(decoders)
-        batch = self.collate(rows, timed)
-        spent = time.thread_time() - started - (timed.seconds if decoders is None else 0.0)
+        timed = TimedExecutor(self._decoders)
+        batch = self._collate(rows, timed)
+        spent = time.thread_time() - started - (timed.seconds if self._decoders is None else 0.0)
         return MicroBatch(number, batch, {"read_wait": waited, "decode": timed.seconds, "collate": spent})
+
+    def close(self) -> None:
+        """End its threads."""
+        if self._decoders is not None:
+            self._decoders.shutdown(wait=False, cancel_futures=True)
+
+
+def ahead_of(maker: BatchMaker, ahead: int) -> Iterator[MicroBatch]:
+    """All micro-batches of ``maker``, of which ``ahead`` are kept ready."""
+    producer = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    waiting: deque[Future[MicroBatch | None]] = deque()
+    try:
+        while True:
+            while len(waiting) < ahead:
+                waiting.append(producer.submit(maker.next))
+            micro = waiting.popleft().result()
+            if micro is None:
+                return
+            yield micro
+    finally:
+        producer.shutdown(wait=False, cancel_futures=True)
+        maker.close()
 
 
 class StartedBatches:

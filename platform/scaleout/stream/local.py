@@ -1,20 +1,21 @@
-"""The same stream without Ray: for one machine, for validation, for tests."""
+"""The same stream without Ray: for one machine, for evaluation, for tests."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from medvlp.data.batch import Batch
-from scaleout.stream.batches import Collate
+from medvlp.data.collate import Collate
+from medvlp.data.sample import StreamRow
+from scaleout.stream.batches import BatchMaker, MicroBatch, ahead_of
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
 
+NO_KEY = ""
+"""Key of a row that only fills up a batch."""
 
-def local_tables(split: PlannedSplit, start: int, stop: int, micro_batch: int, *, rank: int, workers: int) -> Iterator[pa.Table]:
-    """The micro-batches of one of ``workers`` workers, dealt in turn from ``start`` on, read in this process.
 
-    ``stop - start`` is a multiple of ``micro_batch``.
-    """
+def local_tables(split: PlannedSplit, start: int, stop: int, micro_batch: int, *, rank: int = 0, workers: int = 1) -> Iterator[pa.Table]:
+    """The micro-batches of one of ``workers`` workers, in turn from ``start`` on, read in this process; the last may be smaller."""
     rows, turn = ROW_SCHEMA.empty_table(), 0
     for table in split.tables(start, stop):
         rows = pa.concat_tables([rows, table])
@@ -22,19 +23,52 @@ def local_tables(split: PlannedSplit, start: int, stop: int, micro_batch: int, *
             if turn % workers == rank:
                 yield rows.slice(0, micro_batch)
             rows, turn = rows.slice(micro_batch), turn + 1
+    if rows.num_rows and turn % workers == rank:
+        yield rows
 
 
-def validation_batches(
-    split: PlannedSplit, collate: Collate, micro_batch: int, samples: int, *, rank: int, workers: int
-) -> Iterator[Batch]:
-    """One worker's share of the first ``samples`` samples, the same ones at every validation.
+@dataclass(frozen=True, kw_only=True)
+class EvaluationBatches:
+    """One worker's share of the first ``samples`` samples of a split, the same at every iteration.
 
-    Every worker gets the same number of batches, or collectives would hang: the last ones are filled up with rows of weight zero.
+    A micro-batch holds the same samples with any number of workers. A share is a run of micro-batches, so that all workers together
+    read each row once. Every worker gets the same number of batches of the same size, or collectives would hang: what is missing is
+    filled up with rows without an image, which weigh nothing and have no key.
     """
-    counted = min(samples, split.plan.rows)
-    turn = micro_batch * workers
-    stop = -(-counted // turn) * turn
-    for table in local_tables(split, 0, stop, micro_batch, rank=rank, workers=workers):
-        rows = stream_rows(table)
-        # Without an image a row weighs nothing and is nobody's partner.
-        yield collate([row if row.position < counted else replace(row, image=b"") for row in rows])
+
+    split: PlannedSplit
+    collate: Collate
+    micro_batch: int
+    samples: int | None = None
+    """None for all."""
+    rank: int = 0
+    workers: int = 1
+    threads: int = 1
+    ahead: int = 2
+
+    def __iter__(self) -> Iterator[MicroBatch]:
+        maker = BatchMaker(self._numbered(), self.collate, self.threads)
+        yield from ahead_of(maker, self.ahead)
+
+    def _numbered(self) -> Iterator[tuple[int, list[StreamRow]]]:
+        """Number and rows of every micro-batch."""
+        rows = self.split.plan.rows
+        counted = rows if self.samples is None else min(self.samples, rows)
+        batches = -(-counted // self.micro_batch)
+        share = -(-batches // self.workers)
+        first = self.rank * share
+        start, stop = first * self.micro_batch, min((first + share) * self.micro_batch, counted)
+        made = 0
+        if start < stop:
+            for table in local_tables(self.split, start, stop, self.micro_batch):
+                yield first + made, _filled(stream_rows(table), self.micro_batch)
+                made += 1
+        if made < share:
+            filler = replace(next(iter(stream_rows(next(self.split.tables(0, 1))))), image=b"", key=NO_KEY)
+            for number in range(first + made, first + share):
+                yield number, [filler] * self.micro_batch
+
+
+def _filled(rows: list[StreamRow], size: int) -> list[StreamRow]:
+    """As many rows as asked for. Without an image a row weighs nothing and is nobody's partner."""
+    return rows + [replace(rows[-1], image=b"", key=NO_KEY)] * (size - len(rows))

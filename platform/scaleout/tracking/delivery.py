@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from scaleout.tracking.records import Record, decode_metrics, unseen
-from scaleout.tracking.runs import open_client
+from scaleout.tracking.runs import METRICS_PER_REQUEST, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # MLflow's limits for one request.
-_METRICS_PER_REQUEST = 1000
 _PARAMS_PER_REQUEST = 100
 _PARAM_LENGTH = 6000
 
@@ -87,7 +86,7 @@ class Delivery:
         batch: list[Metric] = []
         count = 0
         for record in records:
-            if count and len(batch) + len(record["metrics"]) > _METRICS_PER_REQUEST:
+            if count and len(batch) + len(record["metrics"]) > METRICS_PER_REQUEST:
                 break
             step: int = record["step"]
             new = unseen(decode_metrics(record["metrics"]), step, last_steps)

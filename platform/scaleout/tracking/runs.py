@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ TRACKING_URI_VARIABLE = "MLFLOW_TRACKING_URI"
 PARENT_RUN_TAG = "mlflow.parentRunId"
 
 _SQLITE = "sqlite:///"
+METRICS_PER_REQUEST = 1000
+"""MLflow's limit."""
 
 # MLflow's own retries keep a caller waiting for four minutes when a server is down; ours happen in the background.
 # The usage reports that MLflow sends home are not for a machine that holds patients' data.
@@ -93,6 +96,21 @@ def start_run(
             ) from error
         logger.warning("MLflow at %s does not answer (%s); the run goes on and reports later", redacted(uri), type(error).__name__)
         return run_id
+
+
+def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: int, file: Path, folder: str) -> None:
+    """Adds metrics and a file to a run that has ended. An MLflow that does not answer is reported: the results are on disk."""
+    try:
+        client = open_client(uri)
+        from mlflow.entities import Metric
+
+        now = time.time_ns() // 1_000_000
+        points = [Metric(name, value, now, step) for name, value in metrics.items()]
+        for start in range(0, len(points), METRICS_PER_REQUEST):
+            client.log_batch(run_id, metrics=points[start : start + METRICS_PER_REQUEST], synchronous=True)
+        client.log_artifact(run_id, str(file), folder)
+    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+        logger.warning("MLflow at %s did not take the evaluation (%s); it is on disk", redacted(uri), type(error).__name__)
 
 
 def end_run(uri: str, run_id: str, status: RunStatus) -> None:

@@ -1,47 +1,63 @@
-"""Validation over all workers: each evaluates its share, the records are joined, one summary is made."""
+"""Evaluation of a split over all workers: each evaluates its share, the records are joined, one summary is made."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from medvlp.data.batch import Batch
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.metrics.records import Records
+from medvlp.tasks.base import Task, TaskContext
+from medvlp.tasks.module import TaskModule
 from scaleout.engine.engines import Engine
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.stream.batches import MicroBatch
+from scaleout.stream.local import NO_KEY
+
+KEY = "key"
+"""Name of the sample keys among the records."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Validation:
-    """What is validated, and how."""
+class Evaluator:
+    """What is evaluated, and how."""
 
-    batches: Callable[[], Iterable[Batch]]
-    """This worker's share, the same at every call; every worker has the same number."""
-    evaluate: Callable[[Batch], Records]
-    summarise: Callable[[Records], dict[str, float]]
-    pictures: Callable[[Batch], dict[str, Figure]] | None
-    """Draws from a batch; None where pictures of images may not be logged."""
-    seed: int
+    task: Task
+    context: TaskContext
+    batches: Iterable[MicroBatch]
+    """This worker's share, the same at every iteration; every worker has the same number."""
+    draws_pictures: bool = False
+    """Whether pictures of images may be logged."""
+    seed: int = 0
 
     def run(self, engine: Engine, processes: ProcessGroup) -> tuple[dict[str, float], dict[str, Figure]]:
         """Metrics and pictures, on the first worker; the others get none. Training goes on as if this had not been."""
         engine.task.eval()
+        records, pictures = self.evaluate(engine.task, engine.device)  # type: ignore[arg-type]
+        engine.task.train()
+        joined = join_records(processes.gather(records))
+        return (self.task.summarise(self.context, joined), pictures) if processes.is_first else ({}, {})
+
+    @torch.no_grad()
+    def evaluate(self, module: TaskModule, device: torch.device) -> tuple[Records, dict[str, Figure]]:
+        """The records of this worker's share, in the order of the split, and pictures of its first batch."""
         parts: list[Records] = []
         pictures: dict[str, Figure] = {}
-        for number, batch in enumerate(self.batches()):
-            on_device = batch.to(engine.device)
-            torch.manual_seed(keyed_seed(self.seed, Purpose.MODEL, "validation", number * processes.workers + processes.rank))
-            parts.append(self.evaluate(on_device))
-            if number == 0 and self.pictures is not None:
+        for micro in self.batches:
+            batch = micro.batch.to(device)
+            # What is drawn depends on the place in the split, not on the worker that happens to have it.
+            torch.manual_seed(keyed_seed(self.seed, Purpose.MODEL, "validation", micro.number))
+            found = {**self.task.evaluate(module, batch), KEY: np.array(batch.keys)}
+            is_sample = found[KEY] != NO_KEY
+            parts.append({name: values[is_sample] for name, values in found.items()})
+            if len(parts) == 1 and self.draws_pictures:
                 # Drawn by every worker, kept by the first: with ZeRO-3 a forward is a collective.
-                pictures = self.pictures(on_device)
-        engine.task.train()
-        joined = _join(processes.gather(_join(parts)))
-        return (self.summarise(joined), pictures) if processes.is_first else ({}, {})
+                pictures = self.task.pictures(self.context, module, batch)
+        return join_records(parts), pictures
 
 
-def _join(parts: list[Records]) -> Records:
+def join_records(parts: list[Records]) -> Records:
+    """The records of all parts, one after the other."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

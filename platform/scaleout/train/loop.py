@@ -11,7 +11,8 @@ import torch
 
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import ConfigurationError, TrainingError
-from scaleout.checkpoint.store import CheckpointRecord, CheckpointStore
+from scaleout.checkpoint.record import CheckpointRecord
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.checkpoint.upload import CheckpointUpload
 from scaleout.engine.device import usage_metrics
 from scaleout.engine.engines import Engine
@@ -21,7 +22,7 @@ from scaleout.stream.batches import MicroBatches
 from scaleout.stream.schedule import AccumulationSchedule, MicroSteps
 from scaleout.tracking.tracker import Tracker
 from scaleout.train.clock import CheckpointClock
-from scaleout.train.evaluation import Validation
+from scaleout.train.evaluation import Evaluator
 from scaleout.train.hooks.ledger import Ledger
 from scaleout.train.hooks.nonfinite import Forward, name_causes
 from scaleout.train.hooks.spikes import SpikeReport
@@ -31,6 +32,15 @@ from scaleout.train.stop_request import StopRequest
 
 SHARE_COUNTS_FROM = 1000
 """Samples below which one bad sample says little about their share."""
+
+
+KeepTraining = Callable[[dict[str, float], int], bool]
+"""Asked after a validation, with its metrics and step, whether the run goes on. Picklable."""
+
+
+def keep_going(metrics: dict[str, float], step: int) -> bool:
+    """Never stop early."""
+    return True
 
 
 @dataclass
@@ -57,7 +67,7 @@ class Loop:
     config: RunConfig
     engine: Engine
     stream: MicroBatches
-    validation: Validation
+    validation: Evaluator
     store: CheckpointStore
     tracker: Tracker
     processes: ProcessGroup
@@ -66,7 +76,7 @@ class Loop:
     """Tells the user; called by the first worker only."""
     flops_per_sample: Callable[[int], float]
     """What a sample costs whose text is padded to the given width."""
-    keep_training: Callable[[dict[str, float], int], bool] = lambda metrics, step: True
+    keep_training: KeepTraining = keep_going
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
     stop_request: StopRequest = field(default_factory=StopRequest)
     """Asked after every step: the run ends early, with a checkpoint, when any worker was told to stop."""
@@ -132,7 +142,8 @@ class Loop:
                 forwards.append(Forward(micro, output.loss.detach(), output.losses))
                 interval.spend(micro.seconds)
                 interval.skipped.extend(micro.batch.skipped)
-                interval.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
+                if self.engine.device.type == "cuda":  # counting takes a second for each width, and of a CPU no peak is known
+                    interval.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
         assert norm is not None, "the engine counts other micro-steps than the loop"
         progress.step += 1
         interval.steps += 1

@@ -2,33 +2,38 @@
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
 
-from medvlp.cost import total
+from medvlp.configuration import to_plain
+from medvlp.cost import FlopCount
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.model.execution import configure_execution
 from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
+from medvlp.tasks.base import TaskContext
+from medvlp.tasks.module import TaskModule
 from scaleout.checkpoint.lease import Lease
+from scaleout.checkpoint.read import load_training_state
 from scaleout.checkpoint.store import SetAsideError
-from scaleout.cli import to_dict
 from scaleout.engine.engines import DeepSpeedEngine, Engine, EngineConfig
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
-from scaleout.runs.inputs import Inputs, open_tokenizer, validation_split
-from scaleout.runs.record import checkpoint_store, open_ledger, run_folder
+from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context
+from scaleout.runs.record import checkpoint_store, run_folder
+from scaleout.runs.start import forked_checkpoint, load_start
 from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, decode_threads
-from scaleout.stream.local import validation_batches
+from scaleout.stream.local import EvaluationBatches
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
-from scaleout.train.assembly import Assemble, Assembly
-from scaleout.train.evaluation import Validation
-from scaleout.train.loop import Loop, Progress
+from scaleout.train.evaluation import Evaluator
+from scaleout.train.hooks.ledger import open_ledger
+from scaleout.train.loop import KeepTraining, Loop, Progress, keep_going
 from scaleout.train.stop_request import StopRequest
 
 SPOOL_FOLDER = "mlflow-spool"
@@ -40,7 +45,8 @@ class WorkerSetup:
     """What the driver decides once and sends to every worker."""
 
     config: RunConfig
-    assemble: Assemble
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    """See ``Task.targets``."""
     tracking_uri: str
     mlflow_run: str
     lease: Lease | None = None
@@ -54,64 +60,75 @@ def run_worker(
     *,
     workers_on_node: int = 1,
     announce: Callable[[str], None] = print,
-    keep_training: Callable[[dict[str, float], int], bool] = lambda metrics, step: True,
+    keep_training: KeepTraining = keep_going,
     stop_request: StopRequest | None = None,
     more_metrics: Callable[[], dict[str, float]] = dict,
 ) -> dict[str, float]:
     """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
 
     Args:
+        setup: what the driver decided.
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
+        processes: all workers.
+        workers_on_node: workers that share this machine's cores.
+        announce: tells the user; called by the first worker only.
         keep_training: see ``Loop``.
-        interruption, more_metrics: see ``Loop``.
+        stop_request: see ``Loop``.
+        more_metrics: see ``Loop``.
     """
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
+    context = task_context(config, open_tokenizer(config.data), inputs.bundle, setup.targets)
     torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
-    assembly = setup.assemble(config, open_tokenizer(config.data), inputs.bundle)
+    module = config.task.build(context)
     store = checkpoint_store(config, setup.lease)
-    newest = store.newest()
+    own = store.newest()
+    newest = own or forked_checkpoint(config)
     progress, start = (Progress.of(newest[1]), newest[1].position) if newest else (Progress(), 0)
     # Reading starts processes and takes a whole window: they come up while the engine does.
-    stream = StartedBatches(build_stream(assembly, config, partial(tables, start), start, processes, threads))
-    origin = assembly.start() if newest is None else ""
-    cost = prepare_task(assembly)
+    stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, threads))
+    origin = "" if newest else load_start(module, config)
+    cost = prepare_module(config, context, module)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
-    configure_execution(assembly.task, config.scale)
-    resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
+    configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
-    engine = build_engine(assembly, config, schedule.accumulation, resharded=resharded)
-    if newest is not None:
+    resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
+    engine = build_engine(config, module, schedule.accumulation, resharded=resharded)
+    if own is not None:
         try:
-            store.resume(engine, *newest, processes, config.scale.zero_stage)
+            store.resume(engine, *own, processes, config.scale.zero_stage)
         except SetAsideError as error:
             if processes.is_first:
                 announce(str(error))
             raise
+    elif newest is not None:
+        load_training_state(engine, *newest, processes, config.scale.zero_stage)
     if processes.is_first:
         announce(cost.describe(config))
         if schedule.idle:
-            announce(
-                f"{schedule.workers} workers share {schedule.micro_batches} micro-batches: {schedule.idle} micro-steps of a step are idle"
-            )
+            shared = f"{schedule.workers} workers share {schedule.micro_batches} micro-batches"
+            announce(f"{shared}: {schedule.idle} micro-steps of a step are idle")
         if config.data.synthetic:
             announce("data.synthetic: trains on random numbers, to show the speed without reading; what it learns means nothing")
-        announce(f"continues from step {progress.step}, sample {start}" if newest else f"starts from the first sample, with {origin}")
+        if newest is None:
+            announce(f"starts from the first sample, with {origin}")
+        else:
+            announce(f"continues from step {progress.step}, sample {start}" + ("" if own else f", of {newest[0]}"))
     tracker = build_tracker(setup) if processes.is_first else CompositeTracker()
-    tracker.params(to_dict(config))
+    tracker.params(to_plain(config))
     loop = Loop(
         config=config,
         engine=engine,
         stream=stream,
-        validation=build_validation(assembly, config, inputs, processes),
+        validation=build_validation(config, context, inputs, processes, threads),
         store=store,
         tracker=tracker,
         processes=processes,
         fingerprints=inputs.fingerprints,
         announce=announce,
-        flops_per_sample=cost.flops_per_sample,
+        flops_per_sample=cost.flops.per_sample,
         keep_training=keep_training,
         stop_request=stop_request or StopRequest(),
         ledger=open_ledger(config, processes),
@@ -133,38 +150,37 @@ def _run_tracked(loop: Loop, progress: Progress) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the task costs."""
+    """What the module costs."""
 
     parameters: int
     frozen: int
-    flops_per_sample: Callable[[int], float]
-    """Forward and backward, of a sample whose text is padded to the given width."""
+    flops: FlopCount
 
     def describe(self, config: RunConfig) -> str:
         """One sentence for the user."""
         samples = config.train.max_steps * config.train.global_batch
-        flops = self.flops_per_sample(config.data.maximum_tokens)
+        flops = self.flops.per_sample(config.data.maximum_tokens)
         return (
             f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen); "
             f"{flops / 1e9:.2f} GFLOP a sample of full width, {samples:,} samples: at most {samples * flops / 1e15:.3g} PFLOP"
         )
 
 
-def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
+def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, size: int = 2) -> Cost:
     """Freeze what no objective reaches, found in one forward and backward on random numbers; returns what the rest costs."""
     with torch.random.fork_rng():
-        loss = assembly.task(assembly.sample_batch(size)).loss
-        freeze_unreached(assembly.task, loss)
-    frozen = sum(parameter.numel() for parameter in assembly.task.parameters() if not parameter.requires_grad)
-    parameters = sum(parameter.numel() for parameter in assembly.task.parameters())
-    return Cost(parameters, frozen, lambda width: total(assembly.flops(width).values()).total)
+        frozen = freeze_unreached(module, module(config.task.synthetic_batch(context, size)).loss)
+    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+    flops = FlopCount(config.task, context, micro_batch=config.train.micro_batch, frozen=frozenset(frozen))
+    return Cost(sum(sizes.values()), sum(sizes[name] for name in frozen), flops)
 
 
-def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, *, resharded: bool = False) -> Engine:
+def build_engine(config: RunConfig, module: TaskModule, accumulation: int, *, resharded: bool = False) -> Engine:
     """DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     train = config.train
-    groups = parameter_groups(assembly.task, assembly.arl, train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
+    multiplier = config.task.knowledge_multiplier(train.optimiser)
+    groups = parameter_groups(module, module.arl, train.optimiser, knowledge_multiplier=multiplier)
     settings = EngineConfig(
         micro_batch=train.micro_batch,
         accumulation=accumulation,
@@ -174,20 +190,20 @@ def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, *, re
         learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
         resharded=resharded,
     )
-    return DeepSpeedEngine(assembly.task, build_optimiser(groups, train.optimiser), settings)
+    return DeepSpeedEngine(module, build_optimiser(groups, train.optimiser), settings)
 
 
 def build_stream(
-    assembly: Assembly, config: RunConfig, tables: Callable[[], Iterator[pa.Table]], start: int, processes: ProcessGroup, threads: int
+    config: RunConfig, context: TaskContext, tables: Callable[[], Iterator[pa.Table]], start: int, processes: ProcessGroup, threads: int
 ) -> MicroBatches:
     """One worker's micro-batches from the global position ``start`` on, made of ``tables``."""
     size = config.train.micro_batch
     first = start // size + processes.rank
     if config.data.synthetic:
-        return RepeatedBatch(batch=assembly.sample_batch(size), first=first, stride=processes.workers)
+        return RepeatedBatch(batch=config.task.synthetic_batch(context, size), first=first, stride=processes.workers)
     return BatchStream(
         tables=tables,
-        collate=assembly.train_collate,
+        collate=config.task.collate(context, augment=True),
         micro_batch=size,
         first=first,
         stride=processes.workers,
@@ -196,23 +212,23 @@ def build_stream(
     )
 
 
-def build_validation(assembly: Assembly, config: RunConfig, inputs: Inputs, processes: ProcessGroup) -> Validation:
+def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, processes: ProcessGroup, threads: int = 1) -> Evaluator:
     """Validation on the validation split, with pictures where they may be shown."""
     allowed = config.tracking.pictures
-    shown = inputs.shards.public if allowed is None else allowed
-    return Validation(
-        batches=partial(
-            validation_batches,
-            validation_split(config, inputs),
-            assembly.validation_collate,
-            config.train.micro_batch,
-            config.train.validation_samples,
+    return Evaluator(
+        task=config.task,
+        context=context,
+        batches=EvaluationBatches(
+            split=evaluation_split(config, inputs, "validation"),
+            collate=config.task.collate(context, augment=False),
+            micro_batch=config.train.micro_batch,
+            samples=config.train.validation_samples,
             rank=processes.rank,
             workers=processes.workers,
+            threads=threads,
+            ahead=config.data.ahead,
         ),
-        evaluate=assembly.evaluate,
-        summarise=assembly.summarise,
-        pictures=assembly.pictures if shown else None,
+        draws_pictures=inputs.shards.public if allowed is None else allowed,
         seed=config.train.seed,
     )
 

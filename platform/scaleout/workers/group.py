@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.record import run_folder
+from scaleout.train.loop import KeepTraining, keep_going
 from scaleout.train.stop_request import StopRequest
 from scaleout.train.worker import WorkerSetup, run_worker
 from scaleout.workers.capacity import capacity_for, workers_for
@@ -25,9 +25,6 @@ from scaleout.workers.channel import Channel, ChannelPrinter, find_user_error, r
 from scaleout.workers.feed import WorkerFeed, start_feed
 from scaleout.workers.nodes import draining_nodes, spilled_bytes, staying_nodes
 from scaleout.workers.preemption import Poll, Supervisor, catch_termination, follow_stop_requests
-
-KeepTraining = Callable[[dict[str, float], int], bool]
-"""Asked by the first worker after every validation, with its metrics and step, whether the run shall go on. Picklable."""
 
 START_SECONDS = 1800
 """A collective waits so long until the first step is done; then ``scale.collective_timeout_minutes``."""
@@ -148,7 +145,7 @@ def _worker(setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTr
                 processes,
                 workers_on_node=context.get_local_world_size(),
                 announce=lambda text: ray.get(channel.say.remote(text)),
-                keep_training=keep_training if keep_training and context.get_world_rank() == 0 else lambda metrics, step: True,
+                keep_training=keep_training if keep_training and context.get_world_rank() == 0 else keep_going,
                 stop_request=stop_request,
                 more_metrics=spilled_bytes,
             )

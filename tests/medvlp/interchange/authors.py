@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 
 METER = {
     "vision_encoder": "vit_model",
@@ -22,7 +22,7 @@ METER = {
 }
 
 
-def arl_state(task: PretrainingTask, matrix: str = "lin") -> dict[str, Tensor]:
+def arl_state(task: PretrainingModule, matrix: str = "lin") -> dict[str, Tensor]:
     """As ARL saves it; ``matrix`` is what its graph library called the matrix of a convolution."""
     arl = task.arl
     assert task.masked_language is not None
@@ -73,18 +73,18 @@ def arl_state(task: PretrainingTask, matrix: str = "lin") -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in state.items()}
 
 
-def m3ae_state(task: PretrainingTask) -> dict[str, Tensor]:
+def m3ae_state(task: PretrainingModule) -> dict[str, Tensor]:
     """As M3AE saves it: no knowledge."""
     return {name: value for name, value in arl_state(task).items() if not any(word in name for word in ("knowledge", "align_head"))}
 
 
-def meter_state(task: PretrainingTask) -> dict[str, Tensor]:
+def meter_state(task: PretrainingModule) -> dict[str, Tensor]:
     """As METER saves it: no masked images either, and names of its own."""
     kept = {name: value for name, value in m3ae_state(task).items() if not name.startswith("mim_head")}
     return {METER[name.split(".")[0]] + name.removeprefix(name.split(".")[0]): value for name, value in kept.items()}
 
 
-def _alignment(task: PretrainingTask, matrix: str) -> Iterator[tuple[str, Tensor]]:
+def _alignment(task: PretrainingModule, matrix: str) -> Iterator[tuple[str, Tensor]]:
     knowledge = task.arl.knowledge
     assert task.image_alignment is not None
     assert task.text_alignment is not None

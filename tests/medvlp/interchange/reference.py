@@ -17,8 +17,9 @@ from medvlp.data.masking import IGNORED
 from medvlp.interchange.convert import convert
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
-from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights, PretextConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights
+from medvlp.tasks.pretrain.module import PretrainingModule
+from medvlp.tasks.pretrain.task import Pretraining
 from medvlp.tasks.vqa.module import AnswerHead
 
 MODEL = ARLConfig(
@@ -29,7 +30,7 @@ MODEL = ARLConfig(
         width=64, layers=2, heads=4, feed_forward=256, knowledge_heads=4, knowledge_feed_forward=1024, last_layer_knowledge=True
     ),
 )
-PRETEXT = PretextConfig(weights=ObjectiveWeights(), masked_image=MaskedImageConfig(layer=1, width=32, layers=2, heads=4))
+PRETEXT = Pretraining(weights=ObjectiveWeights(), masked_image=MaskedImageConfig(layer=1, width=32, layers=2, heads=4))
 VOCABULARY = 1000
 ANSWERS, CLASSES = 11, 7
 
@@ -111,7 +112,7 @@ class Reference:
         )
 
 
-class Everything(PretrainingTask):
+class Everything(PretrainingModule):
     """Pre-training with the heads of all downstream tasks, as the authors' one class has them."""
 
     def __init__(self, bundle: KnowledgeBundle):

@@ -10,14 +10,14 @@ from torch import Tensor
 from medvlp.errors import CheckpointError
 from medvlp.interchange.convert import ENTITY_VECTORS, ImportReport, convert
 from medvlp.model.config import ARLConfig
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 from tests.medvlp import tiny
 from tests.medvlp.interchange.authors import arl_state, m3ae_state, meter_state
 
 
-def task_of(model: ARLConfig | None = None) -> PretrainingTask:
+def task_of(model: ARLConfig | None = None) -> PretrainingModule:
     torch.manual_seed(1)
-    return PretrainingTask(model or tiny.model_config(), tiny.pretext_config(), tiny.bundle(), vocabulary=tiny.VOCABULARY, padding_id=1)
+    return PretrainingModule(model or tiny.model_config(), tiny.pretext_config(), tiny.bundle(), vocabulary=tiny.VOCABULARY, padding_id=1)
 
 
 def converted(state: dict[str, Tensor], model: ARLConfig | None = None, **options: bool) -> tuple[dict[str, Tensor], ImportReport]:
@@ -45,7 +45,7 @@ def test_entities_are_left_to_the_bundle() -> None:
 @pytest.mark.parametrize(
     ("save", "heads"), [(m3ae_state, {"masked_language", "masked_image", "matching"}), (meter_state, {"masked_language", "matching"})]
 )
-def test_what_has_no_knowledge_starts_it_anew(save: Callable[[PretrainingTask], dict[str, Tensor]], heads: set[str]) -> None:
+def test_what_has_no_knowledge_starts_it_anew(save: Callable[[PretrainingModule], dict[str, Tensor]], heads: set[str]) -> None:
     task = task_of()
     weights, report = converted(save(task))
     assert {name.split(".")[0] for name in weights} == {"arl", *heads}

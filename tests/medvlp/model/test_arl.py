@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from medvlp.model.arl import ARL, Streams, initialise
-from tests.medvlp.tiny import VOCABULARY, bundle, model_config, pretrain_batch, pretraining_task
+from tests.medvlp.tiny import VOCABULARY, bundle, model_config, pretrain_batch, pretraining_module
 
 
 def fused(arl: ARL, batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,14 +15,14 @@ def fused(arl: ARL, batch) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_shapes() -> None:
     batch = pretrain_batch(4)
-    text, pooled = fused(pretraining_task().arl.eval(), batch)
+    text, pooled = fused(pretraining_module().arl.eval(), batch)
     assert text.shape == (*batch.token_ids.shape, 16)
     assert pooled.shape == (4, 32)
     assert (pooled.abs() <= 1).all()
 
 
 def test_rows_do_not_know_each_other() -> None:
-    arl, whole = pretraining_task().arl.eval(), pretrain_batch(5)
+    arl, whole = pretraining_module().arl.eval(), pretrain_batch(5)
     text, pooled = fused(arl, whole)
     mixed = type(whole)(**{
         name: value[[3, 0]] if isinstance(value, torch.Tensor) and len(value) else value for name, value in vars(whole).items()
@@ -32,7 +32,7 @@ def test_rows_do_not_know_each_other() -> None:
 
 
 def test_streams_are_joined_row_by_row() -> None:
-    arl, batch = pretraining_task().arl.eval(), pretrain_batch(3)
+    arl, batch = pretraining_module().arl.eval(), pretrain_batch(3)
     image, text = torch.randn(3, 5, 16), torch.randn(*batch.token_ids.shape, 16)
     entities = (batch.entity_ids, batch.entity_mask, batch.entity_tokens)
     one = arl.streams(text, image, arl.knowledge(), batch.token_mask, *entities)
@@ -46,7 +46,7 @@ def test_streams_are_joined_row_by_row() -> None:
 
 
 def test_where_there_is_no_entity_the_stream_is_zero() -> None:
-    arl, batch = pretraining_task().arl.eval(), pretrain_batch(3)
+    arl, batch = pretraining_module().arl.eval(), pretrain_batch(3)
     graph = arl.knowledge()
     entities = (batch.entity_ids, batch.entity_mask, batch.entity_tokens)
     streams = arl.streams(torch.randn(3, 24, 16)[:, : batch.token_ids.shape[1]], torch.randn(3, 5, 16), graph, batch.token_mask, *entities)
@@ -55,7 +55,7 @@ def test_where_there_is_no_entity_the_stream_is_zero() -> None:
 
 
 def test_the_stream_types_differ() -> None:
-    arl = pretraining_task().arl.eval()
+    arl = pretraining_module().arl.eval()
     tokens = torch.tensor([[0, 5, 2]])
     states = arl.text_projection(arl.language(tokens, tokens > -1))
     torch.testing.assert_close(arl.encode_texts(tokens, tokens > -1), states + arl.stream_type.weight[0])

@@ -12,8 +12,8 @@ from medvlp.data.batch import Batch
 from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.model.fusion import FusionLayer
 from medvlp.tasks.vqa.batch import synthetic_questions
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
-from tests.medvlp.tiny import NAMES, VOCABULARY, bundle, model_config, pretrain_batch, pretraining_task, stream_row
+from medvlp.tasks.vqa.module import QuestionAnsweringModule
+from tests.medvlp.tiny import NAMES, VOCABULARY, bundle, model_config, pretrain_batch, pretraining_module, stream_row
 from tests.medvlp.tiny import collate as pretrain_collate
 
 RECOMPUTED = ExecutionConfig(activation_checkpointing=True)
@@ -22,9 +22,9 @@ ANSWERS = 3
 MakeTask = Callable[[float], nn.Module]
 
 
-def question_answering_task(dropout: float) -> QuestionAnsweringTask:
+def question_answering_task(dropout: float) -> QuestionAnsweringModule:
     torch.manual_seed(0)
-    return QuestionAnsweringTask(model_config(dropout), bundle(), answers=ANSWERS, vocabulary=VOCABULARY, padding_id=1)
+    return QuestionAnsweringModule(model_config(dropout), bundle(), answers=ANSWERS, vocabulary=VOCABULARY, padding_id=1)
 
 
 def questions(size: int = 6) -> Batch:
@@ -33,7 +33,7 @@ def questions(size: int = 6) -> Batch:
 
 
 TASKS = [
-    pytest.param(lambda dropout: pretraining_task(model_config(dropout)), pretrain_batch, id="pretraining"),
+    pytest.param(lambda dropout: pretraining_module(model_config(dropout)), pretrain_batch, id="pretraining"),
     pytest.param(question_answering_task, questions, id="question answering"),
 ]
 
@@ -123,14 +123,14 @@ def test_a_recomputed_step_keeps_less(make_task: MakeTask, make_batch: Callable[
 @pytest.mark.parametrize("activation_checkpointing", [False, True])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_names_of_parameters_stay(activation_checkpointing: bool, compiled: bool) -> None:
-    plain, task = pretraining_task(), pretraining_task()
+    plain, task = pretraining_module(), pretraining_module()
     configure_execution(task, ExecutionConfig(activation_checkpointing=activation_checkpointing, compile=compiled))
     assert list(task.state_dict()) == list(plain.state_dict())
     assert list(dict(task.named_modules())) == list(dict(plain.named_modules()))
 
 
 def test_without_gradients_every_block_runs_once() -> None:
-    plain, recomputed, batch = pretraining_task().eval(), pretraining_task().eval(), pretrain_batch()
+    plain, recomputed, batch = pretraining_module().eval(), pretraining_module().eval(), pretrain_batch()
     configure_execution(recomputed, RECOMPUTED)
     once, calls = count_calls(plain), count_calls(recomputed)
     with torch.no_grad():
@@ -147,7 +147,7 @@ def test_without_gradients_every_block_runs_once() -> None:
 @torch._dynamo.config.patch(fail_on_recompile_limit_hit=True)
 def test_compiled_steps_are_the_same_steps(activation_checkpointing: bool) -> None:
     torch._dynamo.reset()
-    plain, compiled = pretraining_task(), pretraining_task()
+    plain, compiled = pretraining_module(), pretraining_module()
     # All that torch.compile does but generating kernels: minutes for this many shapes, and tested with the engines.
     configure_execution(compiled, ExecutionConfig(activation_checkpointing=activation_checkpointing, compile=True), backend="aot_eager")
     widths = set()

@@ -11,7 +11,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from scaleout.checkpoint.store import CheckpointStore, load_training_state
+from scaleout.checkpoint.read import load_training_state
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.engine.engines import DeepSpeedEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.schedule import AccumulationSchedule
@@ -22,7 +23,7 @@ MICRO_BATCHES = 4
 STEPS = 6
 """Of the schedule."""
 CONTINUED_BY = {2: (1, 3), 1: (2,)}
-"""Workers that save, and how many go on; 3 of them idle in 2 turns of every step."""
+"""Workers that save, and how many go on; 3 of them idle in 2 micro-steps of every step."""
 
 
 def plain_gradients(weights: Mapping[str, Tensor], workers: int) -> dict[str, Tensor]:
@@ -67,7 +68,7 @@ def save(rank: int, workers: int, folder: str) -> None:
     finish(processes, seen, Path(folder, "unbroken.pt"))
 
 
-def keep_training(rank: int, workers: int, folder: str) -> None:
+def continue_run(rank: int, workers: int, folder: str) -> None:
     """The two steps after the checkpoints, by workers that start with other weights."""
     processes = join(rank, workers, Path(folder, f"rendezvous-{workers}"))
     seen: dict[Any, Any] = {}

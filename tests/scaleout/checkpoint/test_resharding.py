@@ -12,10 +12,12 @@ import torch
 from torch import multiprocessing
 
 from medvlp.errors import CheckpointError
-from scaleout.checkpoint.store import COMPLETE_FILE, CheckpointStore, verified_copy
+from scaleout.checkpoint.read import verified_copy
+from scaleout.checkpoint.record import COMPLETE_FILE
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.checkpoint.universal import universal_engine_folder
 from scaleout.engine.process_group import ProcessGroup
-from tests.scaleout.checkpoint.resharding_workers import CONTINUED_BY, keep_training, save
+from tests.scaleout.checkpoint.resharding_workers import CONTINUED_BY, continue_run, save
 from tests.scaleout.engine.test_zero import GRADIENT_TOLERANCE, WEIGHT_TOLERANCE, assert_close
 from tests.scaleout.engine.zero_workers import STAGES
 
@@ -33,7 +35,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
             patch.setenv("TMPDIR", str(folder / "temporary"))
             multiprocessing.spawn(save, (workers, str(folder)), nprocs=workers)
             for after in CONTINUED_BY[workers]:
-                multiprocessing.spawn(keep_training, (after, str(folder)), nprocs=after)
+                multiprocessing.spawn(continue_run, (after, str(folder)), nprocs=after)
     return found
 
 
@@ -61,7 +63,7 @@ def test_the_checkpoint_stays_as_it_was_and_nothing_else_is_left(folders: dict[i
         assert list((folder / "temporary").glob("medvlp-*")) == []
         for stage in STAGES:
             uri, record = CheckpointStore(f"{folder}/stage-{stage}", keep=1).newest()
-            with verified_copy(uri, record) as local:
+            with verified_copy(uri, record, record.files) as local:
                 files = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
             assert files == {*record.files, COMPLETE_FILE}
 

@@ -7,16 +7,9 @@ import torch
 from torch import nn
 
 from medvlp.errors import CheckpointError
-from scaleout.checkpoint.store import (
-    COMPLETE_FILE,
-    ENGINE_FOLDER,
-    WEIGHTS_FILE,
-    CheckpointStore,
-    load_training_state,
-    read_record,
-    read_weights,
-    verified_copy,
-)
+from scaleout.checkpoint.read import load_training_state, read_weights, verified_copy
+from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, read_record
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.engine.engines import EngineConfig, TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
@@ -115,9 +108,9 @@ def test_the_newest_of_equals_is_the_best_and_a_damaged_one_is_not(tmp_path: Pat
     assert storage.list_names(str(tmp_path)) == ["step-00000004"]
 
 
-@pytest.mark.parametrize("name", [WEIGHTS_FILE, f"{ENGINE_FOLDER}/engine.pt"])
 @pytest.mark.parametrize("damage", ["altered", "missing"])
-def test_a_damaged_file_is_refused_and_named(uri: str, name: str, damage: str) -> None:
+def test_a_damaged_file_is_refused_and_named(uri: str, damage: str) -> None:
+    name = f"{ENGINE_FOLDER}/engine.pt"
     folder, record = save(uri, 1).newest()
     path = storage.join(folder, *name.split("/"))
     if damage == "missing":
@@ -130,10 +123,31 @@ def test_a_damaged_file_is_refused_and_named(uri: str, name: str, damage: str) -
         load_training_state(engine(), folder, record, ProcessGroup(), 2)
 
 
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_damaged_weights_are_refused_and_named(uri: str, damage: str) -> None:
+    folder, record = save(uri, 1).newest()
+    path = storage.join(folder, WEIGHTS_FILE)
+    if damage == "missing":
+        storage.delete(path)
+    else:
+        storage.write_bytes(path, storage.read_bytes(path) + b"x")
+    with pytest.raises(CheckpointError, match=f"{WEIGHTS_FILE} .*{damage}"):
+        read_weights(folder)
+    load_training_state(engine(), folder, record, ProcessGroup(), 2)
+
+
+def test_a_record_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    save(str(tmp_path), 1)
+    file = tmp_path / "step-00000001" / COMPLETE_FILE
+    file.write_text(file.read_text().replace(WEIGHTS_FILE, f"../../{WEIGHTS_FILE}"))
+    with pytest.raises(CheckpointError, match="lies outside of it"):
+        read_record(str(file.parent))
+
+
 def test_only_the_wanted_files_are_checked(uri: str) -> None:
     folder, record = save(uri, 1).newest()
     storage.write_bytes(storage.join(folder, ENGINE_FOLDER, "engine.pt"), b"altered")
-    with verified_copy(folder, record, WEIGHTS_FILE) as local:
+    with verified_copy(folder, record, [WEIGHTS_FILE]) as local:
         assert (local / WEIGHTS_FILE).exists()
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from medvlp.errors import DataError
-from scaleout.checkpoint.store import PARTS_FOLDER, CheckpointStore, Written, verified_copy
+from scaleout.checkpoint.read import verified_copy
+from scaleout.checkpoint.store import PARTS_FOLDER, CheckpointStore, Written
 from scaleout.checkpoint.upload import CheckpointUpload
 from scaleout.engine.engines import EngineConfig, TorchEngine
 from scaleout.engine.process_group import ProcessGroup

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, multiprocessing
 
 from medvlp.tasks.pretrain.evaluation import evaluate_pretraining
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 from scaleout.engine.engines import TorchEngine
 from tests.scaleout.engine.zero_workers import (
     ACCUMULATION,
@@ -57,7 +57,7 @@ def run_workers(work: Callable[..., None], folder: Path, *arguments: Any) -> See
     return [torch.load(folder / f"seen-{rank}.pt", weights_only=False) for rank in range(WORKERS)]
 
 
-def run_plain(task: PretrainingTask | None = None) -> dict[str, Any]:
+def run_plain(task: PretrainingModule | None = None) -> dict[str, Any]:
     """One process for all micro-batches."""
     task = task or make_task()
     optimiser = make_optimiser(task)

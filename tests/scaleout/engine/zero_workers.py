@@ -18,11 +18,11 @@ from medvlp.data.batch import PretrainBatch
 from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from medvlp.tasks.pretrain.evaluation import evaluate_pretraining
-from medvlp.tasks.pretrain.module import PretrainingTask
+from medvlp.tasks.pretrain.module import PretrainingModule
 from scaleout.engine.engines import DeepSpeedEngine, EngineConfig
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.schedule import AccumulationSchedule
-from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
+from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_module
 
 WORKERS, ACCUMULATION, STEPS, STAGES = 2, 2, 3, (0, 1, 2, 3)
 COMPILED = {
@@ -45,22 +45,22 @@ FROZEN = (
 """One outside of the blocks; the others are saved for backward inside of them."""
 
 
-def make_task(seed: int = 0, dropout: float = 0.1) -> PretrainingTask:
+def make_task(seed: int = 0, dropout: float = 0.1) -> PretrainingModule:
     """All objectives, and a few frozen parameters."""
-    task = pretraining_task(model_config(dropout=dropout), seed)
+    task = pretraining_module(model_config(dropout=dropout), seed)
     for name in FROZEN:
         task.get_parameter(name).requires_grad_(False)
     return task
 
 
-def make_shallow_task() -> PretrainingTask:
+def make_shallow_task() -> PretrainingModule:
     """One block of every kind: a graph of each takes seconds to compile. Without dropout: compiled kernels draw other numbers."""
     whole = model_config()
     vision, fusion = replace(whole.vision, layers=1), replace(whole.fusion, layers=2)
-    return pretraining_task(replace(whole, vision=vision, fusion=fusion))
+    return pretraining_module(replace(whole, vision=vision, fusion=fusion))
 
 
-def make_optimiser(task: PretrainingTask) -> torch.optim.AdamW:
+def make_optimiser(task: PretrainingModule) -> torch.optim.AdamW:
     """As a run has it."""
     return build_optimiser(parameter_groups(task, task.arl, OPTIMISER, knowledge_multiplier=5.0), OPTIMISER)
 
@@ -139,7 +139,7 @@ def observe(stage: int, rank: int, folder: Path) -> dict[str, Any]:
     return seen
 
 
-def observe_execution(task: PretrainingTask, stage: int, rank: int, execution: ExecutionConfig, backend: str = "") -> dict[str, Any]:
+def observe_execution(task: PretrainingModule, stage: int, rank: int, execution: ExecutionConfig, backend: str = "") -> dict[str, Any]:
     """Two steps of a task whose blocks run in another way: gradients of the first, losses and norms of both."""
     configure_execution(task, execution, backend)
     engine = DeepSpeedEngine(task, make_optimiser(task), engine_config(stage, ACCUMULATION))

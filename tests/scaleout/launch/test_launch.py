@@ -9,7 +9,6 @@ from scaleout.checkpoint.lease import LEASE_FOLDER, Pace, hold
 from scaleout.io import storage
 from scaleout.launch.launch import launch
 from scaleout.runs.record import run_folder
-from scaleout.train.pretraining import assemble_pretraining
 from tests.scaleout.train.tiny_run import tiny_config
 
 
@@ -21,5 +20,5 @@ def test_a_name_that_is_held_is_refused_before_anything_is_written(
         hold(run_folder(config), Pace(beat=0.1, patience=5.0)),
         pytest.raises(ConfigurationError, match=r"tiny is being trained by process \d+ on .* since .* another --name"),
     ):
-        launch("pretrain", config, assemble_pretraining)
+        launch(config)
     assert storage.list_names(run_folder(config)) == [LEASE_FOLDER]

@@ -1,5 +1,6 @@
 """The end of a run in a few lines."""
 
+from medvlp.tasks.pretrain.task import Pretraining
 from scaleout.launch.launch import Outcome
 from scaleout.launch.report import outcome_card, ui_command
 
@@ -9,7 +10,9 @@ def outcome(metrics: dict[str, float], uri: str = "sqlite:////runs/mlflow.db") -
 
 
 def test_figures_stand_beside_what_the_modality_alone_reaches() -> None:
-    card = outcome_card(outcome({"val/align_image_auroc": 0.81234, "val/modality_only_align_image_auroc": 0.5, "val/mim_loss": 0.9}))
+    card = outcome_card(
+        outcome({"val/align_image_auroc": 0.81234, "val/modality_only_align_image_auroc": 0.5, "val/mim_loss": 0.9}), Pretraining()
+    )
     auroc, mim = (next(line for line in card.splitlines() if start in line) for start in ("image, AUROC", "reconstruction"))
     assert auroc.split()[-2:] == ["0.812", "0.500"]
     assert mim.split()[-1] == "0.900"
@@ -17,7 +20,7 @@ def test_figures_stand_beside_what_the_modality_alone_reaches() -> None:
 
 
 def test_checkpoint_and_command_are_always_there() -> None:
-    card = outcome_card(outcome({}))
+    card = outcome_card(outcome({}), Pretraining())
     assert "checkpoint: /runs/a/checkpoints/step-00000010" in card
     assert "validation" not in card
     assert len(card.splitlines()) == 2

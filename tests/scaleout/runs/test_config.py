@@ -6,11 +6,12 @@ import pytest
 
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import ARLConfig, LanguageConfig
-from medvlp.tasks.pretrain.config import MaskedImageConfig, PretextConfig
-from scaleout.runs.config import DataConfig, PretrainConfig, ScaleConfig, TrainConfig
+from medvlp.tasks.pretrain.config import MaskedImageConfig
+from medvlp.tasks.pretrain.task import Pretraining
+from scaleout.runs.config import DataConfig, RunConfig, ScaleConfig, TrainConfig
 
 
-def config(**changes: Any) -> PretrainConfig:
+def config(**changes: Any) -> RunConfig:
     settings = {
         "name": "run",
         "storage": "/runs",
@@ -18,7 +19,7 @@ def config(**changes: Any) -> PretrainConfig:
         "data": DataConfig(shards="/s", links="/l"),
         "train": TrainConfig(max_steps=1, global_batch=48, micro_batch=8),
     }
-    return PretrainConfig(**{**settings, **changes})
+    return RunConfig(**{**settings, **changes})
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 6, 9])
@@ -55,20 +56,20 @@ def test_scale_has_limits(scale: dict[str, int]) -> None:
         ScaleConfig(**scale)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", "a\\b"])
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", "a\\b", ".", "..", "a\0"])
 def test_a_name_is_a_folder(name: str) -> None:
     with pytest.raises(ConfigurationError, match="names a folder"):
         config(name=name)
 
 
 def test_reconstruction_reads_a_layer_that_exists() -> None:
-    with pytest.raises(ConfigurationError, match=r"masked_image\.layer 7 lies behind the last of the 6"):
-        config(pretext=PretextConfig(masked_image=MaskedImageConfig(layer=7)))
+    with pytest.raises(ConfigurationError, match=r"masked_image\.layer 7 is above the 6"):
+        config(task=Pretraining(masked_image=MaskedImageConfig(layer=7)))
 
 
 @pytest.mark.parametrize(("architecture", "capacity"), [("roberta", 62), ("bert", 64)])
 def test_texts_fit_the_position_table(architecture: str, capacity: int) -> None:
-    def with_tokens(tokens: int) -> PretrainConfig:
+    def with_tokens(tokens: int) -> RunConfig:
         language = LanguageConfig(architecture=architecture, positions=64)
         return config(model=ARLConfig(language=language), data=DataConfig(shards="/s", links="/l", maximum_tokens=tokens))
 

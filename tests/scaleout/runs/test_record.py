@@ -1,24 +1,24 @@
 """A run is its name: what makes it the same run, and the difference shown where it is another."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medvlp.configuration import to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
-from scaleout.cli import to_dict
-from scaleout.runs.config import DataConfig, PretrainConfig, ScaleConfig, TrackingConfig, TrainConfig
-from scaleout.runs.record import RUN_FILE, RunRecord, create_run, flatten, load_run, run_folder
+from medvlp.tasks.vqa.task import QuestionAnswering
+from scaleout.runs.config import DataConfig, RunConfig, ScaleConfig, TrackingConfig, TrainConfig
+from scaleout.runs.record import RUN_FILE, RunRecord, create_run, load_run, run_folder, update_run
 
-CONFIG = PretrainConfig(
-    name="first", storage="/runs", knowledge="/k", data=DataConfig(shards="/s", links="/l"), train=TrainConfig(max_steps=10)
-)
+CONFIG = RunConfig(name="first", storage="/runs", knowledge="/k", data=DataConfig(shards="/s", links="/l"), train=TrainConfig(max_steps=10))
 FINGERPRINTS = {"shards": "a", "links": "b", "knowledge": "c", "tokenizer": "d"}
 
 
-def record(config: PretrainConfig = CONFIG) -> RunRecord:
-    return RunRecord(kind="pretrain", config=to_dict(config), fingerprints=FINGERPRINTS, mlflow_run="m1")
+def record(config: RunConfig = CONFIG) -> RunRecord:
+    return RunRecord(kind="pretrain", config=to_plain(config), fingerprints=FINGERPRINTS, mlflow_run="m1")
 
 
 def written(folder: Path) -> RunRecord:
@@ -29,7 +29,7 @@ def written(folder: Path) -> RunRecord:
     return loaded
 
 
-def changed(**changes: Any) -> PretrainConfig:
+def changed(**changes: Any) -> RunConfig:
     """The configuration with dotted settings changed, written with two underscores for a dot."""
     config = CONFIG
     for name, value in changes.items():
@@ -46,7 +46,7 @@ def changed(**changes: Any) -> PretrainConfig:
 def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
     assert written(tmp_path) == record()
     written_again = load_run(str(tmp_path))
-    written_again.check_same("pretrain", CONFIG, FINGERPRINTS, "here")
+    written_again.going_on("pretrain", CONFIG, FINGERPRINTS, "here")
 
 
 @pytest.mark.parametrize(
@@ -64,40 +64,41 @@ def test_the_same_configuration_goes_on(tmp_path: Path) -> None:
     ],
 )
 def test_where_it_lies_and_who_works_may_change(tmp_path: Path, change: dict[str, Any]) -> None:
-    written(tmp_path).check_same("pretrain", changed(**change), FINGERPRINTS, "here")
+    written(tmp_path).going_on("pretrain", changed(**change), FINGERPRINTS, "here")
 
 
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
-        ({"train__max_steps": 20}, "train.max_steps: was 10, now 20"),
+        ({"train__max_steps": 9}, "train.max_steps: was 10, now 9; it can be raised only"),
+        ({"task": QuestionAnswering()}, "pretext.masked_image.heads: was 6, now None; "),
         ({"train__optimiser__learning_rate": 0.5}, "train.optimiser.learning_rate: was 1e-05, now 0.5"),
         ({"train__seed": 1}, "train.seed: was 0, now 1"),
         ({"model__knowledge__dropout": 0.0}, "model.knowledge.dropout: was 0.2, now 0.0"),
         ({"data__window_shards": 1}, "data.window_shards: was 4, now 1"),
-        ({"pretext__weights__itm": 0.0}, "pretext.weights.itm: was 0.1, now 0.0"),
+        ({"task__weights__itm": 0.0}, "pretext.weights.itm: was 0.1, now 0.0"),
     ],
 )
 def test_another_configuration_is_refused_with_the_difference(tmp_path: Path, change: dict[str, Any], shown: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        written(tmp_path).check_same("pretrain", changed(**change), FINGERPRINTS, "here")
-    assert str(caught.value) == f"here holds a run with another configuration; take another --name, or go back to: {shown}"
+        written(tmp_path).going_on("pretrain", changed(**change), FINGERPRINTS, "here")
+    assert str(caught.value).startswith(f"here holds a run with another configuration; take another --name, or go back to: {shown}")
 
 
 def test_every_difference_is_shown(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"train\.max_steps: .*; train\.seed: "):
-        written(tmp_path).check_same("pretrain", changed(train__seed=1, train__max_steps=3), FINGERPRINTS, "here")
+    with pytest.raises(ConfigurationError, match=r"train\.seed: .*; train\.max_steps: "):
+        written(tmp_path).going_on("pretrain", changed(train__seed=1, train__max_steps=3), FINGERPRINTS, "here")
 
 
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_other_data_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"fingerprint of {name}: was '{FINGERPRINTS[name]}', now 'z'"):
-        written(tmp_path).check_same("pretrain", CONFIG, FINGERPRINTS | {name: "z"}, "here")
+        written(tmp_path).going_on("pretrain", CONFIG, FINGERPRINTS | {name: "z"}, "here")
 
 
 def test_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="kind: was 'pretrain', now 'finetune'"):
-        written(tmp_path).check_same("finetune", CONFIG, FINGERPRINTS, "here")
+        written(tmp_path).going_on("finetune", CONFIG, FINGERPRINTS, "here")
 
 
 def test_two_starts_at_once_are_one_run(tmp_path: Path) -> None:
@@ -111,16 +112,54 @@ def test_no_run_is_none(tmp_path: Path) -> None:
     assert load_run(str(tmp_path)) is None
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 9}', b'{"version": 1, "name": "x"}'])
+def test_a_finished_run_can_be_given_more_steps(tmp_path: Path) -> None:
+    longer = written(tmp_path).going_on("pretrain", changed(train__max_steps=20), FINGERPRINTS, "here")
+    assert longer.extended == (10,)
+    update_run(str(tmp_path), longer)
+    again = load_run(str(tmp_path))
+    assert again == longer
+    assert again.going_on("pretrain", changed(train__max_steps=20), FINGERPRINTS, "here") is again
+    with pytest.raises(ConfigurationError, match=r"train\.max_steps: was 20, now 10; it can be raised only"):
+        again.going_on("pretrain", CONFIG, FINGERPRINTS, "here")
+
+
+@pytest.mark.parametrize("path", ["data.minimum_crop", "train.optimiser.beta1", "model.fusion.heads", "pretext.weights.itm", "start_from"])
+def test_a_field_that_is_younger_than_the_run_has_its_default(tmp_path: Path, path: str) -> None:
+    written(tmp_path)
+    file = tmp_path / RUN_FILE
+    content = json.loads(file.read_text())
+    *parents, last = path.split(".")
+    section = content["config"]
+    for parent in parents:
+        section = section[parent]
+    del section[last]
+    file.write_text(json.dumps(content))
+    load_run(str(tmp_path)).going_on("pretrain", CONFIG, FINGERPRINTS, "here")
+
+
+def test_a_field_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    file = tmp_path / RUN_FILE
+    content = json.loads(file.read_text())
+    content["config"]["train"]["invented_later"] = 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(CheckpointError, match=r"TrainConfig has no invented_later.*newer version"):
+        load_run(str(tmp_path)).going_on("pretrain", CONFIG, FINGERPRINTS, "here")
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2, "name": "x"}'])
 def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / RUN_FILE).write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{RUN_FILE} is damaged"):
         load_run(str(tmp_path))
 
 
+@pytest.mark.parametrize(("version", "remedy"), [(1, "start anew under another --name"), (9, "use that version")])
+def test_a_run_of_another_version_is_refused_with_both(tmp_path: Path, version: int, remedy: str) -> None:
+    (tmp_path / RUN_FILE).write_text(json.dumps({"version": version, "kind": "pretrain"}))
+    with pytest.raises(CheckpointError, match=f"has format {version}, this code reads 2: .*; {remedy}"):
+        load_run(str(tmp_path))
+
+
 def test_a_run_has_a_folder_of_its_name() -> None:
     assert run_folder(CONFIG) == "/runs/first"
-
-
-def test_flat_names_are_dotted() -> None:
-    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {"a.b": 1, "a.c.d": [2], "e": None}

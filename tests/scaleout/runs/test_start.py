@@ -1,4 +1,4 @@
-"""Fine-tuning without Ray: what it takes from a pre-training run, and one loop for both."""
+"""What a run starts from, without Ray: another run, its checkpoints, a model folder; and one loop for every task."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,43 +8,37 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvlp.configuration import from_plain
+from medvlp.configuration import from_plain, to_plain
 from medvlp.corpora.phantom import PhantomQuestions, phantom_ontology_path
 from medvlp.corpora.phantom.questions import QUESTION_TYPES
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.readers.registry import read_ontologies
+from medvlp.metrics.answers import normalise_answer
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
 from medvlp.optimisation import OptimiserConfig, build_optimiser, parameter_groups
-from medvlp.tasks.pretrain.config import MaskedImageConfig, PretextConfig
-from medvlp.tasks.vqa.module import QuestionAnsweringTask
-from medvlp.tasks.vqa.vocabulary import normalise_answer
-from scaleout.checkpoint.store import read_weights
-from scaleout.cli import to_dict
+from medvlp.tasks.base import TaskContext
+from medvlp.tasks.module import TaskModule
+from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights
+from medvlp.tasks.pretrain.task import Pretraining
+from medvlp.tasks.vqa.module import QuestionAnsweringModule
+from medvlp.tasks.vqa.task import ANSWERS, QuestionAnswering
+from scaleout.checkpoint.read import read_weights
 from scaleout.engine.engines import EngineConfig, TorchEngine
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.launch.export import export_run
+from scaleout.launch.launch import prepare
 from scaleout.links.link import link_shards
-from scaleout.runs.config import (
-    DataConfig,
-    FinetuneConfig,
-    PretrainConfig,
-    QuestionAnsweringConfig,
-    RunConfig,
-    ScaleConfig,
-    SourceConfig,
-    TrainConfig,
-)
-from scaleout.runs.inputs import Inputs, open_knowledge, open_tokenizer, training_split
+from scaleout.runs.config import DataConfig, FinetuneConfig, RunConfig, ScaleConfig, SourceConfig, TrainConfig
+from scaleout.runs.inputs import Inputs, open_knowledge, open_tokenizer, task_context, training_split
 from scaleout.runs.record import RunRecord, checkpoint_store, create_run, run_folder
-from scaleout.runs.start import Finetuning, assemble_question_answering, load_pretrained, read_answers, resolve_finetuning
+from scaleout.runs.start import find_targets, forked_checkpoint, load_start, resolve_finetuning
 from scaleout.shards.prepare import prepare_shards
 from scaleout.stream.batches import BatchStream
 from scaleout.stream.local import local_tables
 from scaleout.tracking import CompositeTracker
-from scaleout.train.assembly import Assembly
 from scaleout.train.loop import Loop, Progress
-from scaleout.train.pretraining import assemble_pretraining
-from scaleout.train.worker import build_validation, prepare_task
+from scaleout.train.worker import build_validation, prepare_module
 
 TRAIN = TrainConfig(
     max_steps=4,
@@ -55,6 +49,7 @@ TRAIN = TrainConfig(
     log_every=2,
     validate_every=4,
     checkpoint_every=4,
+    best_metric="val/itm_accuracy",
 )
 MODEL = ARLConfig(
     vision=VisionConfig(width=16, layers=1, heads=2, patch=16, image_size=32),
@@ -62,11 +57,20 @@ MODEL = ARLConfig(
     knowledge=KnowledgeConfig(hidden_heads=2, hidden_width=4),
     fusion=FusionConfig(width=16, layers=2, heads=2, feed_forward=16, knowledge_heads=2, knowledge_feed_forward=16),
 )
-PRETEXT = PretextConfig(masked_image=MaskedImageConfig(layer=1, width=16, layers=1, heads=2))
+PRETEXT = Pretraining(masked_image=MaskedImageConfig(layer=1, width=16, layers=1, heads=2))
 
 
-def engine_of(assembly: Assembly, config: RunConfig) -> TorchEngine:
-    groups = parameter_groups(assembly.task, assembly.arl, config.train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
+def context_of(config: RunConfig) -> TaskContext:
+    return task_context(config, open_tokenizer(config.data), open_knowledge(config.knowledge), find_targets(config))
+
+
+def build(config: RunConfig, seed: int = 1) -> TaskModule:
+    torch.manual_seed(seed)
+    return config.task.build(context_of(config))
+
+
+def engine_of(config: RunConfig, module: TaskModule) -> TorchEngine:
+    groups = parameter_groups(module, module.arl, config.train.optimiser, knowledge_multiplier=1.0)
     settings = EngineConfig(
         micro_batch=config.train.micro_batch,
         accumulation=config.schedule(1).accumulation,
@@ -75,17 +79,23 @@ def engine_of(assembly: Assembly, config: RunConfig) -> TorchEngine:
         bf16=False,
         learning_rate_factor=lambda step: 1.0,
     )
-    return TorchEngine(assembly.task, build_optimiser(groups, config.train.optimiser), settings)
+    return TorchEngine(module, build_optimiser(groups, config.train.optimiser), settings)
 
 
-def write_checkpoint(config: RunConfig, assembly: Assembly, inputs: Inputs, step: int) -> str:
-    """A checkpoint of the assembly as it is; returns its URI."""
-    progress = {"step": step, "position": step * 16, "skipped": 0, "workers": 1, "zero_stage": 0, "fingerprints": inputs.fingerprints}
+def write_checkpoint(config: RunConfig, module: TaskModule, step: int, accuracy: float = 0.5) -> str:
+    """A checkpoint of the module as it is; returns its URI."""
+    progress = {"step": step, "position": step * 16, "skipped": 0, "workers": 1, "zero_stage": 2, "fingerprints": {}}
     store = checkpoint_store(config)
-    store.save(engine_of(assembly, config), ProcessGroup(), progress)
+    store.save(engine_of(config, module), ProcessGroup(), {**progress, "validation": {"val/itm_accuracy": accuracy}})
     newest = store.newest()
     assert newest is not None
     return newest[0]
+
+
+def begin(config: RunConfig) -> None:
+    """The record of a run."""
+    fingerprints, targets = Inputs.open(config).fingerprints, find_targets(config)
+    create_run(run_folder(config), RunRecord(kind="x", config=to_plain(config), fingerprints=fingerprints, mlflow_run="", targets=targets))
 
 
 @pytest.fixture(scope="module")
@@ -100,74 +110,75 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> SourceConfig:
 
 
 @pytest.fixture
-def pretrained(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+def pretrained(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> RunConfig:
     """A pre-training run with one checkpoint, of weights that nobody trained."""
     torch.set_num_threads(1)
     data = DataConfig(shards=phantom_shards, links=phantom_links, maximum_tokens=48, maximum_entities=8)
-    config = PretrainConfig(
-        name="pre", storage=str(tmp_path), knowledge=str(phantom_knowledge), data=data, train=TRAIN, model=MODEL, pretext=PRETEXT
+    config = RunConfig(
+        name="pre", storage=str(tmp_path), knowledge=str(phantom_knowledge), data=data, train=TRAIN, model=MODEL, task=PRETEXT
     )
-    inputs = Inputs.open(config)
-    torch.manual_seed(1)
-    assembly = assemble_pretraining(config, open_tokenizer(data), inputs.bundle)
-    record = RunRecord(kind="pretrain", config=to_dict(config), fingerprints=inputs.fingerprints, mlflow_run="")
-    create_run(run_folder(config), record)
-    write_checkpoint(config, assembly, inputs, step=2)
+    begin(config)
+    write_checkpoint(config, build(config), step=2)
     return config
 
 
 @pytest.fixture
-def config(pretrained: PretrainConfig, questions: SourceConfig) -> FinetuneConfig:
-    return FinetuneConfig(name="answers", storage=pretrained.storage, pretrained=run_folder(pretrained), data=questions, train=TRAIN)
+def config(pretrained: RunConfig, questions: SourceConfig) -> FinetuneConfig:
+    train = replace(TRAIN, best_metric=None)
+    return FinetuneConfig(name="answers", storage=pretrained.storage, start_from=run_folder(pretrained), data=questions, train=train)
 
 
-def assemble(run: Finetuning) -> Assembly:
-    tokenizer, bundle = open_tokenizer(run.config.data), open_knowledge(run.config.knowledge)
-    return assemble_question_answering(run.config, tokenizer, bundle, answers=run.answers)
-
-
-def test_everything_that_is_not_said_comes_from_pretraining(config: FinetuneConfig, pretrained: PretrainConfig) -> None:
+def test_everything_that_is_not_said_comes_from_the_other_run(config: FinetuneConfig, pretrained: RunConfig) -> None:
     run = resolve_finetuning(config)
-    assert run.config.model == pretrained.model
-    assert (run.config.data.maximum_tokens, run.config.data.maximum_entities) == (48, 8)
-    assert run.config.data.tokenizer == str(Path(pretrained.data.shards) / "tokenizer")
-    assert run.config.knowledge == pretrained.knowledge
-    assert run.config.pretrained.endswith("pre/checkpoints/step-00000002")
-    assert (run.config.data.shards, run.config.data.minimum_crop) == (config.data.shards, 1.0)
-    assert from_plain(QuestionAnsweringConfig, to_dict(run.config)) == run.config
+    assert run.model == pretrained.model
+    assert run.task == QuestionAnswering()
+    assert (run.data.maximum_tokens, run.data.maximum_entities) == (48, 8)
+    assert run.data.tokenizer == str(Path(pretrained.data.shards) / "tokenizer")
+    assert run.knowledge == pretrained.knowledge
+    assert run.start_from.endswith("pre/checkpoints/step-00000002")
+    assert (run.data.shards, run.data.minimum_crop) == (config.data.shards, 1.0)
+    assert from_plain(RunConfig, to_plain(run)) == run
 
 
 def test_answers_are_those_of_the_training_questions(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
-    assert set(run.answers.answers) == {normalise_answer(answer) for answer in read_answers(config.data)}
-    assert {"yes", "no", "left", "right"} < set(run.answers.answers)
-    assert resolve_finetuning(config).answers == run.answers
-    assert len(resolve_finetuning(replace(config, minimum_answer_count=3)).answers) < len(run.answers)
+    asked = PhantomQuestions(train=100, validation=40, test=0)
+    answers = find_targets(run)[ANSWERS]
+    assert set(answers) == {normalise_answer(asked.sample("train", index).answer) for index in range(100)}
+    assert find_targets(resolve_finetuning(config))[ANSWERS] == answers
+    rarer = resolve_finetuning(replace(config, task=QuestionAnswering(minimum_answer_count=3)))
+    assert len(find_targets(rarer)[ANSWERS]) < len(answers)
 
 
-def test_a_run_that_was_begun_keeps_its_checkpoint_and_its_answers(config: FinetuneConfig, pretrained: PretrainConfig) -> None:
+def test_a_run_that_was_begun_keeps_its_checkpoint_and_its_answers(config: FinetuneConfig, pretrained: RunConfig) -> None:
     run = resolve_finetuning(config)
-    record = RunRecord(kind="finetune", config=to_dict(run.config), fingerprints={}, mlflow_run="", details={"answers": ["only", "these"]})
-    create_run(run_folder(run.config), record)
-    inputs = Inputs.open(pretrained)
-    newer = write_checkpoint(pretrained, assemble_pretraining(pretrained, open_tokenizer(pretrained.data), inputs.bundle), inputs, step=9)
+    fingerprints = Inputs.open(run).fingerprints
+    record = RunRecord(kind="vqa", config=to_plain(run), fingerprints=fingerprints, mlflow_run="", targets={ANSWERS: ["only", "these"]})
+    create_run(run_folder(run), record)
+    newer = write_checkpoint(pretrained, build(pretrained), step=9)
     resumed = resolve_finetuning(config)
-    assert resumed.config == run.config
-    assert resumed.answers.answers == ("only", "these")
-    assert resolve_finetuning(replace(config, name="another")).config.pretrained == newer
+    assert resumed == run
+    assert prepare(resumed)[0] == run
+    assert find_targets(resumed)[ANSWERS] == ["only", "these"]
+    assert resolve_finetuning(replace(config, name="another")).start_from == newer
 
 
-def test_one_of_the_checkpoints_can_be_named(config: FinetuneConfig, pretrained: PretrainConfig) -> None:
+def test_one_of_the_checkpoints_can_be_named(config: FinetuneConfig, pretrained: RunConfig) -> None:
     checkpoint = f"{run_folder(pretrained)}/checkpoints/step-00000002"
-    assert resolve_finetuning(replace(config, pretrained=checkpoint)).config.pretrained == checkpoint
+    write_checkpoint(pretrained, build(pretrained), step=9, accuracy=0.4)
+    assert resolve_finetuning(replace(config, start_from=checkpoint)).start_from == checkpoint
+    assert resolve_finetuning(replace(config, start_checkpoint="2")).start_from == checkpoint
+    assert resolve_finetuning(replace(config, start_checkpoint="best")).start_from == checkpoint
+    with pytest.raises(CheckpointError, match=r"no checkpoint '7' .*; take last, best or one of the steps 2, 9"):
+        resolve_finetuning(replace(config, start_checkpoint="7"))
 
 
 def without_run(config: FinetuneConfig) -> FinetuneConfig:
-    return replace(config, pretrained=f"{config.storage}/absent")
+    return replace(config, start_from=f"{config.storage}/absent")
 
 
 def without_checkpoint(config: FinetuneConfig) -> FinetuneConfig:
-    for file in Path(config.pretrained).rglob("COMPLETE.json"):
+    for file in Path(str(config.start_from)).rglob("COMPLETE.json"):
         file.unlink()
     return config
 
@@ -178,87 +189,143 @@ def with_another_tokenizer(config: FinetuneConfig) -> FinetuneConfig:
     return replace(config, tokenizer=f"{other}/tokenizer")
 
 
-def of_a_finetuning_run(config: FinetuneConfig) -> FinetuneConfig:
-    path = Path(config.pretrained) / "run.json"
-    path.write_text(path.read_text().replace('"kind": "pretrain"', '"kind": "finetune"'))
+def with_imported_weights(config: FinetuneConfig) -> FinetuneConfig:
+    folder = Path(config.storage) / "imported"
+    folder.mkdir()
+    (folder / "import.json").write_text("{}")
+    return replace(config, start_from=str(folder))
+
+
+def of_a_newer_version(config: FinetuneConfig) -> FinetuneConfig:
+    path = Path(str(config.start_from)) / "run.json"
+    path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
     return config
 
 
 @pytest.mark.parametrize(
     ("harm", "error", "message"),
     [
-        (without_run, CheckpointError, "there is no run at .*absent"),
-        (without_checkpoint, CheckpointError, "has no complete checkpoint yet"),
+        (without_run, CheckpointError, "nothing to start from at .*absent"),
+        (without_checkpoint, CheckpointError, "no complete checkpoint in .* yet"),
         (with_another_tokenizer, CheckpointError, "was trained with tokenizer .* --tokenizer"),
-        (of_a_finetuning_run, ConfigurationError, "of kind 'finetune'"),
+        (with_imported_weights, CheckpointError, "do not say of what sizes they are"),
+        (of_a_newer_version, CheckpointError, r"has format 3, this code reads 2: .*; use that version"),
     ],
 )
 def test_what_does_not_fit_is_refused(
     config: FinetuneConfig, harm: Callable[[FinetuneConfig], FinetuneConfig], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        resolve_finetuning(harm(config))
+        prepare(resolve_finetuning(harm(config)))
 
 
-def test_shards_without_answers_are_refused(config: FinetuneConfig, pretrained: PretrainConfig) -> None:
+def test_shards_without_answers_are_refused(config: FinetuneConfig, pretrained: RunConfig) -> None:
     reports = SourceConfig(shards=pretrained.data.shards, links=pretrained.data.links)
     with pytest.raises(DataError, match="shards of questions"):
-        resolve_finetuning(replace(config, data=reports))
+        find_targets(resolve_finetuning(replace(config, data=reports)))
 
 
 def test_the_model_starts_from_the_checkpoint_and_its_head_anew(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
-    assembly = assemble(run)
-    load_pretrained(assembly.arl, run.config.pretrained)
-    saved = read_weights(run.config.pretrained)
-    assert all(torch.equal(parameter, saved[name]) for name, parameter in assembly.task.named_parameters() if name.startswith("arl."))
-    assert isinstance(assembly.task, QuestionAnsweringTask)
-    assert assembly.task.answering.output.out_features == len(run.answers)
+    module = build(run, seed=5)
+    assert load_start(module, run) == f"the weights of {run.start_from}; new heads: answering"
+    saved = read_weights(str(run.start_from))
+    assert all(torch.equal(parameter, saved[name]) for name, parameter in module.named_parameters() if name.startswith("arl."))
+    assert isinstance(module, QuestionAnsweringModule)
+    assert module.answering.output.out_features == len(find_targets(run)[ANSWERS])
+
+
+def test_pretraining_goes_on_from_another_run_with_its_heads(pretrained: RunConfig) -> None:
+    config, _ = prepare(replace(pretrained, name="more", start_from=run_folder(pretrained)))
+    module = build(config, seed=5)
+    assert load_start(module, config) == f"the weights of {config.start_from}"
+    saved = read_weights(str(config.start_from))
+    assert all(torch.equal(parameter, saved[name]) for name, parameter in module.named_parameters())
+    fewer = replace(config, task=replace(PRETEXT, weights=ObjectiveWeights(itm=0.0)))
+    load_start(build(fewer), fewer)
+
+
+def test_a_model_folder_is_a_start_too(config: FinetuneConfig, pretrained: RunConfig, tmp_path: Path) -> None:
+    folder = str(tmp_path / "model")
+    export_run(run_folder(pretrained), folder)
+    run, _ = prepare(resolve_finetuning(replace(config, start_from=folder)))
+    assert (run.start_from, run.model, run.knowledge) == (folder, MODEL, f"{folder}/knowledge")
+    assert (run.data.maximum_tokens, run.data.tokenizer) == (48, f"{folder}/tokenizer")
+    module = build(run, seed=5)
+    load_start(module, run)
+    saved = read_weights(f"{run_folder(pretrained)}/checkpoints/step-00000002")
+    assert all(torch.equal(parameter, saved[f"arl.{name}"]) for name, parameter in module.arl.named_parameters())
+
+
+def test_a_fork_has_the_full_state_of_the_other_run(pretrained: RunConfig) -> None:
+    fork, _ = prepare(replace(pretrained, name="fork", start_from=run_folder(pretrained), start_state="full"))
+    found = forked_checkpoint(fork)
+    assert found is not None
+    assert (found[0], found[1].step) == (fork.start_from, 2)
+    assert forked_checkpoint(replace(fork, start_state="weights")) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": ScaleConfig(zero_stage=3)}, "with ZeRO stage 2, which stage 3 cannot read"),
+        ({"train": replace(TRAIN, max_steps=2)}, "has done 2 steps: set train.max_steps to more"),
+        ({"train": replace(TRAIN, global_batch=32)}, "set train.global_batch to 16"),
+    ],
+)
+def test_a_fork_that_cannot_go_on_is_refused(pretrained: RunConfig, change: dict, message: str) -> None:
+    with pytest.raises((CheckpointError, ConfigurationError), match=message):
+        prepare(replace(pretrained, name="fork", start_from=run_folder(pretrained), start_state="full", **change))
+
+
+def test_a_state_without_a_start_is_refused(pretrained: RunConfig) -> None:
+    with pytest.raises(ConfigurationError, match="name it with --start_from"):
+        replace(pretrained, start_state="full")
 
 
 def test_weights_of_another_model_are_refused(config: FinetuneConfig) -> None:
     run = resolve_finetuning(config)
-    wider = replace(run.config, model=replace(MODEL, vision=replace(MODEL.vision, layers=2)))
+    wider = replace(run, model=replace(MODEL, vision=replace(MODEL.vision, layers=2)))
     with pytest.raises(CheckpointError, match=r"vision\.encoder\.layers\.1.*none, wanted"):
-        load_pretrained(assemble(Finetuning(config=wider, answers=run.answers)).arl, run.config.pretrained)
+        load_start(build(wider), wider)
 
 
 def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
     run = resolve_finetuning(replace(config, scale=ScaleConfig(zero_stage=0)))
-    inputs, assembly = Inputs.open(run.config), assemble(run)
-    load_pretrained(assembly.arl, run.config.pretrained)
-    cost = prepare_task(assembly)
+    inputs, context, module = Inputs.open(run), context_of(run), build(run)
+    load_start(module, run)
+    cost = prepare_module(run, context, module)
     assert cost.frozen == 0
-    split, train = training_split(run.config, inputs), run.config.train
+    split, train = training_split(run, inputs), run.train
     samples = train.max_steps * train.global_batch
     lines: list[str] = []
     loop = Loop(
-        config=run.config,
-        engine=engine_of(assembly, run.config),
+        config=run,
+        engine=engine_of(run, module),
         stream=BatchStream(
-            tables=partial(local_tables, split, 0, samples, train.micro_batch, rank=0, workers=1),
-            collate=assembly.train_collate,
+            tables=partial(local_tables, split, 0, samples, train.micro_batch),
+            collate=run.task.collate(context, augment=True),
             micro_batch=train.micro_batch,
             first=0,
             stride=1,
             threads=1,
         ),
-        validation=build_validation(assembly, run.config, inputs, ProcessGroup()),
-        store=checkpoint_store(run.config),
+        validation=build_validation(run, context, inputs, ProcessGroup()),
+        store=checkpoint_store(run),
         tracker=CompositeTracker(),
         processes=ProcessGroup(),
         fingerprints=inputs.fingerprints,
         announce=lines.append,
-        flops_per_sample=cost.flops_per_sample,
+        flops_per_sample=cost.flops.per_sample,
     )
     metrics = loop.run(Progress())
     names = {"answer_accuracy", "answer_accuracy_shuffled_image", "majority_answer_accuracy"}
     assert {f"val/{name}" for name in names} | {f"val/{name}_{kind}" for name in names for kind in QUESTION_TYPES} < metrics.keys()
     assert "answer " in lines[0]
-    newest = checkpoint_store(run.config).newest()
+    newest = checkpoint_store(run).newest()
     assert newest is not None
     assert newest[1].step == 4
     trained = read_weights(newest[0])
-    before = read_weights(run.config.pretrained)
+    before = read_weights(str(run.start_from))
     moved = [name for name, value in before.items() if name.startswith("arl.") and not torch.equal(value, trained[name])]
     assert {name.split(".")[1] for name in moved} > {"vision", "language", "knowledge", "fusion"}

@@ -1,11 +1,13 @@
 """The stream without Ray: the same global micro-batches for any number of workers, and validation that counts each sample once."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from medvlp.data.batch import PretrainBatch
-from scaleout.stream.local import local_tables, validation_batches
+from scaleout.stream.local import NO_KEY, EvaluationBatches, local_tables
 from scaleout.stream.rows import PlannedSplit, stream_rows
 from tests.medvlp.tiny import collate
 from tests.scaleout.stream.toy_stream import read_all, toy_split
@@ -47,7 +49,11 @@ def test_micro_batches_are_cut_without_regard_to_windows_and_epochs(split: Plann
 
 def validated(split: PlannedSplit, micro_batch: int, samples: int, workers: int) -> list[list[PretrainBatch]]:
     make = collate(augment=False)
-    return [list(validation_batches(split, make, micro_batch, samples, rank=rank, workers=workers)) for rank in range(workers)]
+    shares = [
+        EvaluationBatches(split=split, collate=make, micro_batch=micro_batch, samples=samples, rank=rank, workers=workers)
+        for rank in range(workers)
+    ]
+    return [[micro.batch for micro in share] for share in shares]  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -61,6 +67,7 @@ def test_every_worker_validates_as_often_and_every_sample_counts_once(
     weighed = [key for batch in batches for key, weight in zip(batch.keys, batch.weight.tolist(), strict=True) if weight]
     assert len(weighed) == len(set(weighed)) == counted
     assert all(len(batch) == 2 for batch in batches)
+    assert {key for batch in batches for key, weight in zip(batch.keys, batch.weight.tolist(), strict=True) if not weight} <= {NO_KEY}
     # Those that fill up are nobody's partner.
     assert all((batch.weight[batch.partner] > 0)[batch.weight > 0].all() for batch in batches)
 
@@ -75,9 +82,22 @@ def test_every_validation_is_the_same(validation: PlannedSplit) -> None:
 
 def test_workers_share_the_batches_of_one(validation: PlannedSplit) -> None:
     (alone,) = validated(validation, 2, 10, 1)
-    parts = validated(validation, 2, 10, 2)
-    dealt = [batch for turn in zip(*parts, strict=True) for batch in turn]
-    assert [batch.keys for batch in dealt][: len(alone)] == [batch.keys for batch in alone]
+    shared = [batch for part in validated(validation, 2, 10, 2) for batch in part]
+    assert [batch.keys for batch in shared][: len(alone)] == [batch.keys for batch in alone]
+
+
+def test_all_workers_together_read_every_row_once(validation: PlannedSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    tables = PlannedSplit.tables
+
+    def counted(split: PlannedSplit, start: int, stop: int) -> Iterator[pa.Table]:
+        for table in tables(split, start, stop):
+            read.extend(table.column("position").to_pylist())
+            yield table
+
+    monkeypatch.setattr(PlannedSplit, "tables", counted)
+    validated(validation, 2, 10, 5)
+    assert sorted(read) == list(range(10))
 
 
 def test_samples_are_the_first_of_a_shuffled_order(validation: PlannedSplit) -> None:

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from medvlp.errors import ConfigurationError, TrainingError
-from scaleout.checkpoint.store import read_record
+from scaleout.checkpoint.record import read_record
 from scaleout.io import storage
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.train.interval import Interval
 from tests.scaleout.train.tiny_run import TinyRun, spoilt_images, spoilt_loss, tiny_config
 
 
 @pytest.fixture
-def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> RunConfig:
     """A run in a folder of its own."""
     return tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
 
 
-def with_train(config: PretrainConfig, **changes: object) -> PretrainConfig:
+def with_train(config: RunConfig, **changes: object) -> RunConfig:
     return replace(config, train=replace(config.train, **changes))
 
 
@@ -30,7 +30,7 @@ def learned(metrics: dict[int, dict[str, float]]) -> dict[int, dict[str, float]]
     return {step: {name: value for name, value in values.items() if not name.startswith("perf/")} for step, values in metrics.items()}
 
 
-def test_a_resumed_run_is_the_unbroken_one_to_the_last_bit(config: PretrainConfig, tmp_path: Path) -> None:
+def test_a_resumed_run_is_the_unbroken_one_to_the_last_bit(config: RunConfig, tmp_path: Path) -> None:
     unbroken = TinyRun(replace(config, storage=str(tmp_path / "unbroken")))
     last = unbroken.run()
     stopped = TinyRun(config)
@@ -44,7 +44,7 @@ def test_a_resumed_run_is_the_unbroken_one_to_the_last_bit(config: PretrainConfi
     assert all(torch.equal(value, weights[name]) for name, value in resumed.engine.weights().items())
 
 
-def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
+def test_the_names_of_metrics_are_the_interface(config: RunConfig) -> None:
     run = TinyRun(config)
     last = run.run()
     metrics = run.metrics()
@@ -70,7 +70,7 @@ def test_the_names_of_metrics_are_the_interface(config: PretrainConfig) -> None:
     assert not any(name.startswith("val/") for step in (1, 2, 4, 5) for name in metrics[step])
 
 
-def test_the_work_done_is_counted_at_the_width_of_every_micro_batch(config: PretrainConfig) -> None:
+def test_the_work_done_is_counted_at_the_width_of_every_micro_batch(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=2))
     widths: list[int] = []
 
@@ -90,14 +90,14 @@ def test_work_is_told_by_the_second() -> None:
     assert usage.peak_memory > 0
 
 
-def test_it_learns(config: PretrainConfig) -> None:
+def test_it_learns(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=30, log_every=10, validate_every=30, checkpoint_every=30))
     run.run()
     curve = [values["train/loss"] for _, values in sorted(run.metrics().items())]
     assert curve[-1] < 0.9 * curve[0]
 
 
-def test_pictures_are_kept_of_a_public_corpus_only(config: PretrainConfig, tmp_path: Path) -> None:
+def test_pictures_are_kept_of_a_public_corpus_only(config: RunConfig, tmp_path: Path) -> None:
     short = with_train(config, max_steps=1)
     TinyRun(short).run()
     names = {path.parent.name for path in (tmp_path / "tiny" / "pictures").rglob("*.png")}
@@ -108,7 +108,7 @@ def test_pictures_are_kept_of_a_public_corpus_only(config: PretrainConfig, tmp_p
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_gradient_that_is_not_finite_stops_and_names_the_micro_batch(config: PretrainConfig, value: float) -> None:
+def test_a_gradient_that_is_not_finite_stops_and_names_the_micro_batch(config: RunConfig, value: float) -> None:
     # The first of the two micro-batches of the third step.
     run = TinyRun(with_train(config, maximum_skipped_steps=0), spoilt_loss(4, value))
     with pytest.raises(TrainingError, match=r"step 3 is not finite, from micro-batch 4 \(samples 0[0-9, ]+\): lower") as caught:
@@ -117,7 +117,7 @@ def test_a_gradient_that_is_not_finite_stops_and_names_the_micro_batch(config: P
     assert run.store.newest() is None
 
 
-def test_a_step_whose_gradient_is_not_finite_is_skipped_told_and_counted(config: PretrainConfig) -> None:
+def test_a_step_whose_gradient_is_not_finite_is_skipped_told_and_counted(config: RunConfig) -> None:
     whole = TinyRun(config, spoilt_loss(4, float("nan")))
     whole.run(stop_at=3)
     assert [line for line in whole.lines if "skipped" in line] == [
@@ -141,7 +141,7 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_told_and_counted(config:
     assert resumed.metrics()[4]["train/lr"] == unspoilt.metrics()[4]["train/lr"]
 
 
-def test_a_skipped_step_counts_in_no_mean(config: PretrainConfig) -> None:
+def test_a_skipped_step_counts_in_no_mean(config: RunConfig) -> None:
     every = TinyRun(with_train(config, max_steps=3), spoilt_loss(2, float("nan")))
     every.run()
     together = TinyRun(with_train(replace(config, name="together"), max_steps=3, log_every=3), spoilt_loss(2, float("nan")))
@@ -150,7 +150,7 @@ def test_a_skipped_step_counts_in_no_mean(config: PretrainConfig) -> None:
     assert together.metrics()[3]["train/loss"] == pytest.approx(sum(losses) / 2)
 
 
-def test_a_gradient_that_explodes_from_finite_losses_names_the_whole_step(config: PretrainConfig) -> None:
+def test_a_gradient_that_explodes_from_finite_losses_names_the_whole_step(config: RunConfig) -> None:
     run = TinyRun(with_train(config, maximum_skipped_steps=0))
     with torch.no_grad():
         run.engine.task.get_parameter("arl.image_projection.bias").fill_(0)
@@ -159,7 +159,7 @@ def test_a_gradient_that_explodes_from_finite_losses_names_the_whole_step(config
         run.run()
 
 
-def test_a_loss_that_jumps_is_told_and_changes_nothing(config: PretrainConfig) -> None:
+def test_a_loss_that_jumps_is_told_and_changes_nothing(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=2))
     for _ in range(10):
         run.loop.spikes.look(0.01)
@@ -170,7 +170,7 @@ def test_a_loss_that_jumps_is_told_and_changes_nothing(config: PretrainConfig) -
     assert run.progress.step == 2
 
 
-def test_too_many_bad_samples_stop_the_run(config: PretrainConfig) -> None:
+def test_too_many_bad_samples_stop_the_run(config: RunConfig) -> None:
     few = replace(config, data=replace(config.data, bad_samples=0.01))
     run = TinyRun(few, spoilt_images(set(range(16, 27))))
     with pytest.raises(TrainingError, match=r"11 of 32 samples did not decode, more than data\.bad_samples 1\.00% allows"):
@@ -180,7 +180,7 @@ def test_too_many_bad_samples_stop_the_run(config: PretrainConfig) -> None:
     assert TinyRun(enough, spoilt_images(set(range(16, 27)))).run()
 
 
-def test_bad_samples_are_told_by_shard_and_reason(config: PretrainConfig) -> None:
+def test_bad_samples_are_told_by_shard_and_reason(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=1), spoilt_images({1, 2, 3}))
     run.run()
     told = [line for line in run.lines if "did not decode" in line]
@@ -189,7 +189,7 @@ def test_bad_samples_are_told_by_shard_and_reason(config: PretrainConfig) -> Non
     assert run.metrics()[1]["train/skipped_samples_UnidentifiedImageError"] == 3
 
 
-def test_no_sample_is_forgotten_between_reports(config: PretrainConfig) -> None:
+def test_no_sample_is_forgotten_between_reports(config: RunConfig) -> None:
     # Validations and checkpoints fall between the points of the curves.
     odd = with_train(config, log_every=4, validate_every=3, checkpoint_every=3)
     run = TinyRun(odd, spoilt_images(set(range(0, 96, 16))))
@@ -201,7 +201,7 @@ def test_no_sample_is_forgotten_between_reports(config: PretrainConfig) -> None:
     assert resumed.metrics()[6]["train/skipped_samples"] == 6
 
 
-def test_points_are_means_over_all_steps_since_the_last(config: PretrainConfig, tmp_path: Path) -> None:
+def test_points_are_means_over_all_steps_since_the_last(config: RunConfig, tmp_path: Path) -> None:
     every = TinyRun(config)
     every.run()
     odd = TinyRun(with_train(replace(config, name="odd"), log_every=4, validate_every=3, checkpoint_every=3))
@@ -219,14 +219,14 @@ def test_the_clock_of_a_window_stops_while_it_is_paused() -> None:
     assert time.perf_counter() - interval.started - before < 0.1
 
 
-def test_a_stream_that_ends_early_is_a_defect(config: PretrainConfig) -> None:
+def test_a_stream_that_ends_early_is_a_defect(config: RunConfig) -> None:
     run = TinyRun(config)
     short = replace(run.loop.stream, tables=lambda: iter(list(run.loop.stream.tables())[:3]))
     with pytest.raises(TrainingError, match="stream ended before the last step"):
         replace(run.loop, stream=short).run(run.progress)
 
 
-def test_checkpoints_are_made_by_time_too(config: PretrainConfig) -> None:
+def test_checkpoints_are_made_by_time_too(config: RunConfig) -> None:
     rare = with_train(config, max_steps=5, log_every=2, validate_every=100, checkpoint_every=100, checkpoint_minutes=1e-9)
     run = TinyRun(rare)
     run.run()
@@ -236,34 +236,34 @@ def test_checkpoints_are_made_by_time_too(config: PretrainConfig) -> None:
     assert [step for step, values in seldom.metrics().items() if "perf/checkpoint_stall_seconds" in values] == [5]
 
 
-def test_a_checkpoint_knows_the_validation_of_its_step(config: PretrainConfig) -> None:
+def test_a_checkpoint_knows_the_validation_of_its_step(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=4, validate_every=3, checkpoint_every=2, best_metric="val/itm_accuracy"))
     last = run.run()
     assert run.store.newest()[1].validation == last
     assert read_record(storage.join(run.store.uri, "step-00000002")).validation == {}
 
 
-def test_a_best_metric_that_validation_does_not_give_is_refused_at_the_first(config: PretrainConfig) -> None:
+def test_a_best_metric_that_validation_does_not_give_is_refused_at_the_first(config: RunConfig) -> None:
     run = TinyRun(with_train(config, best_metric="val/accuracy"))
     with pytest.raises(ConfigurationError, match=r"train\.best_metric 'val/accuracy' is no metric .*: take one of val/.*val/itm_accuracy"):
         run.run()
 
 
-def test_a_finished_run_does_nothing(config: PretrainConfig) -> None:
+def test_a_finished_run_does_nothing(config: RunConfig) -> None:
     TinyRun(with_train(config, max_steps=1)).run()
     again = TinyRun(with_train(config, max_steps=1))
     assert again.run() == {}
     assert again.lines == []
 
 
-def test_the_first_worker_tells_when_it_will_end(config: PretrainConfig) -> None:
+def test_the_first_worker_tells_when_it_will_end(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=2))
     run.run()
     assert run.lines[0].startswith("step 1/2: loss ")
     assert "training ends about" in run.lines[0]
 
 
-def test_a_run_that_is_told_to_stop_makes_a_checkpoint_behind_its_step_and_loses_none(config: PretrainConfig) -> None:
+def test_a_run_that_is_told_to_stop_makes_a_checkpoint_behind_its_step_and_loses_none(config: RunConfig) -> None:
     whole = TinyRun(replace(config, name="whole"))
     whole.run()
     stopped = TinyRun(config)
@@ -282,14 +282,14 @@ def test_a_run_that_is_told_to_stop_makes_a_checkpoint_behind_its_step_and_loses
     assert learned(resumed.metrics()) == learned(whole.metrics())
 
 
-def test_being_told_to_stop_in_the_last_step_changes_nothing(config: PretrainConfig) -> None:
+def test_being_told_to_stop_in_the_last_step_changes_nothing(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=1))
     run.loop.stop_request.ask()
     assert run.run()
     assert not run.loop.stop_request.happened
 
 
-def test_a_judge_that_ends_a_run_is_obeyed_before_an_interruption(config: PretrainConfig) -> None:
+def test_a_judge_that_ends_a_run_is_obeyed_before_an_interruption(config: RunConfig) -> None:
     run = TinyRun(with_train(config, validate_every=1))
     run.loop.stop_request.ask()
     run.run(stop_at=1)

@@ -8,28 +8,28 @@ from typing import Any
 
 import torch
 
-from medvlp.cost import total
 from medvlp.data.batch import Batch
+from medvlp.data.collate import Collate
 from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from scaleout.checkpoint.lease import Lease
 from scaleout.engine.engines import EngineConfig, TorchEngine
 from scaleout.engine.process_group import ProcessGroup
-from scaleout.runs.config import DataConfig, PretrainConfig, TrainConfig
-from scaleout.runs.inputs import Inputs, open_tokenizer, training_split
-from scaleout.runs.record import checkpoint_store, open_ledger, run_folder
-from scaleout.stream.batches import BatchStream, Collate
+from scaleout.runs.config import DataConfig, RunConfig, TrainConfig
+from scaleout.runs.inputs import Inputs, open_tokenizer, task_context, training_split
+from scaleout.runs.record import checkpoint_store, run_folder
+from scaleout.stream.batches import BatchStream
 from scaleout.stream.local import local_tables
 from scaleout.tracking import CompositeTracker, JsonLinesTracker, Tracker
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
+from scaleout.train.hooks.ledger import open_ledger
 from scaleout.train.loop import Loop, Progress
-from scaleout.train.pretraining import assemble_pretraining
 from scaleout.train.worker import build_validation
 from tests.medvlp.tiny import model_config, pretext_config
 
 
-def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train: Any) -> PretrainConfig:
+def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train: Any) -> RunConfig:
     """Six steps of two micro-batches of eight phantoms, with dropout; validated and saved after the third."""
     model = model_config(dropout=0.1)
     settings: dict[str, Any] = {
@@ -43,23 +43,23 @@ def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train
         "findings": ["finding"],
         "checkpoint_every": 3,
     }
-    return PretrainConfig(
+    return RunConfig(
         name="tiny",
         storage=str(storage),
         knowledge=str(knowledge),
         data=DataConfig(shards=shards, links=links, maximum_tokens=32, maximum_entities=8, width_multiple=8, window_shards=2),
         train=TrainConfig(**{**settings, **train}),
         model=replace(model, language=replace(model.language, positions=34)),
-        pretext=pretext_config(),
+        task=pretext_config(),
     )
 
 
 class TinyRun:
-    """One process's life of a run: what ``session.py`` builds, with torch's engine in place of DeepSpeed's."""
+    """One process's life of a run: what ``worker.py`` builds, with torch's engine in place of DeepSpeed's."""
 
     def __init__(
         self,
-        config: PretrainConfig,
+        config: RunConfig,
         collate: Callable[[Collate], Collate] = lambda collate: collate,
         *,
         trackers: Sequence[Tracker] = (),
@@ -69,12 +69,13 @@ class TinyRun:
         """``collate`` may spoil what the run is fed; ``curves`` is a local folder for a run whose own one is remote."""
         inputs, processes = Inputs.open(config), ProcessGroup()
         torch.manual_seed(0)
-        assembly = assemble_pretraining(config, open_tokenizer(config.data), inputs.bundle)
+        context = task_context(config, open_tokenizer(config.data), inputs.bundle, {})
+        module = config.task.build(context)
         optimiser = config.train.optimiser
-        groups = parameter_groups(assembly.task, assembly.arl, optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
+        groups = parameter_groups(module, module.arl, optimiser, knowledge_multiplier=config.task.knowledge_multiplier(optimiser))
         factor = partial(learning_rate_factor, total=config.train.max_steps, warmup=optimiser.warmup)
         settings = EngineConfig(config.train.micro_batch, config.schedule(1).accumulation, optimiser.clip_norm, 0, False, factor)
-        self.engine = TorchEngine(assembly.task, build_optimiser(groups, optimiser), settings)
+        self.engine = TorchEngine(module, build_optimiser(groups, optimiser), settings)
         self.store = checkpoint_store(config, lease)
         self.folder = curves or Path(run_folder(config))
         self.lines: list[str] = []
@@ -89,19 +90,19 @@ class TinyRun:
             engine=self.engine,
             stream=BatchStream(
                 tables=lambda: local_tables(split, start, stop, micro_batch, rank=0, workers=1),
-                collate=collate(assembly.train_collate),
+                collate=collate(config.task.collate(context, augment=True)),
                 micro_batch=micro_batch,
                 first=start // micro_batch,
                 stride=1,
             ),
-            validation=build_validation(assembly, config, inputs, processes),
+            validation=build_validation(config, context, inputs, processes),
             store=self.store,
             tracker=CompositeTracker([JsonLinesTracker(self.folder), *trackers]),
             processes=processes,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,
             ledger=open_ledger(config, processes),
-            flops_per_sample=lambda width: total(assembly.flops(width).values()).total,
+            flops_per_sample=lambda width: 0.0,
         )
 
     def run(self, stop_at: int | None = None) -> dict[str, float]:

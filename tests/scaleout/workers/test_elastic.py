@@ -8,13 +8,12 @@ import pytest
 from torch import multiprocessing
 
 from medvlp.optimisation import OptimiserConfig
-from scaleout.runs.config import PretrainConfig
-from scaleout.runs.record import LEDGER_FOLDER, checkpoint_store
+from scaleout.runs.config import RunConfig
+from scaleout.runs.record import checkpoint_store
 from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.hooks.ledger import read_ledger
-from scaleout.train.pretraining import assemble_pretraining
+from scaleout.train.hooks.ledger import LEDGER_FOLDER, read_ledger
 from scaleout.train.worker import WorkerSetup
 from tests.scaleout.train.tiny_run import tiny_config
 from tests.scaleout.train.worker_processes import work
@@ -26,14 +25,13 @@ FIGURE_VARIABLE = "MEDVLP_ELASTIC_FIGURE"
 """Names the file of the picture in ``docs/images``; none is drawn without it."""
 
 
-def run(config: PretrainConfig, folder: Path, parts: list[tuple[int, int]]) -> dict[int, dict[str, float]]:
+def run(config: RunConfig, folder: Path, parts: list[tuple[int, int]]) -> dict[int, dict[str, float]]:
     """What was tracked of a run by ``parts`` of (workers, step at which they stop), by step."""
     folder.mkdir()
     uri = f"sqlite:///{folder}/mlflow.db"
     config = replace(config, storage=str(folder))
     setup = WorkerSetup(
         config=config,
-        assemble=assemble_pretraining,
         tracking_uri=uri,
         mlflow_run=start_run(uri, config.tracking.experiment, config.name),
     )

@@ -7,7 +7,7 @@ import pytest
 
 from medvlp.errors import ConfigurationError, DataError
 from scaleout.io.record_table import RecordTable
-from scaleout.runs.config import PretrainConfig, ScaleConfig
+from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.inputs import Inputs
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
@@ -86,23 +86,23 @@ def test_of_many_shards_some_are_looked_at_from_first_to_last(tmp_path: Path) ->
 
 
 @pytest.fixture
-def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> RunConfig:
     """A run that could be started."""
     return tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
 
 
-def test_a_good_run_passes_and_leaves_nothing_behind(config: PretrainConfig, tmp_path: Path) -> None:
+def test_a_good_run_passes_and_leaves_nothing_behind(config: RunConfig, tmp_path: Path) -> None:
     assert check_run(config, Inputs.open(config), {"CPU": 2.0}) is False
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_permission_to_write_is_refused(config: PretrainConfig) -> None:
+def test_no_permission_to_write_is_refused(config: RunConfig) -> None:
     blocked = replace(config, storage="/proc/nothing")
     with pytest.raises(ConfigurationError, match="cannot write below /proc/nothing"):
         check_run(blocked, Inputs.open(config), {"CPU": 2.0})
 
 
-def test_a_missing_split_is_refused(config: PretrainConfig) -> None:
+def test_a_missing_split_is_refused(config: RunConfig) -> None:
     inputs = Inputs.open(config)
     shards = replace(inputs.shards, shards=inputs.shards.shards_of("train"))
     without = replace(inputs, corpora=(replace(inputs.corpora[0], shards=shards),))

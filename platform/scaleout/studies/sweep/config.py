@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError, DataError
 from medvlp.tasks.pretrain.config import Objective, ObjectiveWeights
-from scaleout.runs.config import PretrainConfig
+from medvlp.tasks.pretrain.task import Pretraining
+from scaleout.runs.config import RunConfig
 
 Range = tuple[float, float]
 
@@ -72,21 +73,26 @@ class SearchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepConfig(PretrainConfig):
+class SweepConfig(RunConfig):
     """Pre-train with many weights of the objectives. Everything but these is the same in all trials."""
 
     sweep: SearchConfig = field(default_factory=SearchConfig)
 
-    def trial(self, number: int, tracking_uri: str, parent_run: str) -> PretrainConfig:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.task, Pretraining):
+            raise ConfigurationError("a sweep searches the weights of the pretext objectives: its task is pretrain")
+
+    def trial(self, number: int, tracking_uri: str, parent_run: str) -> RunConfig:
         """The ordinary run that trial ``number`` is."""
-        shared = {each.name: getattr(self, each.name) for each in fields(PretrainConfig)}
+        shared = {each.name: getattr(self, each.name) for each in fields(RunConfig)}
         changed = {
             "name": self.trial_name(number),
-            "pretext": replace(self.pretext, weights=self.sweep.weights(number)),
+            "task": replace(self.task, weights=self.sweep.weights(number)),  # type: ignore[call-arg]
             "tracking": replace(self.tracking, uri=tracking_uri, parent_run=parent_run),
             "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may grow into another's room
         }
-        return PretrainConfig(**{**shared, **changed})
+        return RunConfig(**{**shared, **changed})
 
     def trial_name(self, number: int) -> str:
         """The name of the run of trial ``number``."""

@@ -12,13 +12,13 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler
 
+from medvlp.configuration import to_plain
 from medvlp.errors import TrainingError
-from scaleout.cli import to_dict, to_yaml
+from scaleout.cli import to_yaml
 from scaleout.cluster import connect
 from scaleout.io import storage
-from scaleout.launch.launch import find_or_create, with_absolute_uris
+from scaleout.launch.launch import find_or_create, prepare
 from scaleout.runs.config import ScaleConfig
-from scaleout.runs.inputs import Inputs
 from scaleout.runs.record import run_folder
 from scaleout.studies.sweep.config import SweepConfig
 from scaleout.studies.sweep.trial import NUMBER, SCORE, STEP, Trial, TrialRecord, load_records
@@ -57,13 +57,12 @@ def search(config: SweepConfig) -> SweepOutcome:
     Raises:
         MedvlpError: something that the user can mend, or no trial succeeded; the same command goes on.
     """
-    config = with_absolute_uris(config)
-    inputs = Inputs.open(config)
+    config, inputs = prepare(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     with connect():
         resources = cluster_resources()
         use_gpu = check_run(config, inputs, resources)
-        parent = find_or_create("sweep", config, inputs, tracking_uri, {}).mlflow_run
+        parent = find_or_create("sweep", config, inputs, tracking_uri).mlflow_run
         with _tracked(config, tracking_uri, parent) as tracker:
             failed = _run_trials(config, tracking_uri, parent, concurrent_trials(config.scale, resources, use_gpu=use_gpu))
             outcome = _rank(config, failed, tracking_uri, parent)
@@ -85,7 +84,7 @@ def _tracked(config: SweepConfig, tracking_uri: str, parent: str) -> Iterator[Ml
     status = RunStatus.FAILED
     with tempfile.TemporaryDirectory(prefix="medvlp-sweep-") as spool:
         tracker = MlflowTracker(tracking_uri, parent, Path(spool))
-        tracker.params(to_dict(config))
+        tracker.params(to_plain(config))
         try:
             yield tracker
             status = RunStatus.FINISHED

@@ -9,15 +9,14 @@ from typing import Any
 import ray
 from ray import tune
 
-from scaleout.checkpoint.store import read_record
+from scaleout.checkpoint.record import read_record
 from scaleout.io import storage
 from scaleout.launch.launch import Outcome, launch
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from scaleout.studies.sweep.config import SweepConfig
 from scaleout.studies.sweep.decisions import AskTune, TuneDecisions
 from scaleout.tracking.runs import open_client
-from scaleout.train.pretraining import assemble_pretraining
 
 NUMBER = "number"
 """What Tune varies: the number of the trial, from which all else follows."""
@@ -56,7 +55,7 @@ class Trial(tune.Trainable):
         self._reported = 0
         self._decisions: Any = ray.remote(num_cpus=0)(TuneDecisions).remote()
         driver = ThreadPoolExecutor(1, thread_name_prefix="trial")
-        self._run = driver.submit(launch, "pretrain", self._config, assemble_pretraining, keep_training=AskTune(self._decisions))
+        self._run = driver.submit(launch, self._config, keep_training=AskTune(self._decisions))
 
     def step(self) -> dict[str, Any]:
         """Let the run go on, and return its next validation. Tune calls ``stop`` instead when it shall not go on."""
@@ -81,7 +80,7 @@ class Trial(tune.Trainable):
         return TrialRecord(
             number=self._number,
             name=self._config.name,
-            weights=asdict(self._config.pretext.weights),
+            weights=asdict(self._config.task.weights),  # type: ignore[attr-defined]
             steps=steps,
             finished=steps >= self._config.train.max_steps,
             score=self._sweep.sweep.rate(outcome.metrics or _tracked_metrics(outcome)),
@@ -90,7 +89,7 @@ class Trial(tune.Trainable):
         )
 
 
-def save_record(sweep: PretrainConfig, record: TrialRecord) -> None:
+def save_record(sweep: RunConfig, record: TrialRecord) -> None:
     """Keep a record in the folder of the sweep."""
     storage.write_bytes(_record_uri(sweep, record.number), json.dumps(asdict(record), indent=1).encode())
 
@@ -101,7 +100,7 @@ def load_records(sweep: SweepConfig) -> list[TrialRecord]:
     return [TrialRecord(**json.loads(storage.read_bytes(uri))) for uri in uris if storage.exists(uri)]
 
 
-def _record_uri(sweep: PretrainConfig, number: int) -> str:
+def _record_uri(sweep: RunConfig, number: int) -> str:
     return storage.join(run_folder(sweep), _TRIALS, f"{number}.json")
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from medvlp.errors import DataError
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
+from scaleout.runs.config import RunConfig
+from scaleout.runs.record import run_folder
 from scaleout.stream.batches import MicroBatch
 
+LEDGER_FOLDER = "samples"
 Step = dict[int, list[str]]
 """Sample keys of the micro-batches of a step, by their number."""
 
@@ -48,3 +51,8 @@ def read_ledger(folder: str) -> dict[int, Step]:
                 if steps.setdefault(int(step), {}).setdefault(int(number), keys) != keys:
                     raise DataError(f"{storage.join(folder, name)} says other samples of micro-batch {number} than a file before it")
     return {step: dict(sorted(steps[step].items())) for step in sorted(steps)}
+
+
+def open_ledger(config: RunConfig, processes: ProcessGroup) -> Ledger | None:
+    """A worker's record of what it consumes, if one is kept."""
+    return Ledger(storage.join(run_folder(config), LEDGER_FOLDER), processes) if config.train.ledger else None

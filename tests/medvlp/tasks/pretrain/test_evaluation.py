@@ -9,8 +9,8 @@ import torch
 from medvlp.data.masking import IGNORED
 from medvlp.metrics.records import Records
 from medvlp.tasks.pretrain.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
-from medvlp.tasks.pretrain.module import PretrainingTask
-from tests.medvlp.tiny import NAMES, bundle, collate, pretrain_batch, pretraining_task, stream_row
+from medvlp.tasks.pretrain.module import PretrainingModule
+from tests.medvlp.tiny import NAMES, bundle, collate, pretrain_batch, pretraining_module, stream_row
 
 ALL = FindingRule(np.arange(2), minimum_cases=1)
 
@@ -122,14 +122,14 @@ def test_losses_are_means_over_samples() -> None:
     assert metrics == {"mim_loss": 1.5}
 
 
-def evaluate(task: PretrainingTask, batch) -> Records:
+def evaluate(task: PretrainingModule, batch) -> Records:
     torch.manual_seed(0)
     return evaluate_pretraining(task.eval(), batch)
 
 
 def test_records_of_a_batch_have_a_row_per_sample() -> None:
     batch = pretrain_batch(6, broken=(2,))
-    records = evaluate(pretraining_task(), batch)
+    records = evaluate(pretraining_module(), batch)
     assert {len(values) for values in records.values()} == {6}
     assert set(records) == {
         *("weight", "has_partner", "modality", "mlm_loss", "mim_loss", "itm_loss", "align_loss", "labels", "in_entity"),
@@ -141,7 +141,7 @@ def test_records_of_a_batch_have_a_row_per_sample() -> None:
 
 def test_the_metrics_are_the_interface() -> None:
     batch = collate(augment=False)([stream_row(position, modality="CT") for position in range(24)])
-    metrics = summarise_pretraining(evaluate(pretraining_task(), batch), FindingRule.of_types(bundle(), []))
+    metrics = summarise_pretraining(evaluate(pretraining_module(), batch), FindingRule.of_types(bundle(), []))
     assert set(metrics) == {
         *("mlm_loss", "mim_loss", "itm_loss", "align_loss"),
         *("mlm_accuracy", "mlm_entity_accuracy", "mlm_entity_accuracy_shuffled_image", "itm_accuracy"),
@@ -154,7 +154,7 @@ def test_the_metrics_are_the_interface() -> None:
 @pytest.mark.parametrize("left", ["mlm", "mim", "itm", "align"])
 def test_an_objective_that_is_not_built_is_not_measured(left: str) -> None:
     weights = {name: float(name == left) for name in ("mlm", "mim", "itm", "align")}
-    metrics = summarise_pretraining(evaluate(pretraining_task(**weights), pretrain_batch(8)), ALL)
+    metrics = summarise_pretraining(evaluate(pretraining_module(**weights), pretrain_batch(8)), ALL)
     assert f"{left}_loss" in metrics
     assert all(left in name for name in metrics)
 
@@ -163,7 +163,7 @@ def test_images_that_show_only_the_modality_teach_nothing() -> None:
     # The honest end of it: the whole model on images that are all alike within a modality.
     batch = pretrain_batch(16)
     images = torch.stack([batch.images[0] if modality == "CT" else batch.images[1] for modality in batch.modalities])
-    records = evaluate(pretraining_task(), replace(batch, images=images))
+    records = evaluate(pretraining_module(), replace(batch, images=images))
     metrics = summarise_pretraining(records, FindingRule(np.arange(len(NAMES)), minimum_cases=1))
     assert metrics["itm_accuracy"] == 0.5
     assert metrics["align_image_auroc"] == pytest.approx(0.5, abs=1e-6)
@@ -171,7 +171,7 @@ def test_images_that_show_only_the_modality_teach_nothing() -> None:
 
 
 def test_the_shuffled_image_is_the_partners() -> None:
-    task, batch = pretraining_task().eval(), pretrain_batch(8)
+    task, batch = pretraining_module().eval(), pretrain_batch(8)
     swapped = replace(batch, images=batch.images[batch.partner])
     records, of_swapped = evaluate(task, batch), evaluate(task, swapped)
     assert np.array_equal(records["predicted_shuffled"], of_swapped["predicted"])

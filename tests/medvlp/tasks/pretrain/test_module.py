@@ -11,8 +11,8 @@ from medvlp.data.batch import PretrainBatch
 from medvlp.tasks.pretrain.alignment import alignment_loss
 from medvlp.tasks.pretrain.masked_language import masked_language_loss
 from medvlp.tasks.pretrain.matching import matching_loss
-from medvlp.tasks.pretrain.module import PretrainingTask, TaskOutput
-from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_task
+from medvlp.tasks.pretrain.module import PretrainingModule, TaskOutput
+from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_module
 
 HEADS = {
     "mlm": ["masked_language"],
@@ -22,12 +22,12 @@ HEADS = {
 }
 
 
-def run(task: PretrainingTask, batch: PretrainBatch, seed: int = 0) -> TaskOutput:
+def run(task: PretrainingModule, batch: PretrainBatch, seed: int = 0) -> TaskOutput:
     torch.manual_seed(seed)
     return task(batch)
 
 
-def gradients(task: PretrainingTask, batch: PretrainBatch) -> dict[str, torch.Tensor]:
+def gradients(task: PretrainingModule, batch: PretrainBatch) -> dict[str, torch.Tensor]:
     task.zero_grad()
     run(task, batch).loss.backward()
     return {name: parameter.grad for name, parameter in task.named_parameters() if parameter.grad is not None}
@@ -54,7 +54,7 @@ def with_other_rows(batch: PretrainBatch, rows: list[int]) -> PretrainBatch:
 
 
 def test_the_total_is_the_weighted_sum_of_its_parts() -> None:
-    output = run(pretraining_task(mlm=0.5, mim=2.0, itm=0.1, align=3.0), pretrain_batch())
+    output = run(pretraining_module(mlm=0.5, mim=2.0, itm=0.1, align=3.0), pretrain_batch())
     assert list(output.losses) == ["mlm", "mim", "itm", "align"]
     parts = output.losses
     torch.testing.assert_close(output.loss, 0.5 * parts["mlm"] + 2 * parts["mim"] + 0.1 * parts["itm"] + 3 * parts["align"])
@@ -63,7 +63,7 @@ def test_the_total_is_the_weighted_sum_of_its_parts() -> None:
 
 def test_its_losses_are_those_of_separate_passes() -> None:
     # As the authors run them: one pass of the whole model per objective.
-    task, batch = pretraining_task(), pretrain_batch()
+    task, batch = pretraining_module(), pretrain_batch()
     arl, losses = task.arl, run(task, batch).losses
     graph = arl.knowledge()
 
@@ -91,7 +91,7 @@ def test_its_losses_are_those_of_separate_passes() -> None:
 @pytest.mark.parametrize("left", HEADS)
 def test_an_objective_of_weight_zero_is_not_built(left: str) -> None:
     weights = {name: float(name == left) for name in HEADS}
-    task = pretraining_task(**weights)
+    task = pretraining_module(**weights)
     built = {name.split(".")[0] for name, _ in task.named_parameters()} - {"arl"}
     assert built == set(HEADS[left])
     output = run(task, pretrain_batch())
@@ -100,7 +100,7 @@ def test_an_objective_of_weight_zero_is_not_built(left: str) -> None:
 
 
 def test_every_input_is_encoded_once() -> None:
-    task, batch = pretraining_task(), pretrain_batch(6)
+    task, batch = pretraining_module(), pretrain_batch(6)
     calls: Counter[str] = Counter()
     rows: dict[str, list[int]] = {}
 
@@ -133,7 +133,7 @@ def test_every_input_is_encoded_once() -> None:
 
 
 def test_masked_entities_give_nothing_away() -> None:
-    task, batch = pretraining_task(mim=0, itm=0, align=0), pretrain_batch(8)
+    task, batch = pretraining_module(mim=0, itm=0, align=0), pretrain_batch(8)
     hidden = batch.entity_mask & ~batch.entity_kept
     assert hidden.any()
     assert (batch.entity_mask & batch.entity_kept).any()
@@ -145,7 +145,7 @@ def test_masked_entities_give_nothing_away() -> None:
 
 
 def test_the_vectors_of_masked_entities_change_no_logit() -> None:
-    task, batch = pretraining_task(), pretrain_batch(1)
+    task, batch = pretraining_module(), pretrain_batch(1)
     batch = replace(batch, entity_kept=torch.tensor([[True, False, False, False]]))
     encoded = task.encode(batch)
 
@@ -161,12 +161,12 @@ def test_the_vectors_of_masked_entities_change_no_logit() -> None:
 
 
 def test_the_masked_language_loss_reads_the_masked_text_only() -> None:
-    task, batch = pretraining_task(mim=0, itm=0, align=0), pretrain_batch(6)
+    task, batch = pretraining_module(mim=0, itm=0, align=0), pretrain_batch(6)
     assert torch.equal(run(task, replace(batch, token_ids=batch.token_ids.flip(0))).loss, run(task, batch).loss)
 
 
 def test_rows_of_weight_zero_change_neither_losses_nor_gradients() -> None:
-    task, batch = pretraining_task(), pretrain_batch(6, broken=(1, 4))
+    task, batch = pretraining_module(), pretrain_batch(6, broken=(1, 4))
     disturbed = with_other_rows(batch, [1, 4])
     expected, losses = gradients(task, batch), run(task, batch).losses
     for name, loss in run(task, disturbed).losses.items():
@@ -176,7 +176,7 @@ def test_rows_of_weight_zero_change_neither_losses_nor_gradients() -> None:
 
 
 def test_a_partner_of_weight_zero_counts_for_nothing() -> None:
-    task, batch = pretraining_task(mlm=0, mim=0, align=0), pretrain_batch(4)
+    task, batch = pretraining_module(mlm=0, mim=0, align=0), pretrain_batch(4)
     partner, unmatched = torch.tensor([1, 0, 3, 2]), torch.zeros(4, dtype=torch.bool)
     batch = replace(batch, weight=torch.tensor([1.0, 0, 1, 1]), partner=partner, matched=unmatched)
     expected = gradients(task, batch)
@@ -186,7 +186,7 @@ def test_a_partner_of_weight_zero_counts_for_nothing() -> None:
 
 
 def test_negatives_of_the_corpus_are_shown_to_matching_only() -> None:
-    task, batch = pretraining_task(), pretrain_batch(4)
+    task, batch = pretraining_module(), pretrain_batch(4)
     matched = torch.tensor([True, False, True, False])
     images = torch.flip(batch.images, [0])
     drawn = {"negative_images": images[[1, 3]], "negative_weight": torch.ones(2), "partner": torch.tensor([0, 4, 2, 5]), "matched": matched}
@@ -199,7 +199,7 @@ def test_negatives_of_the_corpus_are_shown_to_matching_only() -> None:
 
 def test_a_batch_of_weight_zero_has_every_gradient_and_all_are_zero() -> None:
     # ZeRO waits for the gradient of every parameter, whatever the data are.
-    task, batch = pretraining_task(), pretrain_batch(3)
+    task, batch = pretraining_module(), pretrain_batch(3)
     usual = gradients(task, batch)
     nothing = gradients(task, replace(batch, weight=torch.zeros(3)))
     assert nothing.keys() == usual.keys()
@@ -208,20 +208,20 @@ def test_a_batch_of_weight_zero_has_every_gradient_and_all_are_zero() -> None:
 
 
 def test_every_parameter_that_is_built_learns() -> None:
-    task, batch = pretraining_task(), pretrain_batch(8)
+    task, batch = pretraining_module(), pretrain_batch(8)
     learning = {name for name, gradient in gradients(task, batch).items() if gradient.any()}
     assert {name for name, _ in task.named_parameters()} - learning == set()
 
 
 def test_patch_masks_and_dropout_come_from_the_seed_alone() -> None:
-    task, batch = pretraining_task(model_config(dropout=0.2)), pretrain_batch()
+    task, batch = pretraining_module(model_config(dropout=0.2)), pretrain_batch()
     assert torch.equal(run(task, batch, seed=3).loss, run(task, batch, seed=3).loss)
     assert not torch.equal(run(task, batch, seed=3).losses["mim"], run(task, batch, seed=4).losses["mim"])
     assert not torch.equal(run(task, batch, seed=3).losses["align"], run(task, batch, seed=4).losses["align"])
 
 
 def test_reconstruction_sees_no_dropped_patch() -> None:
-    task, batch = pretraining_task(), pretrain_batch(2)
+    task, batch = pretraining_module(), pretrain_batch(2)
     torch.manual_seed(0)
     predicted, kept, restore = task.reconstruct(batch, task.encode(batch))
     assert (predicted.shape, kept.shape, restore.shape) == ((2, 4, 192), (2, 2), (2, 4))

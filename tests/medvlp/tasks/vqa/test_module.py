@@ -17,7 +17,7 @@ from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
 from medvlp.tasks.vqa.batch import QuestionBatch, QuestionCollate, synthetic_questions
 from medvlp.tasks.vqa.evaluation import evaluate_question_answering, summarise_question_answering
-from medvlp.tasks.vqa.module import QuestionAnsweringTask, answer_losses
+from medvlp.tasks.vqa.module import QuestionAnsweringModule, answer_losses
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
 
 TEXTS = ["Is there a stone?", "Which side shows the nodule?", "How many findings are there?"]
@@ -60,12 +60,12 @@ def collate() -> QuestionCollate:
 
 
 @pytest.fixture(scope="module")
-def task(collate: QuestionCollate, phantom_knowledge: Path) -> QuestionAnsweringTask:
+def task(collate: QuestionCollate, phantom_knowledge: Path) -> QuestionAnsweringModule:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     bundle = KnowledgeBundle.load(phantom_knowledge)
     sizes = {"vocabulary": len(collate.tokenizer), "padding_id": collate.tokenizer.pad_token_id}
-    return QuestionAnsweringTask(MODEL, bundle, answers=len(VOCABULARY), **sizes).eval()
+    return QuestionAnsweringModule(MODEL, bundle, answers=len(VOCABULARY), **sizes).eval()
 
 
 def test_a_batch_has_labels_types_and_partners_of_the_same_modality(collate: QuestionCollate) -> None:
@@ -81,7 +81,7 @@ def test_a_batch_has_labels_types_and_partners_of_the_same_modality(collate: Que
     assert batch.entity_mask[:, 0].tolist() == [True, False, False, True, False]
 
 
-def test_the_loss_is_the_papers(task: QuestionAnsweringTask, collate: QuestionCollate) -> None:
+def test_the_loss_is_the_papers(task: QuestionAnsweringModule, collate: QuestionCollate) -> None:
     batch = collate([row(0), row(1, answer="left"), row(2, image=b"broken")])
     encoded = task.encode(batch)
     logits = task.logits(batch, encoded, encoded.image)
@@ -96,7 +96,7 @@ def test_an_answer_outside_the_vocabulary_is_none_of_it() -> None:
     assert torch.allclose(losses, torch.full((2,), 3 * np.log(2)).float())
 
 
-def test_every_trained_weight_is_reached(task: QuestionAnsweringTask, collate: QuestionCollate) -> None:
+def test_every_trained_weight_is_reached(task: QuestionAnsweringModule, collate: QuestionCollate) -> None:
     sizes = {"image_size": 16, "width": 8, "entities": 4, "vocabulary": len(collate.tokenizer), "answers": 4}
     task(synthetic_questions(3, graph=len(task.arl.knowledge.entity_ids_N), **sizes)).loss.backward()
     without = [name for name, parameter in task.named_parameters() if parameter.grad is None]
@@ -104,7 +104,7 @@ def test_every_trained_weight_is_reached(task: QuestionAnsweringTask, collate: Q
     assert without == []
 
 
-def test_validation_asks_the_partners_image_too(task: QuestionAnsweringTask, collate: QuestionCollate) -> None:
+def test_validation_asks_the_partners_image_too(task: QuestionAnsweringModule, collate: QuestionCollate) -> None:
     batch = collate([row(0), row(3), row(1)])
     records = evaluate_question_answering(task, batch)
     encoded = task.encode(batch)

@@ -7,21 +7,21 @@ import pytest
 
 from medvlp.errors import DataError
 from scaleout.io import storage
-from scaleout.runs.config import PretrainConfig
+from scaleout.runs.config import RunConfig
 from scaleout.train.hooks.ledger import read_ledger
 from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 
 @pytest.fixture
-def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> PretrainConfig:
+def config(phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path) -> RunConfig:
     return tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path, ledger=True)
 
 
-def folder_of(config: PretrainConfig) -> str:
+def folder_of(config: RunConfig) -> str:
     return storage.join(config.storage, config.name, "samples")
 
 
-def test_every_step_names_its_samples_whether_or_not_it_was_interrupted(config: PretrainConfig) -> None:
+def test_every_step_names_its_samples_whether_or_not_it_was_interrupted(config: RunConfig) -> None:
     broken = replace(config, name="broken")
     TinyRun(config).run()
     TinyRun(broken).run(stop_at=3)
@@ -35,7 +35,7 @@ def test_every_step_names_its_samples_whether_or_not_it_was_interrupted(config: 
     assert read_ledger(folder_of(broken)) == ledger
 
 
-def test_two_attempts_that_disagree_are_told(config: PretrainConfig) -> None:
+def test_two_attempts_that_disagree_are_told(config: RunConfig) -> None:
     TinyRun(config).run()
     content = storage.read_bytes(storage.join(folder_of(config), "step-000000003-rank-00000.json"))
     storage.write_bytes(storage.join(folder_of(config), "step-000000003-rank-00001.json"), content)
@@ -45,6 +45,6 @@ def test_two_attempts_that_disagree_are_told(config: PretrainConfig) -> None:
         read_ledger(folder_of(config))
 
 
-def test_nothing_is_kept_unless_asked_for(config: PretrainConfig) -> None:
+def test_nothing_is_kept_unless_asked_for(config: RunConfig) -> None:
     TinyRun(replace(config, train=replace(config.train, ledger=False, max_steps=3))).run()
     assert storage.list_names(folder_of(config)) == []

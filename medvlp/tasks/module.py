@@ -1,0 +1,26 @@
+"""What a task trains: ARL with the heads of the task."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from medvlp.model.arl import ARL
+
+
+@dataclass(frozen=True)
+class TaskOutput:
+    """What one forward gives the loop."""
+
+    loss: Tensor
+    """Scalar: the weighted total."""
+    losses: dict[str, Tensor]
+    """Each part, unweighted and detached, by its name."""
+
+
+class TaskModule(nn.Module):
+    """ARL as ``arl``, and the heads of a task as further children. Called with a batch of its task it returns a ``TaskOutput``.
+
+    Every built head runs in every step in the same order, whatever the data: ZeRO-3 gathers parameters by that order.
+    """
+
+    arl: ARL

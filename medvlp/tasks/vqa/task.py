@@ -1,0 +1,110 @@
+"""Visual question answering as a task."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from medvlp.data.collate import Collate
+from medvlp.errors import ConfigurationError
+from medvlp.metrics.records import Records
+from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
+from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
+
+if TYPE_CHECKING:  # see medvlp.tasks.pretrain.task
+    from medvlp.tasks.vqa.batch import QuestionBatch
+    from medvlp.tasks.vqa.module import QuestionAnsweringModule
+
+ANSWERS = "answers"
+"""Name of the answers among the targets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswering(Task):
+    """Answers chosen from those of the training questions (ARL §4.3)."""
+
+    section: ClassVar[str] = "vqa"
+    target_columns: ClassVar[tuple[str, ...]] = ("answer",)
+
+    minimum_answer_count: int = 1
+    """Fewest training questions with an answer for the model to be able to give it."""
+
+    def __post_init__(self) -> None:
+        if self.minimum_answer_count < 1:
+            raise ConfigurationError(f"vqa.minimum_answer_count is {self.minimum_answer_count}: take at least 1")
+
+    def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
+        """The answers, see ``AnswerVocabulary.build``."""
+        answers = (answer for part in columns for answer in part["answer"])
+        return {ANSWERS: list(AnswerVocabulary.build(answers, self.minimum_answer_count).answers)}
+
+    def build(self, context: TaskContext) -> "QuestionAnsweringModule":
+        """See ``Task``."""
+        from medvlp.tasks.vqa.module import QuestionAnsweringModule
+
+        return QuestionAnsweringModule(context.model, context.bundle, answers=len(vocabulary(context)), **context.sizes)
+
+    def collate(self, context: TaskContext, *, augment: bool) -> Collate:
+        """See ``Task``."""
+        from medvlp.tasks.vqa.batch import QuestionCollate
+
+        return QuestionCollate(
+            tokenizer=context.tokenizer,
+            image=context.image,
+            text=context.text,
+            seed=context.seed,
+            augment=augment,
+            vocabulary=vocabulary(context),
+        )
+
+    def synthetic_batch(self, context: TaskContext, size: int, width: int | None = None) -> "QuestionBatch":
+        """See ``Task``."""
+        from medvlp.tasks.vqa.batch import synthetic_questions
+
+        return synthetic_questions(
+            size,
+            image_size=context.image.size,
+            width=width or context.text.maximum_tokens,
+            entities=context.text.maximum_entities,
+            vocabulary=len(context.tokenizer),
+            graph=len(context.bundle.entities),
+            answers=len(vocabulary(context)),
+        )
+
+    def evaluate(self, module: "QuestionAnsweringModule", batch: "QuestionBatch") -> Records:  # type: ignore[override]
+        """See ``Task``."""
+        from medvlp.tasks.vqa.evaluation import evaluate_question_answering
+
+        return evaluate_question_answering(module, batch)
+
+    def summarise(self, context: TaskContext, records: Records) -> dict[str, float]:
+        """See ``Task``."""
+        from medvlp.tasks.vqa.evaluation import summarise_question_answering
+
+        return summarise_question_answering(records)
+
+    def sample_records(self, context: TaskContext, records: Records) -> dict[str, np.ndarray]:
+        """With the predicted answers in words."""
+        answers = np.array(vocabulary(context).answers)
+        words = {name: answers[records[name]] for name in ("predicted", "predicted_shuffled")}
+        return {**super().sample_records(context, records), **words}
+
+    def rows(self) -> tuple[ReportRow, ...]:
+        """See ``Task``."""
+        return (
+            ReportRow("answers, accuracy", "answer_accuracy", "majority_answer_accuracy"),
+            ReportRow("answers, shuffled image", "answer_accuracy_shuffled_image"),
+        )
+
+    def card(self, context: TaskContext) -> Card:
+        """See ``Task``."""
+        return Card(
+            f"A vision-and-language model that answers questions about images, with {len(vocabulary(context))} possible answers.",
+            'model.answer("image.png", "Is there an effusion?")',
+        )
+
+
+def vocabulary(context: TaskContext) -> AnswerVocabulary:
+    """The answers that the module of this context chooses from."""
+    return AnswerVocabulary(tuple(context.targets[ANSWERS]))

@@ -1,0 +1,72 @@
+"""What ``COMPLETE.json`` says of a checkpoint. A folder without it does not exist for a resume."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from medvlp.errors import CheckpointError, DamagedCheckpointError
+from scaleout.io import storage
+
+FORMAT_VERSION = 1
+COMPLETE_FILE = "COMPLETE.json"
+WEIGHTS_FILE = "weights.safetensors"
+ENGINE_FOLDER = "engine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRecord:
+    """What ``COMPLETE.json`` says."""
+
+    step: int
+    """Optimiser steps done."""
+    position: int
+    """Samples of the stream consumed."""
+    skipped: int
+    """Samples of them that did not decode."""
+    skipped_steps: int = 0
+    """Steps whose gradient was not finite."""
+    workers: int
+    zero_stage: int
+    fingerprints: Mapping[str, str]
+    """Of shards, links and knowledge."""
+    files: Mapping[str, Mapping[str, Any]]
+    """Bytes and sha256 by path inside the checkpoint."""
+    validation: Mapping[str, float] = field(default_factory=dict)
+    """Metrics of the validation at this step, if there was one."""
+
+    def check_stage(self, folder: str, zero_stage: int) -> None:
+        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
+
+        Raises:
+            CheckpointError: it is another one.
+        """
+        if self.zero_stage != zero_stage:
+            raise CheckpointError(
+                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
+                f"continue with --scale.zero_stage {self.zero_stage}"
+            )
+
+    def is_resharded_for(self, workers: int) -> bool:
+        """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
+        return self.zero_stage > 0 and self.workers != workers
+
+
+def read_record(folder: str) -> CheckpointRecord:
+    """The record of a complete checkpoint.
+
+    Raises:
+        CheckpointError: it is damaged, or of another version.
+    """
+    try:
+        record = json.loads(storage.read_bytes(storage.join(folder, COMPLETE_FILE)))
+        if record.pop("version") != FORMAT_VERSION:
+            raise ValueError("another version")
+        found = CheckpointRecord(**record)
+        for name in found.files:
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise ValueError(f"{name!r} lies outside of it")
+        return found
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error})") from error

@@ -1,0 +1,234 @@
+"""Evaluates a whole split on all workers: metrics as JSON, a record of every sample as Parquet, and both in MLflow."""
+
+import io
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from medvlp.errors import ConfigurationError, MedvlpError
+from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FILE, load_model_folder
+from medvlp.metrics.records import Records
+from medvlp.model.weights import load_weights
+from medvlp.tasks.base import Task
+from scaleout.checkpoint.read import read_weights
+from scaleout.cluster import connect
+from scaleout.io import storage
+from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
+from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context, tokenizer_uri
+from scaleout.runs.opened import OpenedRun
+from scaleout.stream.batches import decode_threads
+from scaleout.stream.local import EvaluationBatches
+from scaleout.tracking import log_evaluation, resolve_tracking_uri
+from scaleout.train.evaluation import KEY, Evaluator, join_records
+
+logger = logging.getLogger(__name__)
+
+EVALUATIONS_FOLDER = "evaluations"
+METRICS_FILE = "metrics.json"
+SAMPLES_FILE = "samples.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is evaluated: the weights of a run's checkpoint, or of a model folder. It travels to the workers."""
+
+    config: RunConfig
+    """As the run was configured; of a model folder, what evaluation needs of it."""
+    targets: Mapping[str, Any]
+    weights: str
+    """URI of a checkpoint, or of a file of weights."""
+    step: int
+    name: str
+    """Of the run."""
+    mlflow_run: str = ""
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    """Of the knowledge and the tokenizer that the weights were trained with."""
+
+    @classmethod
+    def of_run(cls, run: str, checkpoint: str) -> "Subject":
+        """A checkpoint ("last", "best" or a step) of the run at the URI ``run``.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        opened = OpenedRun.open(run, checkpoint)
+        return cls(
+            config=opened.config,
+            targets=opened.record.targets,
+            weights=opened.checkpoint,
+            step=opened.progress.step,
+            name=opened.config.name,
+            mlflow_run=opened.record.mlflow_run,
+            fingerprints=opened.record.fingerprints,
+        )
+
+    @classmethod
+    def of_model(cls, folder: str, corpus: CorpusConfig) -> "Subject":
+        """A model folder, with the shards and links that it is evaluated on.
+
+        Raises:
+            CheckpointError: there is no model, or it is damaged.
+        """
+        with storage.local_copy(folder) as local:
+            model = load_model_folder(local).config
+        text = model.text
+        config = RunConfig(
+            name=model.origin.run,
+            storage=folder,
+            knowledge=storage.join(folder, KNOWLEDGE_FOLDER),
+            data=DataConfig(
+                shards=corpus.shards,
+                links=corpus.links,
+                tokenizer=storage.join(folder, TOKENIZER_FOLDER),
+                maximum_tokens=text.maximum_tokens,
+                maximum_entities=text.maximum_entities,
+                width_multiple=text.width_multiple,
+            ),
+            train=TrainConfig(max_steps=1, findings=list(model.finding_types)),
+            task=model.task,
+            model=model.model,
+            scale=ScaleConfig(),
+        )
+        return cls(
+            config=config,
+            targets=model.targets,
+            weights=storage.join(folder, WEIGHTS_FILE),
+            step=model.origin.step,
+            name=model.origin.run,
+            fingerprints=model.origin.fingerprints,
+        )
+
+    def on(self, corpus: CorpusConfig) -> "Subject":
+        """The same, on other shards."""
+        data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
+        return replace(self, config=replace(self.config, data=data))
+
+    def read_weights(self) -> dict[str, Tensor]:
+        """Float32, by parameter."""
+        if self.weights.endswith(WEIGHTS_FILE):
+            with storage.local_copy(self.weights) as file:
+                return load_file(file)
+        return read_weights(self.weights)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of it."""
+
+    folder: str
+    """URI of the folder with both files."""
+    metrics: dict[str, float]
+    task: Task
+
+
+def evaluate(subject: Subject, split: str, output: str, *, workers: int | None = None, micro_batch: int | None = None) -> Evaluation:
+    """Evaluate all samples of a split and write metrics and records into a folder below ``output``.
+
+    Args:
+        subject: what is evaluated.
+        split: of the main corpus of its configuration.
+        output: URI of a folder.
+        workers: how many share the samples; as in training if None. The results do not depend on it.
+        micro_batch: samples of one forward; as in training if None.
+
+    Raises:
+        MedvlpError: something that the user can mend.
+    """
+    config = subject.config
+    if micro_batch is not None:
+        config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
+    subject = replace(subject, config=config)
+    inputs = Inputs.open(config)
+    _check_same_world(subject, inputs)
+    planned = evaluation_split(config, inputs, split)  # says which splits there are
+    count = max(1, min(workers or config.scale.workers, -(-planned.plan.rows // config.train.micro_batch)))
+    storage.check_writable(output)
+    records = _records(subject, split, count)
+    context = task_context(config, open_tokenizer(config.data), inputs.bundle, subject.targets)
+    metrics = config.task.summarise(context, records)
+    folder = storage.join(output, f"{split}-step-{subject.step:08d}")
+    facts = {"run": subject.name, "step": subject.step, "split": split, "samples": len(records[KEY]), "fingerprints": inputs.fingerprints}
+    content = json.dumps({**facts, "metrics": metrics}, indent=1).encode()
+    storage.write_bytes(storage.join(folder, SAMPLES_FILE), _parquet({KEY: records[KEY], **config.task.sample_records(context, records)}))
+    storage.write_bytes(storage.join(folder, METRICS_FILE), content)
+    _track(subject, split, metrics, content)
+    return Evaluation(folder, metrics, config.task)
+
+
+def _records(subject: Subject, split: str, workers: int) -> Records:
+    """The records of all samples, in the order of the split."""
+    import ray
+
+    from scaleout.workers.channel import find_user_error
+
+    with connect():
+        gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0) / workers)
+        share = ray.remote(_evaluate_share).options(num_cpus=subject.config.scale.cpus_per_worker, num_gpus=gpus)
+        try:
+            return join_records(ray.get([share.remote(subject, split, rank, workers) for rank in range(workers)]))
+        except ray.exceptions.RayTaskError as error:
+            raise find_user_error(error) or MedvlpError(str(error)) from error
+
+
+def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Records:
+    """What one worker does."""
+    config = subject.config
+    threads = config.scale.threads or decode_threads(workers)
+    torch.set_num_threads(threads)
+    inputs = Inputs.open(config)
+    context = task_context(config, open_tokenizer(config.data), inputs.bundle, subject.targets)
+    context = replace(context, model=context.model.from_scratch())
+    module = config.task.build(context)
+    load_weights(module, subject.read_weights(), subject.weights)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    evaluator = Evaluator(
+        task=config.task,
+        context=context,
+        batches=EvaluationBatches(
+            split=evaluation_split(config, inputs, split),
+            collate=config.task.collate(context, augment=False),
+            micro_batch=config.train.micro_batch,
+            rank=rank,
+            workers=workers,
+            threads=threads,
+        ),
+        seed=config.train.seed,
+    )
+    return evaluator.evaluate(module.to(device).eval(), device)[0]
+
+
+def _check_same_world(subject: Subject, inputs: Inputs) -> None:
+    for name in ("knowledge", "tokenizer"):
+        then, now = subject.fingerprints.get(name), inputs.fingerprints[name]
+        if then != now:
+            raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, found is {now}: put the old one back")
+
+
+def _parquet(columns: Mapping[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _track(subject: Subject, split: str, metrics: Mapping[str, float], content: bytes) -> None:
+    """Metrics and their file go into the MLflow run of a run; records of samples stay where the run is."""
+    if not subject.mlflow_run:
+        return
+    uri = resolve_tracking_uri(subject.config.storage, subject.config.tracking.uri)
+    prefix = re.sub(r"[^\w-]", "_", split)
+    with tempfile.TemporaryDirectory(prefix="medvlp-evaluation-") as temporary:
+        file = Path(temporary, METRICS_FILE)
+        file.write_bytes(content)
+        named = {f"{prefix}/{name}": value for name, value in metrics.items()}
+        log_evaluation(uri, subject.mlflow_run, named, subject.step, file, f"{EVALUATIONS_FOLDER}/{prefix}-step-{subject.step:08d}")
