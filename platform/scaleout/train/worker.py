@@ -63,7 +63,8 @@ def run_worker(
     Args:
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         keep_training: see ``Loop``.
-        interruption, more_metrics: see ``Loop``.
+        interruption: see ``Loop``.
+        more_metrics: see ``Loop``.
     """
     config = setup.config
     threads = config.scale.threads or decode_threads(workers_on_node)
