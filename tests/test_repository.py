@@ -154,6 +154,20 @@ def test_the_hooks_before_a_commit_run_what_the_checks_run() -> None:
     assert {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks} == tools
 
 
+def test_the_tour_leads_to_folders_that_are_there() -> None:
+    tour = re.search(r"^## Tour of the tree\n+```\n(.*?)```", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert tour
+    named, above = set(), [(-1, REPOSITORY)]
+    for line in tour[1].splitlines():
+        depth = len(line) - len(line.lstrip())
+        above = [(indent, folder) for indent, folder in above if indent < depth]
+        folders = [above[-1][1] / word for word in re.split(r"  +", line.strip())[0].split()]
+        named.update(folders)
+        above.append((depth, folders[-1]))
+    assert len(named) > 20
+    assert not [str(folder.relative_to(REPOSITORY)) for folder in sorted(named) if not folder.is_dir()]
+
+
 def test_the_citation_names_the_version_and_the_paper() -> None:
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

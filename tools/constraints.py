@@ -49,7 +49,7 @@ def installed() -> dict[str, Distribution]:
 
 def constraint(name: str, package: Distribution) -> str:
     """Its public version: ``torch==2.9.0`` allows ``2.9.0+cpu`` too. A Python that this version does not support is left free."""
-    allowed = SpecifierSet(package.metadata["Requires-Python"] if "Requires-Python" in package.metadata else "")
+    allowed = SpecifierSet(",".join(package.metadata.get_all("Requires-Python") or []))
     supported = [python for python in PYTHONS if allowed.contains(f"{python}.99")]
     pinned = f"{name}=={Version(package.version).public}"
     if len(supported) == len(PYTHONS):

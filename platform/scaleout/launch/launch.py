@@ -50,7 +50,7 @@ def launch(
     Args:
         kind: what is trained; a name stays with one kind.
         details: see ``RunRecord.details``.
-        judge: may end the run early, as a sweep does with a trial that does not keep up.
+        keep_training: may end the run early, as a sweep does with a trial that does not keep up.
 
     Raises:
         Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.

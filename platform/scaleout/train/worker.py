@@ -63,7 +63,7 @@ def run_worker(
     Args:
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         keep_training: see ``Loop``.
-        interruption: see ``Loop``.
+        stop_request: see ``Loop``.
         more_metrics: see ``Loop``.
     """
     config = setup.config
