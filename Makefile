@@ -16,19 +16,23 @@ export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
 # every later one would wait for ever: so it is compiled once, at set-up, in a folder that no other environment shares.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 
-.PHONY: help setup pretrain finetune evaluate export ui check format test test-all reliability clean
+# DeepSpeed's CPU communication, compiled by the Python that is given.
+COMPILE = -c "from deepspeed.accelerator import get_accelerator as a; b = a().create_op_builder('ShareMemCommBuilder'); b and b.load()"
+LOWEST := $(RESULTS)/lower-bounds
+
+.PHONY: help setup pretrain finetune evaluate export ui check format test test-all reliability docs constraints lower-bounds clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: .venv/installed ## create .venv and install
 
-.venv/installed: pyproject.toml
+.venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e '.[test]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs]'
 	rm -rf $(TORCH_EXTENSIONS_DIR)
-	$(BIN)/python -c "from deepspeed.accelerator import get_accelerator as a; b = a().create_op_builder('ShareMemCommBuilder'); b and b.load()"
+	$(BIN)/python $(COMPILE)
 	touch $@
 
 $(PHANTOM)/knowledge: | setup
@@ -84,6 +88,30 @@ reliability: setup ## break a run in every way that the tests know, and put what
 	rm -f $(RESULTS)/faults.json
 	MEDVLP_FAULTS=$(RESULTS)/faults.json python -m pytest -m chaos
 	MEDVLP_FAULTS=$(RESULTS)/faults.json python -m tests.faults
+
+docs: setup ## the documentation site, into results/site; needs no network
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --site-dir $(RESULTS)/site
+	@echo "to read it: python -m http.server --bind 127.0.0.1 --directory $(RESULTS)/site"
+
+constraints: ## bring .venv to the newest versions that pyproject.toml allows, and write them to constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --upgrade --upgrade-strategy eager -e '.[test,docs]'
+	$(BIN)/python tools/constraints.py > constraints.new
+	mv constraints.new constraints.txt
+
+# uv finds the lowest versions, of torch the one of constraints.txt; pip installs them, from where it is set up to.
+lower-bounds: ## the fast tests without Ray, with the lowest versions that pyproject.toml allows
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --upgrade pip uv
+	grep -E '^torch==' constraints.txt > $(LOWEST)/torch.txt
+	$(LOWEST)/bin/uv pip compile --quiet --resolution lowest-direct --extra test --constraint $(LOWEST)/torch.txt \
+	  --python $(LOWEST)/bin/python --output-file $(LOWEST)/versions.txt pyproject.toml
+	$(LOWEST)/bin/python -m pip install --quiet -c $(LOWEST)/versions.txt -e '.[test]'
+	TORCH_EXTENSIONS_DIR=$(LOWEST)/torch_extensions $(LOWEST)/bin/python $(COMPILE)
+	PATH=$(LOWEST)/bin:$(PATH) TORCH_EXTENSIONS_DIR=$(LOWEST)/torch_extensions \
+	  python -m pytest -m "not slow and not chaos and not ray"
 
 clean: ## remove results (not .venv)
 	rm -rf $(RESULTS)

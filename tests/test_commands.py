@@ -16,7 +16,16 @@ import pytest
 from tests.conftest import REPOSITORY
 
 JOBS = sorted(path.stem for path in (REPOSITORY / "jobs").glob("*.py"))
-PLACES = ["README.md", "CONTRIBUTING.md", "Makefile", "cluster.yaml", "docs/**/*.md", "jobs/recipes/*.yaml", "platform/deploy/*", "examples/*"]
+PLACES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "Makefile",
+    "cluster.yaml",
+    "docs/**/*.md",
+    "jobs/recipes/*.yaml",
+    "platform/deploy/*",
+    "examples/*",
+]
 HISTORY = REPOSITORY / "docs" / "design"
 """Decisions as they were made, with the commands of their day."""
 LEFT_OUT = "…"

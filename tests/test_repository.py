@@ -6,11 +6,15 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MEBIBYTE = 1024**2
@@ -34,6 +38,26 @@ def snapshot(folder: Path, target: Path, excludes: list[str]) -> list[str]:
 
 def runtime_environment() -> dict[str, Any]:
     return dict(yaml.safe_load((REPOSITORY / "runtime_env.yaml").read_text()))
+
+
+def requirements(*extras: str) -> list[Requirement]:
+    """What pyproject.toml asks for: to run, and for these extras."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
+    return [Requirement(line) for line in lines]
+
+
+def constraints() -> dict[str, Requirement]:
+    """What constraints.txt pins for this Python, by name."""
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    return {canonicalize_name(pin.name): pin for pin in pins if pin.marker is None or pin.marker.evaluate()}
+
+
+def pinned_version(pin: Requirement) -> str:
+    (specifier,) = pin.specifier
+    assert specifier.operator == "==", pin
+    return specifier.version
 
 
 def test_platform_is_a_source_root_and_no_package() -> None:
@@ -73,10 +97,82 @@ def test_rooms_import_only_what_they_may() -> None:
 
 def test_every_dependency_is_justified_and_nothing_else() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
-    declared = {re.split(r"[<>=!~;\s]", requirement)[0] for requirement in requirements}
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {re.split(r"[<>=!~;\s]", line)[0] for line in lines}
     justified = set(re.findall(r"^\| `([^`]+)` \|", (REPOSITORY / "docs" / "dependencies.md").read_text(), re.MULTILINE))
     assert justified == declared
+
+
+def test_constraints_are_within_the_ranges_and_allow_wheels_of_every_kind() -> None:
+    pins = constraints()
+    for requirement in requirements("test", "docs"):
+        pinned = pinned_version(pins[canonicalize_name(requirement.name)])
+        assert requirement.specifier.contains(pinned), f"{requirement}, but constraints.txt says {pinned}: make constraints"
+    assert not [name for name, pin in pins.items() if Version(pinned_version(pin)).local], "+cpu would shut out GPUs"
+    assert pins["botocore"].specifier.contains(pinned_version(pins["boto3"])), "boto3 and botocore are released together"
+
+
+def test_the_environment_of_the_repository_is_what_constraints_say() -> None:
+    if Path(sys.prefix).resolve() != (REPOSITORY / ".venv").resolve():
+        pytest.skip("not the environment that make setup makes")
+    different = {}
+    for name, pin in constraints().items():
+        try:
+            if not pin.specifier.contains(version(name), prereleases=True):
+                different[name] = f"{version(name)} is installed, {pin} wanted"
+        except PackageNotFoundError:
+            continue
+    assert not different, f"make setup, or make constraints if it is right: {different}"
+
+
+@pytest.mark.parametrize("name", ["Makefile", "cluster.yaml", "platform/deploy/Dockerfile"])
+def test_every_installation_heeds_the_constraints(name: str) -> None:
+    project = re.compile(r"pip install .*(torch|medvlp|boto3|'\.\[)")
+    lines = [line for line in (REPOSITORY / name).read_text().splitlines() if project.search(line)]
+    free = [
+        line for line in lines if not any(word in line for word in ("-c constraints.txt", "/constraints.txt", "--upgrade", "-c $(LOWEST)"))
+    ]
+    assert lines
+    assert not free
+
+
+def test_type_checkers_of_users_see_the_types() -> None:
+    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    tracked = {path.relative_to(REPOSITORY).as_posix() for path in tracked_files()}
+    assert {f"{package}/py.typed" for package in packages} <= tracked
+
+
+def test_the_hooks_before_a_commit_run_what_the_checks_run() -> None:
+    repositories = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repository["repo"] for repository in repositories] == ["local"], "nothing is fetched, and versions are those of .venv"
+    hooks = repositories[0]["hooks"]
+    assert all(hook["language"] == "system" and hook["entry"].startswith(".venv/bin/") for hook in hooks)
+    makefile = (REPOSITORY / "Makefile").read_text()
+    checks = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert checks
+    tools = {line.split()[0] for line in checks[1].splitlines()}
+    assert {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks} == tools
+
+
+def test_the_tour_leads_to_folders_that_are_there() -> None:
+    tour = re.search(r"^## Tour of the tree\n+```\n(.*?)```", (REPOSITORY / "CONTRIBUTING.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert tour
+    named, above = set(), [(-1, REPOSITORY)]
+    for line in tour[1].splitlines():
+        depth = len(line) - len(line.lstrip())
+        above = [(indent, folder) for indent, folder in above if indent < depth]
+        folders = [above[-1][1] / word for word in re.split(r"  +", line.strip())[0].split()]
+        named.update(folders)
+        above.append((depth, folders[-1]))
+    assert len(named) > 20
+    assert not [str(folder.relative_to(REPOSITORY)) for folder in sorted(named) if not folder.is_dir()]
+
+
+def test_the_citation_names_the_version_and_the_paper() -> None:
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert (citation["title"], citation["version"], citation["license"]) == (project["name"], project["version"], project["license"])
+    assert [reference["doi"] for reference in citation["references"]] == ["10.1145/3503161.3547948"]
 
 
 def test_the_cluster_file_passes_ray_s_schema() -> None:
