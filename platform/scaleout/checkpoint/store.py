@@ -24,7 +24,7 @@ from torch import Tensor
 from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.universal import universal_engine_folder
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 

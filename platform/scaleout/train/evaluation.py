@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from medvlp.data.batch import Batch
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.metrics.records import Records
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 
 

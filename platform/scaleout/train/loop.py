@@ -13,8 +13,8 @@ from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.errors import ConfigurationError, TrainingError
 from scaleout.checkpoint.store import CheckpointRecord, CheckpointStore
 from scaleout.checkpoint.upload import CheckpointUpload
+from scaleout.engine.base import Engine
 from scaleout.engine.device import usage_metrics
-from scaleout.engine.engines import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.runs.config import RunConfig
 from scaleout.stream.batches import MicroBatches

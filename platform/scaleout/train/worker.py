@@ -17,8 +17,9 @@ from medvlp.optimisation import build_optimiser, freeze_unreached, learning_rate
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import SetAsideError
 from scaleout.cli import to_dict
-from scaleout.engine.engines import DeepSpeedEngine, Engine, EngineConfig
+from scaleout.engine.base import Engine, EngineConfig
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer, validation_split

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from scaleout.checkpoint.store import CheckpointStore, load_training_state
-from scaleout.engine.engines import DeepSpeedEngine
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.stream.schedule import AccumulationSchedule
 from tests.scaleout.engine.zero_workers import STAGES, engine_config, join, make_optimiser, make_task, micro_batch, run_step
 

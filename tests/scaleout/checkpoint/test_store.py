@@ -17,7 +17,8 @@ from scaleout.checkpoint.store import (
     read_weights,
     verified_copy,
 )
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 

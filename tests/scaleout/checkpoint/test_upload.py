@@ -12,7 +12,8 @@ from torch import nn
 from medvlp.errors import DataError
 from scaleout.checkpoint.store import PARTS_FOLDER, CheckpointStore, Written, verified_copy
 from scaleout.checkpoint.upload import CheckpointUpload
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 

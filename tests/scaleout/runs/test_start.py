@@ -21,7 +21,8 @@ from medvlp.tasks.vqa.module import QuestionAnsweringTask
 from medvlp.tasks.vqa.vocabulary import normalise_answer
 from scaleout.checkpoint.store import read_weights
 from scaleout.cli import to_dict
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.links.link import link_shards
 from scaleout.runs.config import (

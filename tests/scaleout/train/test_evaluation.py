@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from medvlp.tasks.pretrain.evaluation import FindingRule, evaluate_pretraining, summarise_pretraining
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.train.evaluation import Validation
 from tests.medvlp.tiny import NAMES, model_config, pretrain_batch, pretraining_task

@@ -13,7 +13,8 @@ from medvlp.data.batch import Batch
 from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from scaleout.checkpoint.lease import Lease
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.runs.config import DataConfig, PretrainConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer, training_split

@@ -1,9 +1,8 @@
-"""What turns a loss into an optimiser step: DeepSpeed ZeRO, or plain torch in one process."""
+"""DeepSpeed ZeRO as an engine."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,72 +11,9 @@ from torch.optim.lr_scheduler import LambdaLR
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
 from medvlp.tasks.pretrain.module import TaskOutput
+from scaleout.engine.base import TAG, EngineConfig
 from scaleout.engine.build_lock import refuse_stale_lock
-
-TAG = "engine"
-"""What the training state is called inside its folder."""
-
-
-@dataclass(frozen=True)
-class EngineConfig:
-    """What both engines are told."""
-
-    micro_batch: int
-    accumulation: int
-    clip_norm: float
-    zero_stage: int
-    bf16: bool
-    learning_rate_factor: Callable[[int], float]
-    """Factor of every group's learning rate at an optimiser step."""
-    zero_options: Mapping[str, Any] = field(default_factory=dict)
-    """More of DeepSpeed's ``zero_optimization`` settings."""
-    resharded: bool = False
-    """What ``load`` will read was written by another number of workers and is in the universal layout."""
-
-
-class Engine(Protocol):
-    """One worker's handle on training. Every method is called by all workers, in the same order."""
-
-    task: nn.Module
-    device: torch.device
-
-    def forward(self, batch: Batch) -> TaskOutput:
-        """The task on one micro-batch."""
-        ...
-
-    def backward(self, loss: Tensor) -> None:
-        """Accumulate the gradients of one micro-batch; the mean over the micro-batches of a step counts."""
-        ...
-
-    def step(self) -> float | None:
-        """Called after every backward. At the last micro-batch of a step it updates the weights and returns the norm of
-        the gradient before clipping; else None. A gradient that is not finite, on any worker, changes no weight on all of
-        them; the learning rates go on."""
-        ...
-
-    def learning_rates(self) -> dict[str, float]:
-        """Current learning rate of every group, by its role."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write this worker's part of the training state."""
-        ...
-
-    def load(self, folder: Path) -> None:
-        """Read what ``save`` wrote with the same ZeRO stage and number of workers, or, ``resharded``, its universal layout.
-
-        Raises:
-            CheckpointError: it does not fit.
-        """
-        ...
-
-    def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
-        """Take from ``weights`` every parameter that is not trained: the universal layout leaves them out."""
-        ...
-
-    def weights(self) -> dict[str, Tensor]:
-        """All trained weights of the task in float32 on the CPU, gathered from the workers."""
-        ...
+from scaleout.engine.readings import gradient_norm, learning_rates
 
 
 class DeepSpeedEngine:
@@ -113,7 +49,7 @@ class DeepSpeedEngine:
     def step(self) -> float | None:
         boundary = self._engine.is_gradient_accumulation_boundary()
         # DeepSpeed leaves the norm out without ZeRO in float32; the gradients are reduced at this point.
-        norm = _gradient_norm(self.task) if boundary and not self._engine.zero_optimization() else None
+        norm = gradient_norm(self.task) if boundary and not self._engine.zero_optimization() else None
         self._engine.step()
         if not boundary:
             return None
@@ -122,7 +58,7 @@ class DeepSpeedEngine:
         return float(self._engine.get_global_grad_norm() if norm is None else norm)
 
     def learning_rates(self) -> dict[str, float]:
-        return _learning_rates(self._optimiser)
+        return learning_rates(self._optimiser)
 
     def save(self, folder: Path) -> None:
         self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
@@ -162,65 +98,6 @@ class DeepSpeedEngine:
         return weights
 
 
-class TorchEngine:
-    """Plain torch in one process: for profiles, notebooks, and as the reference of tests. See ``Engine``."""
-
-    def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig, device: torch.device | None = None):
-        self.device = device or torch.device("cpu")
-        self.task = task.to(self.device)
-        self._optimiser = optimiser
-        self._scheduler = LambdaLR(optimiser, config.learning_rate_factor)
-        self._config = config
-        self._waiting = 0
-
-    def forward(self, batch: Batch) -> TaskOutput:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.bf16):
-            return self.task(batch)
-
-    def backward(self, loss: Tensor) -> None:
-        (loss / self._config.accumulation).backward()
-
-    def step(self) -> float | None:
-        self._waiting += 1
-        if self._waiting < self._config.accumulation:
-            return None
-        norm = _gradient_norm(self.task)
-        if norm.isfinite():
-            if self._config.clip_norm:
-                torch.nn.utils.clip_grads_with_norm_(self.task.parameters(), self._config.clip_norm, norm)
-            self._optimiser.step()
-        self._optimiser.zero_grad()
-        self._scheduler.step()
-        self._waiting = 0
-        return float(norm)
-
-    def learning_rates(self) -> dict[str, float]:
-        return _learning_rates(self._optimiser)
-
-    def save(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {"optimiser": self._optimiser.state_dict(), "scheduler": {"last_epoch": self._scheduler.last_epoch}}
-        torch.save({"task": self.task.state_dict(), **state}, folder / f"{TAG}.pt")
-
-    def load(self, folder: Path) -> None:
-        try:
-            state = torch.load(folder / f"{TAG}.pt", map_location=self.device, weights_only=True)
-        except OSError as error:
-            raise CheckpointError(f"no training state of a single process in {folder}") from error
-        self.task.load_state_dict(state["task"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._scheduler.last_epoch = state["scheduler"]["last_epoch"]
-
-    def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, parameter in self.task.named_parameters():
-                if not parameter.requires_grad:
-                    parameter.copy_(weights[name])
-
-    def weights(self) -> dict[str, Tensor]:
-        return {name: parameter.detach().float().cpu().clone() for name, parameter in self.task.named_parameters()}
-
-
 def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
     parameters = sum(parameter.numel() for parameter in task.parameters())
     return {
@@ -249,10 +126,6 @@ def _leave_hooks_to_python(task: nn.Module) -> None:
                 hooks[key] = torch.compiler.disable(hook)
 
 
-def _gradient_norm(task: nn.Module) -> Tensor:
-    return torch.nn.utils.get_total_norm([parameter.grad for parameter in task.parameters() if parameter.grad is not None])
-
-
 def _drop_unless_finite(optimiser: torch.optim.Optimizer, *_: Any) -> None:
     """Without gradients a step changes nothing."""
     gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
@@ -263,10 +136,6 @@ def _drop_unless_finite(optimiser: torch.optim.Optimizer, *_: Any) -> None:
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
     """What is set for a parameter group, without its parameters."""
     return {name: value for name, value in group.items() if name != "params"}
-
-
-def _learning_rates(optimiser: torch.optim.Optimizer) -> dict[str, float]:
-    return {group["name"]: group["lr"] for group in optimiser.param_groups}
 
 
 def _whole(parameter: nn.Parameter) -> Tensor:
