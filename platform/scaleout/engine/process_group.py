@@ -1,12 +1,12 @@
 """The workers of a run as seen from one of them; one process alone needs no process group."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import distributed_c10d
+
+from scaleout.compat.torch_internals import set_collective_timeout
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,10 @@ class ProcessGroup:
     def limit_waiting(self, seconds: float) -> None:
         """From now on a collective fails on a worker whose peers do not come within ``seconds``, in every process group.
 
-        Torch has no public way to change it: DeepSpeed's groups are made with torch's default, 30 minutes for gloo, 10 for NCCL.
+        DeepSpeed's groups are made with torch's default, 30 minutes for gloo, 10 for NCCL.
         """
         if self.workers > 1:
-            for group in list(distributed_c10d._world.pg_map):
-                distributed_c10d._set_pg_timeout(timedelta(seconds=seconds), group)
+            set_collective_timeout(seconds)
 
     def barrier(self) -> None:
         """Wait until every worker is here."""

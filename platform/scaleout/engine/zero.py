@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
 from medvlp.tasks.pretrain.module import TaskOutput
+from scaleout.compat.torch_internals import wrap_forward_hooks
 from scaleout.engine.base import TAG, EngineConfig
 from scaleout.engine.build_lock import refuse_stale_lock
 from scaleout.engine.readings import gradient_norm, learning_rates
@@ -121,9 +122,7 @@ def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
 def _leave_hooks_to_python(task: nn.Module) -> None:
     """Keep ZeRO-3's gathering and releasing out of compiled blocks: torch would compile it anew for every module."""
     for module in task.modules():
-        for hooks in (module._forward_pre_hooks, module._forward_hooks):
-            for key, hook in hooks.items():
-                hooks[key] = torch.compiler.disable(hook)
+        wrap_forward_hooks(module, torch.compiler.disable)
 
 
 def _drop_unless_finite(optimiser: torch.optim.Optimizer, *_: Any) -> None:
