@@ -25,6 +25,7 @@ from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.universal import universal_engine_folder
 from scaleout.engine.base import Engine
+from scaleout.engine.layout import Layout, Precision
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
@@ -62,6 +63,7 @@ class CheckpointRecord:
     """Steps whose gradient was not finite."""
     workers: int
     zero_stage: int
+    precision: Precision = "fp32"
     fingerprints: Mapping[str, str]
     """Of shards, links and knowledge."""
     files: Mapping[str, Mapping[str, Any]]
@@ -69,17 +71,10 @@ class CheckpointRecord:
     validation: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the validation at this step, if there was one."""
 
-    def check_stage(self, folder: str, zero_stage: int) -> None:
-        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
-
-        Raises:
-            CheckpointError: it is another one.
-        """
-        if self.zero_stage != zero_stage:
-            raise CheckpointError(
-                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
-                f"continue with --scale.zero_stage {self.zero_stage}"
-            )
+    @property
+    def layout(self) -> Layout:
+        """Of the training state."""
+        return Layout(self.zero_stage, self.precision)
 
     def is_resharded_for(self, workers: int) -> bool:
         """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
@@ -130,7 +125,7 @@ class CheckpointStore:
             raise DamagedCheckpointError(f"{damage}, and there is no sound one before it: {_REMEDY}")
         return None
 
-    def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
+    def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup) -> None:
         """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
 
         Raises:
@@ -138,7 +133,7 @@ class CheckpointStore:
             CheckpointError: it cannot be continued from, and there is no other.
         """
         try:
-            load_training_state(engine, folder, record, processes, zero_stage)
+            load_training_state(engine, folder, record, processes)
         except DamagedCheckpointError as error:
             damage = str(error)
         else:
@@ -296,13 +291,13 @@ def read_weights(folder: str) -> dict[str, Tensor]:
         return load_file(local / WEIGHTS_FILE)
 
 
-def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
+def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup) -> None:
     """Continue from a checkpoint, written by any number of workers. Called by all workers together.
 
     Raises:
-        CheckpointError: it was written with another ZeRO stage, or is damaged.
+        CheckpointError: it was written with another layout, or is damaged.
     """
-    record.check_stage(folder, zero_stage)
+    record.layout.check_readable_by(engine.layout, folder)
     with verified_copy(folder, record) as local:
         if not record.is_resharded_for(processes.workers):
             engine.load(local / ENGINE_FOLDER)

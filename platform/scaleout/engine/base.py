@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvlp.data.batch import Batch
 from medvlp.tasks.pretrain.module import TaskOutput
+from scaleout.engine.layout import Layout
 
 TAG = "engine"
 """What the training state is called inside its folder."""
@@ -31,12 +32,19 @@ class EngineConfig:
     resharded: bool = False
     """What ``load`` will read was written by another number of workers and is in the universal layout."""
 
+    @property
+    def layout(self) -> Layout:
+        """Of the training state."""
+        return Layout(self.zero_stage, "bf16" if self.bf16 else "fp32")
+
 
 class Engine(Protocol):
     """One worker's handle on training. Every method is called by all workers, in the same order."""
 
     task: nn.Module
     device: torch.device
+    layout: Layout
+    """Of the training state that it saves and loads."""
 
     def forward(self, batch: Batch) -> TaskOutput:
         """The task on one micro-batch."""
@@ -61,7 +69,7 @@ class Engine(Protocol):
         ...
 
     def load(self, folder: Path) -> None:
-        """Read what ``save`` wrote with the same ZeRO stage and number of workers, or, ``resharded``, its universal layout.
+        """Read what ``save`` wrote with the same layout and number of workers, or, ``resharded``, its universal layout.
 
         Raises:
             CheckpointError: it does not fit.

@@ -22,7 +22,7 @@ class TorchEngine:
         self.task = task.to(self.device)
         self._optimiser = optimiser
         self._scheduler = LambdaLR(optimiser, config.learning_rate_factor)
-        self._config = config
+        self._config, self.layout = config, config.layout
         self._waiting = 0
 
     def forward(self, batch: Batch) -> TaskOutput:

@@ -26,6 +26,11 @@ class ProcessGroup:
         """Whether this is the worker that reports."""
         return self.rank == 0
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether workers compute on GPUs."""
+        return dist.get_backend() == "nccl" if dist.is_initialized() else torch.cuda.is_available()
+
     def gather(self, value: Any) -> list[Any]:
         """Every worker's value, in the order of ranks, on every worker."""
         if self.workers == 1:
@@ -38,7 +43,7 @@ class ProcessGroup:
         """Whether any worker's ``flag`` is set, on every worker."""
         if self.workers == 1:
             return flag
-        votes = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        votes = torch.tensor(float(flag), device="cuda" if self.uses_gpu else "cpu")
         dist.all_reduce(votes, op=dist.ReduceOp.MAX)
         return bool(votes)
 

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
 from medvlp.tasks.pretrain.module import TaskOutput
+from scaleout.compat.deepspeed_internals import fp32_masters
 from scaleout.compat.torch_internals import wrap_forward_hooks
 from scaleout.engine.base import TAG, EngineConfig
 from scaleout.engine.build_lock import refuse_stale_lock
@@ -18,13 +19,13 @@ from scaleout.engine.readings import gradient_norm, learning_rates
 
 
 class DeepSpeedEngine:
-    """DeepSpeed ZeRO of any stage, on GPUs with bf16 and NCCL, or on CPUs with fp32 and gloo. See ``Engine``."""
+    """DeepSpeed ZeRO of any stage, in fp32 or bf16, on GPUs with NCCL or on CPUs with gloo. See ``Engine``."""
 
     def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig):
         import deepspeed
 
         refuse_stale_lock()
-        self.task = task
+        self.task, self.layout = task, config.layout
         self._engine, self._optimiser, _, self._scheduler = deepspeed.initialize(
             model=task,
             optimizer=optimiser,
@@ -39,6 +40,7 @@ class DeepSpeedEngine:
             # In all other cases DeepSpeed itself skips a step whose gradient is not finite.
             optimiser.register_step_pre_hook(_drop_unless_finite)
         self._base_optimiser = optimiser
+        self._masters = fp32_masters(self._optimiser) if config.zero_stage == 0 and config.bf16 else {}
         self._resharded = config.resharded
 
     def forward(self, batch: Batch) -> TaskOutput:
@@ -94,7 +96,9 @@ class DeepSpeedEngine:
 
         weights = {}
         for name, parameter in self.task.named_parameters():
-            full = safe_get_full_fp32_param(parameter) if parameter.requires_grad else None
+            full = self._masters.get(parameter)
+            if full is None and parameter.requires_grad:
+                full = safe_get_full_fp32_param(parameter)
             weights[name] = (_whole(parameter) if full is None else full).detach().float().cpu().clone()
         return weights
 

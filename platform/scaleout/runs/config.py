@@ -1,6 +1,7 @@
 """The configuration of a training run: what a recipe holds."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from medvlp.data.collate import Negatives
 from medvlp.data.masking import MaskingConfig
@@ -9,6 +10,7 @@ from medvlp.model.config import ARLConfig
 from medvlp.model.execution import ExecutionConfig
 from medvlp.optimisation import OptimiserConfig
 from medvlp.tasks.pretrain.config import PretextConfig
+from scaleout.engine.layout import Layout, Precision
 from scaleout.stream.schedule import AccumulationSchedule
 
 
@@ -123,6 +125,9 @@ class ScaleConfig(ExecutionConfig):
     """Minutes for which there has to be room for more workers before they join: it takes a checkpoint and a restart."""
     zero_stage: int = 2
     """DeepSpeed ZeRO stage, 0 to 3."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of parameters and arithmetic: "bf16" keeps fp32 copies of the weights, which are what is saved; "auto" is bf16 on GPUs and
+    fp32 on CPUs. A run goes on in the precision that it began in."""
     cpus_per_worker: float = 0.5
     """Logical CPUs that Ray reserves for a worker; the rest of the cluster's read data."""
     use_gpu: bool | None = None
@@ -150,6 +155,11 @@ class ScaleConfig(ExecutionConfig):
     def fewest_workers(self) -> int:
         """Workers without which the run does not start."""
         return self.workers if self.minimum_workers is None else self.minimum_workers
+
+    def layout(self, *, uses_gpu: bool) -> Layout:
+        """Of the training state of workers on GPUs, or on CPUs."""
+        automatic: Precision = "bf16" if uses_gpu else "fp32"
+        return Layout(self.zero_stage, automatic if self.precision == "auto" else self.precision)
 
 
 @dataclass(frozen=True, kw_only=True)

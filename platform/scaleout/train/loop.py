@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 import torch
@@ -235,7 +235,7 @@ class Loop:
             "skipped": progress.skipped,
             "skipped_steps": progress.skipped_steps,
             "workers": self.processes.workers,
-            "zero_stage": self.config.scale.zero_stage,
+            **asdict(self.engine.layout),
             "fingerprints": self.fingerprints,
             "validation": validation,
         }

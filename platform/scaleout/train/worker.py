@@ -83,10 +83,10 @@ def run_worker(
     configure_execution(assembly.task, config.scale)
     resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
     schedule = config.schedule(processes.workers)
-    engine = build_engine(assembly, config, schedule.accumulation, resharded=resharded)
+    engine = build_engine(assembly, config, schedule.accumulation, processes, resharded=resharded)
     if newest is not None:
         try:
-            store.resume(engine, *newest, processes, config.scale.zero_stage)
+            store.resume(engine, *newest, processes)
         except SetAsideError as error:
             if processes.is_first:
                 announce(str(error))
@@ -161,17 +161,17 @@ def prepare_task(assembly: Assembly, size: int = 2) -> Cost:
     return Cost(parameters, frozen, lambda width: total(assembly.flops(width).values()).total)
 
 
-def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, *, resharded: bool = False) -> Engine:
+def build_engine(assembly: Assembly, config: RunConfig, accumulation: int, processes: ProcessGroup, *, resharded: bool = False) -> Engine:
     """DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    train = config.train
+    train, layout = config.train, config.scale.layout(uses_gpu=processes.uses_gpu)
     groups = parameter_groups(assembly.task, assembly.arl, train.optimiser, knowledge_multiplier=assembly.knowledge_multiplier)
     settings = EngineConfig(
         micro_batch=train.micro_batch,
         accumulation=accumulation,
         clip_norm=train.optimiser.clip_norm,
-        zero_stage=config.scale.zero_stage,
-        bf16=torch.cuda.is_available(),
+        zero_stage=layout.zero_stage,
+        bf16=layout.precision == "bf16",
         learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
         resharded=resharded,
     )

@@ -79,7 +79,7 @@ def keep_training(rank: int, workers: int, folder: str) -> None:
             stage, AccumulationSchedule(MICRO_BATCHES, workers).accumulation, resharded=newest[1].is_resharded_for(workers), steps=STEPS
         )
         engine = DeepSpeedEngine(task, make_optimiser(task), config)
-        load_training_state(engine, *newest, processes, stage)
+        load_training_state(engine, *newest, processes)
         seen[stage] = observe(engine, processes)
     finish(processes, seen, Path(folder, f"by-{workers}.pt"))
 

@@ -81,7 +81,7 @@ class TinyRun:
         self.lines: list[str] = []
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
-            self.store.resume(self.engine, newest[0], newest[1], processes, config.scale.zero_stage)
+            self.store.resume(self.engine, newest[0], newest[1], processes)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs)
