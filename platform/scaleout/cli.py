@@ -21,6 +21,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 
 from medvlp.configuration import choices, to_plain
 from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
+from scaleout.compat.jsonargparse_internals import destinations, option_types
 
 T = TypeVar("T")
 DEBUG_VARIABLE = "MEDVLP_DEBUG"
@@ -162,9 +163,9 @@ def _arrange(parser: ArgumentParser, argv: list[str]) -> list[str]:
     Recipes come first, so that every other option wins over them. ``--file A --file B`` of a list option becomes one
     JSON list, which also replaces, not extends, what a recipe says. ``--flag`` of a boolean option becomes ``--flag=true``.
     """
-    known = parser._option_string_actions
+    known = option_types(parser)
     lists = {name for name in known if f"{name}+" in known}
-    flags = {name for name, action in known.items() if getattr(action, "_typehint", None) is bool}
+    flags = {name for name, hint in known.items() if hint is bool}
     recipes: list[str] = []
     values: dict[str, list[str]] = {}
     others: list[str] = []
@@ -199,6 +200,6 @@ def _explain(parser: ArgumentParser, error: Exception) -> str:
 
 
 def _nearest(parser: ArgumentParser, key: str) -> str:
-    known = sorted({action.dest for action in parser._actions if action.dest not in _NOT_CONFIGURATION})
+    known = sorted(destinations(parser) - set(_NOT_CONFIGURATION))
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known)}"

@@ -153,7 +153,7 @@ def test_resuming_with_another_zero_stage_is_refused_before_any_worker_is_starte
 ) -> None:
     unfinished(outcome, tmp_path)
     config = pretrain_config(phantoms, "tiny", tmp_path, "--tracking.uri", outcome.tracking_uri, "--scale.zero_stage", "1")
-    with pytest.raises(CheckpointError, match=r"which stage 1 cannot read: continue with --scale\.zero_stage 2"):
+    with pytest.raises(CheckpointError, match=r"which ZeRO stage 1 in fp32 cannot read: continue with --scale\.zero_stage 2"):
         pretrain(config)
 
 

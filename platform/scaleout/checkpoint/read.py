@@ -14,7 +14,7 @@ from torch import Tensor
 from medvlp.errors import CheckpointError, DamagedCheckpointError, DataError
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, CheckpointRecord, read_record
 from scaleout.checkpoint.universal import universal_engine_folder
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
@@ -34,13 +34,13 @@ def read_weights(folder: str) -> dict[str, Tensor]:
         return load_file(local / WEIGHTS_FILE)
 
 
-def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
+def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup) -> None:
     """Continue from a checkpoint, written by any number of workers. Called by all workers together.
 
     Raises:
-        CheckpointError: it was written with another ZeRO stage, or is damaged.
+        CheckpointError: it was written with another layout, or is damaged.
     """
-    record.check_stage(folder, zero_stage)
+    record.layout.check_readable_by(engine.layout, folder)
     resharded = record.is_resharded_for(processes.workers)
     with fetched(folder, record, processes, resharded=resharded) as local:
         if not resharded:
@@ -88,13 +88,13 @@ def training_files(record: CheckpointRecord, processes: Collection[int]) -> list
 
 
 @contextmanager
-def verified_copy(folder: str, record: CheckpointRecord, names: Iterable[str]) -> Iterator[Path]:
-    """A local folder with these files of a checkpoint, each compared with the record. A local checkpoint itself is no copy.
+def verified_copy(folder: str, record: CheckpointRecord, names: Iterable[str] | None = None) -> Iterator[Path]:
+    """A local folder with these files of a checkpoint, by default all, each compared with the record. Of a local one no copy is made.
 
     Raises:
         CheckpointError: a file is missing or not what was written.
     """
-    names = list(names)
+    names = list(record.files if names is None else names)
     with ExitStack() as stack:
         local = Path(folder)
         if storage.is_remote(folder):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from medvlp.errors import CheckpointError, DamagedCheckpointError
+from medvlp.errors import DamagedCheckpointError
+from scaleout.engine.layout import Layout, Precision
 from scaleout.io import storage
 
 FORMAT_VERSION = 1
@@ -29,6 +30,7 @@ class CheckpointRecord:
     """Steps whose gradient was not finite."""
     workers: int
     zero_stage: int
+    precision: Precision = "fp32"
     fingerprints: Mapping[str, str]
     """Of shards, links and knowledge."""
     files: Mapping[str, Mapping[str, Any]]
@@ -36,17 +38,10 @@ class CheckpointRecord:
     validation: Mapping[str, float] = field(default_factory=dict)
     """Metrics of the validation at this step, if there was one."""
 
-    def check_stage(self, folder: str, zero_stage: int) -> None:
-        """Refuse to continue from ``folder`` with another ZeRO stage: each lays out the optimiser's state in its own way.
-
-        Raises:
-            CheckpointError: it is another one.
-        """
-        if self.zero_stage != zero_stage:
-            raise CheckpointError(
-                f"{folder} was written with ZeRO stage {self.zero_stage}, which stage {zero_stage} cannot read: "
-                f"continue with --scale.zero_stage {self.zero_stage}"
-            )
+    @property
+    def layout(self) -> Layout:
+        """Of the training state."""
+        return Layout(self.zero_stage, self.precision)
 
     def is_resharded_for(self, workers: int) -> bool:
         """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""

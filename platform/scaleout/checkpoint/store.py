@@ -22,7 +22,7 @@ from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import description, load_training_state
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, FORMAT_VERSION, WEIGHTS_FILE, CheckpointRecord, read_record
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
@@ -116,7 +116,7 @@ class CheckpointStore:
         folder = storage.join(self.uri, name)
         return folder, read_record(folder)
 
-    def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup, zero_stage: int) -> None:
+    def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup) -> None:
         """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
 
         Raises:
@@ -124,7 +124,7 @@ class CheckpointStore:
             CheckpointError: it cannot be continued from, and there is no other.
         """
         try:
-            load_training_state(engine, folder, record, processes, zero_stage)
+            load_training_state(engine, folder, record, processes)
         except DamagedCheckpointError as error:
             damage = str(error)
         else:

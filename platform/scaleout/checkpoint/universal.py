@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from medvlp.errors import CheckpointError
-from scaleout.engine.engines import TAG
+from scaleout.engine.base import TAG
 from scaleout.engine.process_group import ProcessGroup
 
 

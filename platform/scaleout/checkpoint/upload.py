@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaleout.checkpoint.store import CheckpointStore, Written
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 
 _GRACE_SECONDS = 60.0

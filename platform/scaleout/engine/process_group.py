@@ -2,12 +2,12 @@
 
 import socket
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.distributed import distributed_c10d
+
+from scaleout.compat.torch_internals import set_collective_timeout
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class ProcessGroup:
         """Whether this is the worker that reports."""
         return self.rank == 0
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether workers compute on GPUs."""
+        return dist.get_backend() == "nccl" if dist.is_initialized() else torch.cuda.is_available()
+
     def gather(self, value: Any) -> list[Any]:
         """Every worker's value, in the order of ranks, on every worker."""
         if self.workers == 1:
@@ -41,18 +46,17 @@ class ProcessGroup:
         """Whether any worker's ``flag`` is set, on every worker."""
         if self.workers == 1:
             return flag
-        votes = torch.tensor(float(flag), device="cuda" if dist.get_backend() == "nccl" else "cpu")
+        votes = torch.tensor(float(flag), device="cuda" if self.uses_gpu else "cpu")
         dist.all_reduce(votes, op=dist.ReduceOp.MAX)
         return bool(votes)
 
     def limit_waiting(self, seconds: float) -> None:
         """From now on a collective fails on a worker whose peers do not come within ``seconds``, in every process group.
 
-        Torch has no public way to change it: DeepSpeed's groups are made with torch's default, 30 minutes for gloo, 10 for NCCL.
+        DeepSpeed's groups are made with torch's default, 30 minutes for gloo, 10 for NCCL.
         """
         if self.workers > 1:
-            for group in list(distributed_c10d._world.pg_map):
-                distributed_c10d._set_pg_timeout(timedelta(seconds=seconds), group)
+            set_collective_timeout(seconds)
 
     def barrier(self) -> None:
         """Wait until every worker is here."""

@@ -62,7 +62,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
             deliver_rest(config, tracking_uri, record.mlflow_run)
             return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
-        check_stage(config)
+        check_layout(config, use_gpu=use_gpu)
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = WorkerSetup(
             config=config,
@@ -94,11 +94,11 @@ def check(config: RunConfig) -> None:
     """
     config, inputs = prepare(config)
     with connect():
-        check_run(config, inputs, cluster_resources())
+        use_gpu = check_run(config, inputs, cluster_resources())
     record = load_run(run_folder(config))
     if record is not None:
         record.going_on(kind_of(config), config, inputs.fingerprints, run_folder(config))
-    check_stage(config)
+    check_layout(config, use_gpu=use_gpu)
 
 
 def prepare(config: C) -> tuple[C, Inputs]:
@@ -121,15 +121,15 @@ def kind_of(config: RunConfig) -> str:
     return task_name(type(config.task))
 
 
-def check_stage(config: RunConfig) -> None:
-    """Refuse to go on with another ZeRO stage.
+def check_layout(config: RunConfig, *, use_gpu: bool) -> None:
+    """Refuse to go on with another ZeRO stage or precision.
 
     Raises:
         CheckpointError: the run has a checkpoint of another one.
     """
     newest = checkpoint_store(config).newest()
     if newest and newest[1].step < config.train.max_steps:
-        newest[1].check_stage(newest[0], config.scale.zero_stage)
+        newest[1].layout.check_readable_by(config.scale.layout(uses_gpu=use_gpu), newest[0])
 
 
 def with_absolute_uris(config: C) -> C:

@@ -17,6 +17,7 @@ from medvlp.tasks.base import Task
 from medvlp.tasks.pretrain.task import Pretraining
 from medvlp.tasks.registry import TASK
 from medvlp.tasks.vqa.task import QuestionAnswering
+from scaleout.engine.layout import Layout, Precision
 from scaleout.stream.schedule import AccumulationSchedule
 
 MAY_CHANGE: dict[str, Any] = {"resumed": "may change"}
@@ -136,6 +137,9 @@ class ScaleConfig(ExecutionConfig):
     """Minutes for which there has to be room for more workers before they join: it takes a checkpoint and a restart."""
     zero_stage: int = 2
     """DeepSpeed ZeRO stage, 0 to 3."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of parameters and arithmetic: "bf16" keeps fp32 copies of the weights, which are what is saved; "auto" is bf16 on GPUs and
+    fp32 on CPUs. A run goes on in the precision that it began in."""
     cpus_per_worker: float = 0.5
     """Logical CPUs that Ray reserves for a worker; the rest of the cluster's read data."""
     use_gpu: bool | None = None
@@ -163,6 +167,11 @@ class ScaleConfig(ExecutionConfig):
     def fewest_workers(self) -> int:
         """Workers without which the run does not start."""
         return self.workers if self.minimum_workers is None else self.minimum_workers
+
+    def layout(self, *, uses_gpu: bool) -> Layout:
+        """Of the training state of workers on GPUs, or on CPUs."""
+        automatic: Precision = "bf16" if uses_gpu else "fp32"
+        return Layout(self.zero_stage, automatic if self.precision == "auto" else self.precision)
 
 
 @dataclass(frozen=True, kw_only=True)

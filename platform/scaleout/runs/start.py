@@ -95,7 +95,8 @@ class StartPoint:
             )
         if self.progress.step >= config.train.max_steps:
             raise ConfigurationError(f"{self.uri} has done {self.progress.step} steps: set train.max_steps to more")
-        self.progress.check_stage(self.uri, config.scale.zero_stage)
+        # Only the workers know in which precision they compute: they check the rest.
+        self.progress.layout.check_readable_by(replace(self.progress.layout, zero_stage=config.scale.zero_stage), self.uri)
 
 
 def settle_start(config: S) -> tuple[S, StartPoint | None]:

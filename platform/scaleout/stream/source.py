@@ -5,7 +5,6 @@ number of windows, and the next one is made when the workers come to it: memory 
 """
 
 import pickle
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
@@ -15,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
-from ray.data._internal.execution.execution_callback import ExecutionCallback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from scaleout.compat.ray_internals import pause_between_steps
 from scaleout.stream.plan import StreamPlan, WindowSlice
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, RowReader
 
@@ -25,8 +24,6 @@ BLOCK_ROWS = 256
 """Rows of a block at least. Ray's work for a block costs as much as reading some fifty rows, however few are in it."""
 READ_CPUS = 0.9
 """Logical CPUs of a task that reads: other than those of one that deals, or Ray would fuse the two and end a round with every window."""
-PAUSE_SECONDS = 0.02
-"""Between two turns of the loop that moves blocks: a few dozen blocks a second need no more."""
 FIRST_WINDOWS, MOST_WINDOWS = 32, 512
 """Of a segment: the first one starts soon, each has twice as many windows as the one before."""
 
@@ -75,15 +72,6 @@ def segments(plan: StreamPlan, start: int, stop: int, rounds: Rounds) -> Iterato
         start, windows = found[-1].start + found[-1].rows, min(2 * windows, MOST_WINDOWS)
 
 
-class Pause(ExecutionCallback):
-    """Lets the loop of an execution rest: while all blocks wait for the workers it has nothing to wait for itself, and would take
-    most of a core to find that out again and again."""
-
-    def on_execution_step(self, executor: Any) -> None:
-        """See ``ExecutionCallback``."""
-        time.sleep(PAUSE_SECONDS)
-
-
 def segment_dataset(reader: RowReader, windows: list[WindowSlice], rounds: Rounds) -> ray.data.Dataset:
     """The rows of a segment with the columns of ``ROW_SCHEMA``, in the order and the blocks of ``rounds``."""
     # A window travels by itself: a task hears of its own and of no other.
@@ -100,7 +88,7 @@ def segment_dataset(reader: RowReader, windows: list[WindowSlice], rounds: Round
     # Equal blocks in a preserved order are dealt in turn: Ray's splitter serves the worker with the fewest rows. That is its
     # implementation, not its promise: ``BatchStream`` checks it for every micro-batch.
     blocks.context.execution_options.preserve_order = True
-    blocks.context.custom_execution_callback_classes = [*blocks.context.custom_execution_callback_classes, Pause]
+    pause_between_steps(blocks.context)
     # The dataset is executed in processes of Ray, where the driver's own setting does not reach.
     blocks.context.enable_progress_bars = False
     return blocks

@@ -11,7 +11,7 @@ from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.metrics.records import Records
 from medvlp.tasks.base import Task, TaskContext
 from medvlp.tasks.module import TaskModule
-from scaleout.engine.engines import Engine
+from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.batches import MicroBatch
 from scaleout.stream.local import NO_KEY

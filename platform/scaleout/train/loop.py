@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 import torch
@@ -14,8 +14,8 @@ from medvlp.errors import ConfigurationError, TrainingError
 from scaleout.checkpoint.record import CheckpointRecord
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.checkpoint.upload import CheckpointUpload
+from scaleout.engine.base import Engine
 from scaleout.engine.device import usage_metrics
-from scaleout.engine.engines import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.runs.config import RunConfig
 from scaleout.stream.batches import MicroBatches
@@ -246,7 +246,7 @@ class Loop:
             "skipped": progress.skipped,
             "skipped_steps": progress.skipped_steps,
             "workers": self.processes.workers,
-            "zero_stage": self.config.scale.zero_stage,
+            **asdict(self.engine.layout),
             "fingerprints": self.fingerprints,
             "validation": validation,
         }

@@ -21,8 +21,9 @@ from medvlp.tasks.module import TaskModule
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import load_training_state
 from scaleout.checkpoint.store import SetAsideError
-from scaleout.engine.engines import DeepSpeedEngine, Engine, EngineConfig
+from scaleout.engine.base import Engine, EngineConfig
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context
@@ -95,16 +96,16 @@ def run_worker(
     configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
     resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
-    engine = build_engine(config, module, schedule.accumulation, resharded=resharded)
+    engine = build_engine(config, module, schedule.accumulation, processes, resharded=resharded)
     if own is not None:
         try:
-            store.resume(engine, *own, processes, config.scale.zero_stage)
+            store.resume(engine, *own, processes)
         except SetAsideError as error:
             if processes.is_first:
                 announce(str(error))
             raise
     elif newest is not None:
-        load_training_state(engine, *newest, processes, config.scale.zero_stage)
+        load_training_state(engine, *newest, processes)
     if processes.is_first:
         announce(cost.describe(config))
         if schedule.idle:
@@ -175,18 +176,18 @@ def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, 
     return Cost(sum(sizes.values()), sum(sizes[name] for name in frozen), flops)
 
 
-def build_engine(config: RunConfig, module: TaskModule, accumulation: int, *, resharded: bool = False) -> Engine:
+def build_engine(config: RunConfig, module: TaskModule, accumulation: int, processes: ProcessGroup, *, resharded: bool = False) -> Engine:
     """DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
-    train = config.train
+    train, layout = config.train, config.scale.layout(uses_gpu=processes.uses_gpu)
     multiplier = config.task.knowledge_multiplier(train.optimiser)
     groups = parameter_groups(module, module.arl, train.optimiser, knowledge_multiplier=multiplier)
     settings = EngineConfig(
         micro_batch=train.micro_batch,
         accumulation=accumulation,
         clip_norm=train.optimiser.clip_norm,
-        zero_stage=config.scale.zero_stage,
-        bf16=torch.cuda.is_available(),
+        zero_stage=layout.zero_stage,
+        bf16=layout.precision == "bf16",
         learning_rate_factor=partial(learning_rate_factor, total=train.max_steps, warmup=train.optimiser.warmup),
         resharded=resharded,
     )

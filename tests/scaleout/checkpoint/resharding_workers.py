@@ -13,8 +13,8 @@ from torch import Tensor
 
 from scaleout.checkpoint.read import load_training_state
 from scaleout.checkpoint.store import CheckpointStore
-from scaleout.engine.engines import DeepSpeedEngine
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.stream.schedule import AccumulationSchedule
 from tests.scaleout.engine.zero_workers import STAGES, engine_config, join, make_optimiser, make_task, micro_batch, run_step
 
@@ -80,7 +80,7 @@ def continue_run(rank: int, workers: int, folder: str) -> None:
             stage, AccumulationSchedule(MICRO_BATCHES, workers).accumulation, resharded=newest[1].is_resharded_for(workers), steps=STEPS
         )
         engine = DeepSpeedEngine(task, make_optimiser(task), config)
-        load_training_state(engine, *newest, processes, stage)
+        load_training_state(engine, *newest, processes)
         seen[stage] = observe(engine, processes)
     finish(processes, seen, Path(folder, f"by-{workers}.pt"))
 

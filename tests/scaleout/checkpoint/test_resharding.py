@@ -63,7 +63,7 @@ def test_the_checkpoint_stays_as_it_was_and_nothing_else_is_left(folders: dict[i
         assert list((folder / "temporary").glob("medvlp-*")) == []
         for stage in STAGES:
             uri, record = CheckpointStore(f"{folder}/stage-{stage}", keep=1).newest()
-            with verified_copy(uri, record, record.files) as local:
+            with verified_copy(uri, record) as local:
                 files = {path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file()}
             assert files == {*record.files, COMPLETE_FILE}
 

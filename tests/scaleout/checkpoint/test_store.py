@@ -1,5 +1,6 @@
 """Checkpoints count as a whole or not at all, on a disk and on S3."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from medvlp.errors import CheckpointError
 from scaleout.checkpoint.read import load_training_state, read_weights, verified_copy
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, read_record
 from scaleout.checkpoint.store import CheckpointStore
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.layout import Layout
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
@@ -23,11 +26,11 @@ def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return storage.join(request.getfixturevalue("s3"), request.node.name.replace("[", "-").replace("]", ""), "checkpoints")
 
 
-def engine(value: float = 1.0) -> TorchEngine:
+def engine(value: float = 1.0, zero_stage: int = 2, bf16: bool = False) -> TorchEngine:
     task = nn.Linear(2, 1)
     nn.init.constant_(task.weight, value)
     optimiser = torch.optim.AdamW([{"name": "heads", "params": list(task.parameters()), "lr": 0.1}])
-    return TorchEngine(task, optimiser, EngineConfig(1, 1, 0.0, 0, False, lambda step: 1.0))
+    return TorchEngine(task, optimiser, EngineConfig(1, 1, 0.0, zero_stage, bf16, lambda step: 1.0))
 
 
 def save(uri: str, step: int, keep: int = 2, value: float = 1.0) -> CheckpointStore:
@@ -44,7 +47,7 @@ def test_what_is_saved_is_loaded(uri: str) -> None:
     assert record.fingerprints == {"shards": "abc"}
     assert set(record.files) == {WEIGHTS_FILE, f"{ENGINE_FOLDER}/engine.pt"}
     fresh = engine(9.0)
-    load_training_state(fresh, folder, record, ProcessGroup(), 2)
+    load_training_state(fresh, folder, record, ProcessGroup())
     assert fresh.task.weight.tolist() == [[3.0, 3.0]]
     assert read_weights(folder)["weight"].tolist() == [[3.0, 3.0]]
 
@@ -66,7 +69,7 @@ def test_what_a_killed_worker_left_is_written_over(uri: str) -> None:
     storage.write_bytes(storage.join(uri, "step-00000003", ENGINE_FOLDER, "engine.pt"), b"half")
     storage.write_bytes(storage.join(uri, "step-00000003", ENGINE_FOLDER, "of_another_worker.pt"), b"half")
     folder, record = save(uri, 3).newest()
-    load_training_state(engine(), folder, record, ProcessGroup(), 2)
+    load_training_state(engine(), folder, record, ProcessGroup())
 
 
 @pytest.mark.parametrize("keep", [1, 2])
@@ -120,7 +123,7 @@ def test_a_damaged_file_is_refused_and_named(uri: str, damage: str) -> None:
         content[len(content) // 2] ^= 1
         storage.write_bytes(path, bytes(content))
     with pytest.raises(CheckpointError, match=f"{name} .*{damage}"):
-        load_training_state(engine(), folder, record, ProcessGroup(), 2)
+        load_training_state(engine(), folder, record, ProcessGroup())
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing"])
@@ -133,7 +136,7 @@ def test_damaged_weights_are_refused_and_named(uri: str, damage: str) -> None:
         storage.write_bytes(path, storage.read_bytes(path) + b"x")
     with pytest.raises(CheckpointError, match=f"{WEIGHTS_FILE} .*{damage}"):
         read_weights(folder)
-    load_training_state(engine(), folder, record, ProcessGroup(), 2)
+    load_training_state(engine(), folder, record, ProcessGroup())
 
 
 def test_a_record_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -151,10 +154,20 @@ def test_only_the_wanted_files_are_checked(uri: str) -> None:
         assert (local / WEIGHTS_FILE).exists()
 
 
-def test_another_zero_stage_is_refused_with_the_way_on(uri: str) -> None:
-    folder, record = save(uri, 1).newest()
-    with pytest.raises(CheckpointError, match=r"with ZeRO stage 2, which stage 3 cannot read: continue with --scale\.zero_stage 2"):
-        load_training_state(engine(), folder, record, ProcessGroup(), 3)
+@pytest.mark.parametrize(
+    ("zero_stage", "bf16", "said"),
+    [
+        (3, False, "ZeRO stage 3 in fp32 cannot read: continue with --scale.zero_stage 2"),
+        (2, True, "ZeRO stage 2 in bf16 cannot read: continue with --scale.precision fp32"),
+        (0, True, "ZeRO stage 0 in bf16 cannot read: continue with --scale.zero_stage 2 --scale.precision fp32"),
+    ],
+)
+def test_another_layout_is_refused_with_the_way_on(tmp_path: Path, zero_stage: int, bf16: bool, said: str) -> None:
+    folder, record = save(str(tmp_path), 1).newest()
+    assert record.layout == Layout(2, "fp32")
+    with pytest.raises(CheckpointError) as refused:
+        load_training_state(engine(zero_stage=zero_stage, bf16=bf16), folder, record, ProcessGroup())
+    assert str(refused.value) == f"{folder} was written with ZeRO stage 2 in fp32, which {said}"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2}', b'{"version": 1, "unknown": 2}', b"\xff"])
@@ -173,3 +186,11 @@ def test_the_manifest_is_written_last_and_names_every_file(tmp_path: Path) -> No
     record = read_record(str(folder))
     assert {name: facts["bytes"] for name, facts in record.files.items()} == {name: found.st_size for name, found in files.items()}
     assert manifest.st_mtime_ns >= max(found.st_mtime_ns for found in files.values())
+
+
+def test_a_record_without_a_precision_is_of_fp32(tmp_path: Path) -> None:
+    save(str(tmp_path), 1)
+    file = tmp_path / "step-00000001" / COMPLETE_FILE
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in content.items() if name != "precision"}))
+    assert read_record(str(file.parent)).layout == Layout(2, "fp32")

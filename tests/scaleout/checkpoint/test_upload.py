@@ -13,7 +13,8 @@ from medvlp.errors import DataError
 from scaleout.checkpoint.read import verified_copy
 from scaleout.checkpoint.store import PARTS_FOLDER, CheckpointStore, Written
 from scaleout.checkpoint.upload import CheckpointUpload
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 

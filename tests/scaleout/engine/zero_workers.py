@@ -19,8 +19,9 @@ from medvlp.model.execution import ExecutionConfig, configure_execution
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from medvlp.tasks.pretrain.evaluation import evaluate_pretraining
 from medvlp.tasks.pretrain.module import PretrainingModule
-from scaleout.engine.engines import DeepSpeedEngine, EngineConfig
+from scaleout.engine.base import EngineConfig
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.stream.schedule import AccumulationSchedule
 from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_module
 

@@ -8,6 +8,7 @@ from medvlp.errors import ConfigurationError
 from medvlp.model.config import ARLConfig, LanguageConfig
 from medvlp.tasks.pretrain.config import MaskedImageConfig
 from medvlp.tasks.pretrain.task import Pretraining
+from scaleout.engine.layout import Layout
 from scaleout.runs.config import DataConfig, RunConfig, ScaleConfig, TrainConfig
 
 
@@ -90,3 +91,11 @@ def test_texts_fit_the_position_table(architecture: str, capacity: int) -> None:
 def test_impossible_ranges_and_times_are_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         ScaleConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("precision", "uses_gpu", "expected"),
+    [("auto", False, "fp32"), ("auto", True, "bf16"), ("fp32", True, "fp32"), ("bf16", False, "bf16")],
+)
+def test_precision_is_a_choice(precision: Any, uses_gpu: bool, expected: Any) -> None:
+    assert ScaleConfig(precision=precision, zero_stage=3).layout(uses_gpu=uses_gpu) == Layout(3, expected)

@@ -24,7 +24,8 @@ from medvlp.tasks.pretrain.task import Pretraining
 from medvlp.tasks.vqa.module import QuestionAnsweringModule
 from medvlp.tasks.vqa.task import ANSWERS, QuestionAnswering
 from scaleout.checkpoint.read import read_weights
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.launch.export import export_run
 from scaleout.launch.launch import prepare

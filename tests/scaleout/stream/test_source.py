@@ -10,6 +10,7 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scaleout.compat.ray_internals import Pause
 from scaleout.stream import source
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
 from scaleout.stream.source import BLOCK_ROWS, MOST_WINDOWS, Rounds, segment_dataset, segments, start_segment_server, worker_tables
@@ -137,6 +138,6 @@ def test_a_damaged_shard_reaches_the_worker_by_name(tmp_path: Path) -> None:
 def test_the_loop_of_an_execution_rests(tmp_path: Path) -> None:
     split = toy_split(tmp_path)
     dataset = segment_dataset(split.reader, list(split.plan.slices(0, 24)), Rounds(4, 1))
-    assert source.Pause in dataset.context.custom_execution_callback_classes
+    assert Pause in dataset.context.custom_execution_callback_classes
     assert dataset.context.execution_options.preserve_order
-    assert source.Pause not in ray.data.DataContext.get_current().custom_execution_callback_classes, "only of the stream"
+    assert Pause not in ray.data.DataContext.get_current().custom_execution_callback_classes, "only of the stream"

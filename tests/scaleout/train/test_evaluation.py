@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from medvlp.metrics.records import Records
 from medvlp.tasks.base import TaskContext
 from medvlp.tasks.pretrain.task import Pretraining
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.batches import MicroBatch
 from scaleout.stream.local import NO_KEY

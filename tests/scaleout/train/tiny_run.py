@@ -13,7 +13,8 @@ from medvlp.data.collate import Collate
 from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from scaleout.checkpoint.lease import Lease
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.runs.config import DataConfig, RunConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer, task_context, training_split
@@ -81,7 +82,7 @@ class TinyRun:
         self.lines: list[str] = []
         self.progress, start = Progress(), 0
         if (newest := self.store.newest()) is not None:
-            self.store.resume(self.engine, newest[0], newest[1], processes, config.scale.zero_stage)
+            self.store.resume(self.engine, newest[0], newest[1], processes)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs)

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from medvlp.errors import CheckpointError
-from scaleout.engine.engines import EngineConfig, TorchEngine
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.plain import TorchEngine
 
 
 def engine(accumulation: int = 1, clip_norm: float = 0.0) -> TorchEngine:

@@ -1,0 +1,14 @@
+"""What DeepSpeed has no public way to ask."""
+
+from itertools import chain
+from typing import Any
+
+from torch import Tensor, nn
+
+
+def fp32_masters(optimiser: Any) -> dict[nn.Parameter, Tensor]:
+    """The fp32 weight behind every bf16 parameter that is trained, of DeepSpeed's optimiser without ZeRO.
+
+    ``safe_get_full_fp32_param`` of DeepSpeed 0.19 finds only those of ZeRO.
+    """
+    return dict(zip(chain(*optimiser.fp16_groups), chain(*optimiser.fp32_groups), strict=True))

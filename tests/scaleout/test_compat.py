@@ -1,0 +1,97 @@
+"""Canaries: every private part of a library that this project uses still does what it is used for.
+
+A failure here means that the library changed. Mend the file in ``scaleout/compat`` that is named, nothing else.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray.data
+import torch
+import torch.distributed as dist
+from jsonargparse import ArgumentParser
+from torch import nn
+
+from scaleout.compat import ray_internals
+from scaleout.compat.jsonargparse_internals import destinations, option_types
+from scaleout.compat.ray_internals import draining_nodes, pause_between_steps, spilled_bytes
+from scaleout.compat.torch_internals import set_collective_timeout, wrap_forward_hooks
+
+
+def test_torch_changes_the_timeout_of_every_process_group(tmp_path: Path) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
+    try:
+        groups = [dist.group.WORLD, dist.new_group([0])]
+        set_collective_timeout(7.0)
+        limits = [group._get_backend(torch.device("cpu")).options._timeout for group in groups]
+    finally:
+        dist.destroy_process_group()
+    assert limits == [timedelta(seconds=7)] * 2, "torch changed how it lists process groups, or how it sets their timeouts"
+
+
+def test_torch_keeps_forward_hooks_where_they_can_be_replaced() -> None:
+    module, calls = nn.Linear(1, 1), []
+
+    def wrap(hook: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            calls.append(hook)
+            return hook(*arguments)
+
+        return counted
+
+    hooks = [lambda module, inputs: None, lambda module, inputs, output: output + 1]
+    module.register_forward_pre_hook(hooks[0])
+    module.register_forward_hook(hooks[1])
+    before = module(torch.ones(1, 1))
+    wrap_forward_hooks(module, wrap)
+    assert torch.equal(module(torch.ones(1, 1)), before)
+    assert calls == hooks, "torch changed where a module keeps its forward hooks"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_names_nodes_that_drain() -> None:
+    assert draining_nodes() == set(), "Ray changed how its state lists the nodes that drain"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_counts_what_it_spilled() -> None:
+    assert spilled_bytes() >= 0, "Ray changed what it says of its object stores"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_data_calls_back_after_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(ray_internals, "time", SimpleNamespace(sleep=rests.append))
+    dataset = ray.data.range(4)
+    pause_between_steps(dataset.context)
+    assert dataset.count() == dataset.materialize().count() == 4
+    assert set(rests) == {ray_internals.PAUSE_SECONDS}, "Ray Data no longer calls the callbacks of a dataset's context"
+
+
+@pytest.fixture
+def parser() -> ArgumentParser:
+    """One option of every kind that the command line treats in its own way."""
+    parser = ArgumentParser()
+    parser.add_argument("--flag", type=bool, default=False)
+    parser.add_argument("--names", type=list[str], default=[])
+    parser.add_argument("--data.rows", type=int, default=1)
+    parser.add_argument("--debug", action="store_true")
+    return parser
+
+
+def test_jsonargparse_knows_the_types_of_options(parser: ArgumentParser) -> None:
+    types = option_types(parser)
+    changed = "jsonargparse changed where it keeps options and their types"
+    assert (types["--flag"], types["--names"], types["--data.rows"], types["--debug"]) == (bool, list[str], int, None), changed
+    assert {name for name in types if name.endswith("+")} == {"--names+"}, "jsonargparse changed how a list is appended to"
+
+
+def test_jsonargparse_lists_the_keys_of_a_configuration(parser: ArgumentParser) -> None:
+    assert {"flag", "names", "data.rows"} <= destinations(parser), "jsonargparse changed where it keeps the keys of options"
