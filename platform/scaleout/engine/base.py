@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medvlp.data.batch import Batch
-from medvlp.tasks.pretrain.module import TaskOutput
+from medvlp.tasks.module import TaskOutput
 from scaleout.engine.layout import Layout
 
 TAG = "engine"

@@ -9,9 +9,9 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
-from medvlp.tasks.pretrain.module import TaskOutput
+from medvlp.tasks.module import TaskOutput
 from scaleout.engine.base import TAG, EngineConfig
-from scaleout.engine.readings import gradient_norm, learning_rates
+from scaleout.engine.readings import follow_schedule, gradient_norm, learning_rates
 
 
 class TorchEngine:
@@ -62,6 +62,7 @@ class TorchEngine:
         self.task.load_state_dict(state["task"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._scheduler.last_epoch = state["scheduler"]["last_epoch"]
+        follow_schedule(self._optimiser, self._scheduler)
 
     def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
         with torch.no_grad():

@@ -10,12 +10,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from medvlp.data.batch import Batch
 from medvlp.errors import CheckpointError
-from medvlp.tasks.pretrain.module import TaskOutput
+from medvlp.tasks.module import TaskOutput
 from scaleout.compat.deepspeed_internals import fp32_masters
 from scaleout.compat.torch_internals import wrap_forward_hooks
 from scaleout.engine.base import TAG, EngineConfig
 from scaleout.engine.build_lock import refuse_stale_lock
-from scaleout.engine.readings import gradient_norm, learning_rates
+from scaleout.engine.readings import follow_schedule, gradient_norm, learning_rates
 
 
 class DeepSpeedEngine:
@@ -73,6 +73,7 @@ class DeepSpeedEngine:
             raise CheckpointError(f"DeepSpeed finds no training state in {folder}")
         if self._resharded:
             self._mend(groups)
+        follow_schedule(self._optimiser, self._scheduler)
 
     def _mend(self, groups: list[dict[str, Any]]) -> None:
         """Undo what DeepSpeed 0.19 does to a universal checkpoint of ZeRO-3: every group has the settings of the first (its

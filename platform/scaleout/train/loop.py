@@ -74,8 +74,8 @@ class Loop:
     fingerprints: dict[str, str]
     announce: Callable[[str], None]
     """Tells the user; called by the first worker only."""
-    flops_per_sample: Callable[[int], float]
-    """What a sample costs whose text is padded to the given width."""
+    flops_per_sample: Callable[[int], float] | None = None
+    """What a sample costs whose text is padded to the given width; None where nobody asks, for counting takes a second a width."""
     keep_training: KeepTraining = keep_going
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
     stop_request: StopRequest = field(default_factory=StopRequest)
@@ -142,7 +142,7 @@ class Loop:
                 forwards.append(Forward(micro, output.loss.detach(), output.losses))
                 interval.spend(micro.seconds)
                 interval.skipped.extend(micro.batch.skipped)
-                if self.engine.device.type == "cuda":  # counting takes a second for each width, and of a CPU no peak is known
+                if self.flops_per_sample is not None:
                     interval.flops += len(micro.batch) * self.flops_per_sample(micro.batch.token_ids.shape[1])
         assert norm is not None, "the engine counts other micro-steps than the loop"
         progress.step += 1

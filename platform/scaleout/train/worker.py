@@ -129,7 +129,7 @@ def run_worker(
         processes=processes,
         fingerprints=inputs.fingerprints,
         announce=announce,
-        flops_per_sample=cost.flops.per_sample,
+        flops_per_sample=cost.flops.per_sample if processes.uses_gpu else None,  # of a CPU no peak is known
         keep_training=keep_training,
         stop_request=stop_request or StopRequest(),
         ledger=open_ledger(config, processes),

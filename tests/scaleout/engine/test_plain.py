@@ -97,3 +97,20 @@ def test_a_gradient_that_is_not_finite_changes_no_weight_and_the_schedule_goes_o
     assert (weight(trained), trained.learning_rates()) == (1.0, {"heads": 0.05})
     assert push(trained, 0.5) == [0.5]
     assert weight(trained) == pytest.approx(1 - 0.05 * 0.5)
+
+
+def test_a_state_of_a_shorter_run_follows_the_longer_schedule(tmp_path: Path) -> None:
+    def of_run(steps: int) -> TorchEngine:
+        task = nn.Linear(1, 1, bias=False)
+        optimiser = torch.optim.SGD([{"name": "heads", "params": list(task.parameters()), "lr": 1.0}])
+        return TorchEngine(task, optimiser, EngineConfig(1, 1, 0.0, 0, False, lambda step: 1 - step / steps))
+
+    short = of_run(2)
+    push(short, 1.0, 1.0)
+    assert short.learning_rates() == {"heads": 0.0}
+    short.save(tmp_path)
+    longer = of_run(4)
+    longer.load(tmp_path)
+    assert longer.learning_rates() == {"heads": 0.5}
+    push(longer, 1.0)
+    assert longer.learning_rates() == {"heads": 0.25}

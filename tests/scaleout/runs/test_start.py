@@ -269,7 +269,7 @@ def test_a_fork_has_the_full_state_of_the_other_run(pretrained: RunConfig) -> No
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"scale": ScaleConfig(zero_stage=3)}, "with ZeRO stage 2, which stage 3 cannot read"),
+        ({"scale": ScaleConfig(zero_stage=3)}, "with ZeRO stage 2 in fp32, which ZeRO stage 3 in fp32 cannot read"),
         ({"train": replace(TRAIN, max_steps=2)}, "has done 2 steps: set train.max_steps to more"),
         ({"train": replace(TRAIN, global_batch=32)}, "set train.global_batch to 16"),
     ],

@@ -103,7 +103,6 @@ class TinyRun:
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,
             ledger=open_ledger(config, processes),
-            flops_per_sample=lambda width: 0.0,
         )
 
     def run(self, stop_at: int | None = None) -> dict[str, float]:

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from medvlp.data.batch import PretrainBatch
+from medvlp.tasks.module import TaskOutput
 from medvlp.tasks.pretrain.alignment import alignment_loss
 from medvlp.tasks.pretrain.masked_language import masked_language_loss
 from medvlp.tasks.pretrain.matching import matching_loss
-from medvlp.tasks.pretrain.module import PretrainingModule, TaskOutput
+from medvlp.tasks.pretrain.module import PretrainingModule
 from tests.medvlp.tiny import model_config, pretrain_batch, pretraining_module
 
 HEADS = {
