@@ -14,12 +14,15 @@ import ray.data
 import torch
 import torch.distributed as dist
 from jsonargparse import ArgumentParser
-from torch import nn
+from torch import multiprocessing, nn
 
 from scaleout.compat import ray_internals
 from scaleout.compat.jsonargparse_internals import destinations, option_types
 from scaleout.compat.ray_internals import draining_nodes, pause_between_steps, spilled_bytes
 from scaleout.compat.torch_internals import set_collective_timeout, wrap_forward_hooks
+from scaleout.engine.base import EngineConfig
+from scaleout.engine.zero import DeepSpeedEngine
+from tests.scaleout.engine.zero_workers import join
 
 
 def test_torch_changes_the_timeout_of_every_process_group(tmp_path: Path) -> None:
@@ -50,6 +53,26 @@ def test_torch_keeps_forward_hooks_where_they_can_be_replaced() -> None:
     wrap_forward_hooks(module, wrap)
     assert torch.equal(module(torch.ones(1, 1)), before)
     assert calls == hooks, "torch changed where a module keeps its forward hooks"
+
+
+def step_in_bf16(rank: int, folder: str) -> None:
+    """One worker that makes one step without ZeRO, by less than bf16 can hold."""
+    processes = join(rank, 1, Path(folder, "rendezvous"))
+    task = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(task.weight)
+    optimiser = torch.optim.SGD([{"name": "heads", "params": list(task.parameters()), "lr": 2.0**-12}])
+    engine = DeepSpeedEngine(task, optimiser, EngineConfig(1, 1, 0.0, 0, True, lambda step: 1.0))
+    engine.backward(engine._engine(torch.ones(1, 1, dtype=torch.bfloat16)).sum())
+    engine.step()
+    torch.save({"weight": task.weight.item(), "master": engine.weights()["weight"].item()}, Path(folder, "seen.pt"))
+    processes.barrier()
+    dist.destroy_process_group()
+
+
+def test_deepspeed_without_zero_pairs_parameters_with_fp32_masters(tmp_path: Path) -> None:
+    multiprocessing.spawn(step_in_bf16, (str(tmp_path),), nprocs=1)
+    expected = {"weight": 1.0, "master": 1 - 2.0**-12}
+    assert torch.load(tmp_path / "seen.pt") == expected, "DeepSpeed changed where its optimiser without ZeRO keeps fp32 weights"
 
 
 @pytest.mark.ray

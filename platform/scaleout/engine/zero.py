@@ -40,8 +40,20 @@ class DeepSpeedEngine:
             # In all other cases DeepSpeed itself skips a step whose gradient is not finite.
             optimiser.register_step_pre_hook(_drop_unless_finite)
         self._base_optimiser = optimiser
-        self._masters = fp32_masters(self._optimiser) if config.zero_stage == 0 and config.bf16 else {}
+        self._masters = self._undo_first_step() if config.zero_stage == 0 and config.bf16 else {}
         self._resharded = config.resharded
+
+    def _undo_first_step(self) -> dict[nn.Parameter, Tensor]:
+        """The fp32 weight behind every parameter, without ZeRO in bf16, and an optimiser that has made no step.
+
+        DeepSpeed 0.19 makes one without gradients to allocate the moments: it decays the weights, and Adam counts it.
+        """
+        masters = fp32_masters(self._optimiser)
+        with torch.no_grad():
+            for parameter, master in masters.items():
+                master.copy_(parameter)
+        self._base_optimiser.state.clear()
+        return masters
 
     def forward(self, batch: Batch) -> TaskOutput:
         return self._engine(batch)
