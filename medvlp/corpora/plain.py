@@ -83,9 +83,10 @@ def open_plain(
     """
     rows = []
     for number, (offset, row) in enumerate(file.rows(), start=1):
-        form.check(row, f"{file.path}, row {number}")
-        folder.note_image(row[form.image])
-        rows.append((offset, form.group(row), split_name(_string(row.get("split")))))
+        where = f"{file.path}, row {number}"
+        form.check(row, where)
+        folder.note_image(row[form.image], where)
+        rows.append((offset, form.group(row), split_name(_string(row.get("split")), where)))
     items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(rows, validation_share).items()}
     fields = {"public": public, "minimum_words": minimum_words, "burned_in": burned_in_rule(burned_in)}
     return FileCorpus.open(folder, items, maximum_missing=maximum_missing, name=name or folder.root.resolve().name, **fields)

@@ -56,7 +56,10 @@ def open_mimic_cxr(
     if image_format not in _SUFFIXES:
         raise ConfigurationError(f"MIMIC-CXR has images in {' and '.join(_SUFFIXES)}, not in {image_format!r}")
     folder = SourceFolder(root, "mimic-cxr", "mimic-cxr-2.0.0-{metadata,split,chexpert}.csv (or .csv.gz), files/ and the reports")
-    splits = {row["dicom_id"]: split_name(row["split"]) for _, row in _table(folder, "split", ("dicom_id", "split")).rows()}
+    table = _table(folder, "split", ("dicom_id", "split"))
+    splits = {
+        row["dicom_id"]: split_name(row["split"], f"{table.path}, row {number}") for number, (_, row) in enumerate(table.rows(), start=1)
+    }
     labels = {row["study_id"]: _mentioned(row) for _, row in _table(folder, "chexpert", ("subject_id", "study_id")).rows()}
     reports = "mimic-cxr-reports/" if (root / "mimic-cxr-reports").is_dir() else ""
     wanted = {view.strip() for view in views.split(",")}

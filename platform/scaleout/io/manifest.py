@@ -13,6 +13,8 @@ from scaleout.io.record_table import RecordTable
 
 MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
+_FILE_NAME = r"^[^./\\\x00][^/\\\x00]*$"
+"""What a file of a manifest is called: never a path."""
 
 R = TypeVar("R")
 
@@ -36,7 +38,7 @@ def read_manifest(
         maker: The job that makes it.
 
     Raises:
-        DataError: the folder is not complete, or its manifest is damaged or of another version.
+        DataError: the folder is not complete, or its manifest is damaged or of another version, or names a file outside of the folder.
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
@@ -49,7 +51,10 @@ def read_manifest(
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if found != version:
         raise DataError(f"{uri} is of version {found}, this code reads {version}; make the {what} again with {maker}")
-    return wanted, RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
+    records = RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
+    if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
+        raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is no name of a file; make the {what} again with {maker}")
+    return wanted, records
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:

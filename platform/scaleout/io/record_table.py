@@ -90,6 +90,13 @@ class RecordTable(Sequence[R], Generic[R]):
             found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
         return np.flatnonzero(found)
 
+    def first_unlike(self, name: str, pattern: str) -> str | None:
+        """The first value of a string field that a regular expression (RE2) does not match; None where all match."""
+        column = self._table.column(name)
+        matching = pyarrow.compute.fill_null(pyarrow.compute.match_substring_regex(column, pattern), False)
+        place = pyarrow.compute.index(matching, False).as_py()
+        return None if place < 0 else str(column[place].as_py())
+
     def take(self, places: np.ndarray) -> "RecordTable[R]":
         """The records at these places, in this order."""
         if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):

@@ -109,9 +109,12 @@ class _Task:
 def _read_record(output: str, name: str) -> Record:
     uri = storage.join(output, RECORDS, f"{name}.json")
     try:
-        return dict(json.loads(storage.read_bytes(uri)))
-    except ValueError as error:
+        record = dict(json.loads(storage.read_bytes(uri)))
+        if record["name"] != name:
+            raise ValueError
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged; delete it and run again") from error
+    return record
 
 
 def _difference(plan_uri: str, plan: Record) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
+from medvlp.corpora.splits import check_split
 from medvlp.errors import DataError
 from scaleout.io import resumable, storage
 from scaleout.io.manifest import MANIFEST_FILE
@@ -43,6 +44,7 @@ def prepare_shards(
     splits = corpus.splits()
     if not any(splits.values()):
         raise DataError(f"corpus {corpus.name!r} holds no item; is --root the right folder?")
+    ranges = plan_shards(splits, samples_per_shard)
     plan = {
         "version": FORMAT_VERSION,
         "corpus": corpus.name,
@@ -55,7 +57,6 @@ def prepare_shards(
     resumable.begin(output, plan, overwrite=overwrite)
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
-    ranges = plan_shards(splits, samples_per_shard)
     records = resumable.make_files(output, list(ranges), _PackShard(corpus, ranges, output), run)
     manifest = ShardManifest(
         corpus=corpus.name,
@@ -76,10 +77,15 @@ def prepare_shards(
 
 
 def plan_shards(splits: dict[str, int], samples_per_shard: int) -> dict[str, ShardRange]:
-    """The shards by name: every split cut into ranges, keys running on over all splits."""
+    """The shards by name: every split cut into ranges, keys running on over all splits.
+
+    Raises:
+        DataError: a split has a name that could not begin the name of a file.
+    """
     ranges = {}
     first_key = 0
     for split, items in splits.items():
+        check_split(split)
         for number, start in enumerate(range(0, items, samples_per_shard)):
             stop = min(start + samples_per_shard, items)
             ranges[f"{split}-{number:05d}.tar"] = ShardRange(split, start, stop, first_key + start)
