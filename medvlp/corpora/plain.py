@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import Row, RowFile
 from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.identity import group_of, without_identity
 from medvlp.corpora.items import FileItems, Item
 from medvlp.corpora.splits import deal, split_name
 from medvlp.data.dicom import BurnedIn, burned_in_rule
 from medvlp.errors import DataError
 
-_GROUP_FIELDS = ("patient_id", "subject_id", "case_id", "source_id")
-"""What belongs together in a split, the widest first; last the image itself."""
-_IDENTIFYING_FIELDS = {"patient_id", "patient_name", "subject_id", "case_id", "study_id", "accession_number", "birth_date"}
-"""Left behind: a shard knows a person by nothing but the ``source_id`` of the image."""
 _SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answer_type"}
 
 
@@ -28,7 +25,8 @@ class PlainForm:
 
     def item(self, row: Row) -> Item:
         """A row as an item."""
-        taken = _SAMPLE_FIELDS | _IDENTIFYING_FIELDS | {self.image, self.text, self.modality}
+        taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality}
+        others = without_identity({key: value for key, value in row.items() if key not in taken and value not in (None, "")})
         return Item(
             image=row[self.image],
             texts=tuple(self._texts(row)),
@@ -36,7 +34,7 @@ class PlainForm:
             modality=_string(row.get(self.modality)),
             answer=_string(row.get("answer")),
             answer_type=_string(row.get("answer_type")),
-            attributes={key: value for key, value in row.items() if key not in taken and value not in (None, "")},
+            attributes=others,
         )
 
     def check(self, row: Row, where: str) -> None:
@@ -52,10 +50,8 @@ class PlainForm:
             raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
 
     def group(self, row: Row) -> str:
-        """The patient, else the case, else the source: field and value."""
-        fields = (*_GROUP_FIELDS, self.image)
-        field = next(field for field in fields if _string(row.get(field)))
-        return f"{'image' if field == self.image else field}={_string(row[field])}"
+        """What the row belongs to: its patient, else its case, else its source, else its image alone."""
+        return group_of(row) or f"image={_string(row[self.image])}"
 
     def _texts(self, row: Row) -> Sequence[str]:
         texts = row.get("texts", row.get(self.text)) or ()

@@ -10,6 +10,7 @@ from pathlib import Path
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import CsvFile, Row
 from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.identity import named
 from medvlp.corpora.items import Item
 from medvlp.corpora.splits import deal
 
@@ -35,7 +36,7 @@ def open_covid_chestxray(
     folder = SourceFolder(root, "covid-chestxray", "metadata.csv and images/")
     rows = [row for _, row in CsvFile(folder.file("metadata.csv"), _COLUMNS).rows()]
     radiographs = [row for row in rows if row["modality"] == _MODALITY]
-    items = deal(((_item(row), row["patientid"] or row["filename"], "") for row in radiographs), validation_share, seed)
+    items = deal(((_item(row), named(row["patientid"]) or row["filename"], "") for row in radiographs), validation_share, seed)
     left_out = {"image is no X-ray": len(rows) - len(radiographs)}
     return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=True, minimum_words=minimum_words, left_out=left_out)
 
