@@ -153,7 +153,7 @@ def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _cleaned(row: Mapping[str, Any], above: str) -> dict[str, Any]:
-    kept = {}
+    kept: dict[str, Any] = {}
     for name, value in row.items():
         path = f"{above}{name}"
         if isinstance(value, dict):
