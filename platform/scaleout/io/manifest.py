@@ -13,8 +13,8 @@ from scaleout.io.record_table import RecordTable
 
 MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
-_FILE_NAME = r"^[^./\\\x00][^/\\\x00]*$"
-"""What a file of a manifest is called: never a path."""
+_FILE_NAME = r"^[^./\\\x00][^/\\\x00]*(/[^./\\\x00][^/\\\x00]*)*$"
+"""What a file of a manifest is called: a name, or a path below the folder."""
 
 R = TypeVar("R")
 
