@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.corpora.folder import SourceFolder, path_inside
+from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.items import HeldItems, Item, Items
 from medvlp.corpora.splits import check_split, ordered
 from medvlp.data.dicom import BurnedIn, dicom_to_jpeg, is_dicom
-from medvlp.data.sample import Dropped, Sample, clean_texts
+from medvlp.data.sample import SAMPLE_COLUMNS, Dropped, Sample, clean_texts
 from medvlp.errors import DataError
 
 MAXIMUM_MISSING = 0.01
@@ -75,15 +76,13 @@ class FileCorpus:
         if split not in self.items or not 0 <= index < len(self.items[split]):
             raise DataError(f"corpus {self.name!r} has no item {index} in split {split!r}; its splits are {self.splits()}")
         item = self.items[split][index]
-        return Sample(
-            image=self._image(item.image),
-            texts=self._texts(item),
-            source_id=item.source_id,
-            modality=item.modality,
-            answer=item.answer,
-            answer_type=item.answer_type,
-            attributes=item.attributes,
-        )
+        known = {name: getattr(item, name) for name in SAMPLE_COLUMNS}
+        made = {
+            "image": self._image(item.image),
+            "texts": self._texts(item),
+            "group": hashed_group(self.name, item.group or f"image={item.image}"),
+        }
+        return Sample(**{**known, **made})
 
     def _texts(self, item: Item) -> tuple[str, ...]:
         if self.minimum_words is not None:

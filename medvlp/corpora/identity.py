@@ -3,6 +3,7 @@
 Names are compared without case, spaces and punctuation, so "Patient ID", "PatientID", "patient-id" and "dicom_patient_id" are one.
 """
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -110,6 +111,14 @@ def group_of(row: Mapping[str, Any]) -> str:
         if text and (key not in _IF_A_NUMBER or _is_a_number(value)):
             found.setdefault(key, text)
     return next((f"{group}={found[name]}" for group, names in _GROUPS for name in names if name in found), "")
+
+
+def hashed_group(corpus: str, group: str) -> str:
+    """What a sample says of its group: 16 hexadecimal digits that are the same for the same group of the same corpus.
+
+    The identifier itself stays in the corpus. Whoever has a list of all identifiers can hash them too, so a hash is a name, not a secret.
+    """
+    return hashlib.sha256(f"{corpus}\n{group}".encode()).hexdigest()[:16]
 
 
 def named(value: object) -> str:

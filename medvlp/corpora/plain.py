@@ -8,11 +8,12 @@ from medvlp.corpora.files import Row, RowFile
 from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.identity import group_of, without_identity
 from medvlp.corpora.items import FileItems, Item
+from medvlp.corpora.questions import right_answers
 from medvlp.corpora.splits import deal, split_name
 from medvlp.data.dicom import BurnedIn, burned_in_rule
 from medvlp.errors import DataError
 
-_SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answer_type"}
+_SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answers", "answer_type"}
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class PlainForm:
             texts=tuple(self._texts(row)),
             source_id=_string(row.get("source_id")) or row[self.image],
             modality=_string(row.get(self.modality)),
-            answer=_string(row.get("answer")),
+            answers=self._answers(row),
             answer_type=_string(row.get("answer_type")),
+            group=self.group(row),
             attributes=others,
         )
 
@@ -48,10 +50,18 @@ class PlainForm:
         texts = row.get("texts", row.get(self.text))
         if not (texts is None or isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
             raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
+        answers = row.get("answers") or []
+        if not isinstance(answers, (str, list)) or any(isinstance(answer, (list, dict)) for answer in answers):
+            raise DataError(f"{where} has 'answers' that are neither a text nor a list of texts")
 
     def group(self, row: Row) -> str:
         """What the row belongs to: its patient, else its case, else its source, else its image alone."""
         return group_of(row) or f"image={_string(row[self.image])}"
+
+    def _answers(self, row: Row) -> tuple[str, ...]:
+        """All right answers: those of "answers", else "answer" alone."""
+        answers = row.get("answers") or (row.get("answer"),)
+        return right_answers((answers,) if isinstance(answers, str) else answers)
 
     def _texts(self, row: Row) -> Sequence[str]:
         texts = row.get("texts", row.get(self.text)) or ()

@@ -50,7 +50,9 @@ def read_manifest(
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if found != version:
-        raise DataError(f"{uri} is of version {found}, this code reads {version}; make the {what} again with {maker}")
+        newer = isinstance(found, int) and found > version
+        remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
+        raise DataError(f"{uri} is of version {found}, this code reads {version}; {remedy}")
     records = RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
     if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
         raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is no name of a file; make the {what} again with {maker}")
