@@ -9,11 +9,13 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.ahead import read_ahead
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +68,9 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
         logger.info("%d of %d files are there already", len(names) - len(missing), len(names))
     every = -(-len(names) // 10)
     made = iter(run(_Task(output, make), missing))
+    found = read_ahead(partial(_read_record, output), (name for name in names if name in finished))
     for number, name in enumerate(names, start=1):
-        record = _read_record(output, name) if name in finished else next(made)
+        record = next(found if name in finished else made)
         if "error" in record:
             raise DataError(record["error"])
         if number % every == 0 or number == len(names):

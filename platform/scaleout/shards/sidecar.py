@@ -1,14 +1,14 @@
 """The samples of a shard without their images, in a small file beside it: whoever needs no picture reads no shard."""
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import pyarrow as pa
 
 from medvlp.data.sample import SAMPLE_COLUMNS
 from medvlp.duplicates.perceptual import WORDS
 from scaleout.io import storage
+from scaleout.io.ahead import read_ahead
 from scaleout.io.record_table import RecordTable
 from scaleout.io.sidecar import read_sidecar
 from scaleout.shards.manifest import ShardManifest, ShardRecord
@@ -16,9 +16,6 @@ from scaleout.shards.manifest import ShardManifest, ShardRecord
 SIDECAR_FOLDER = "samples"
 SIDECAR_SCHEMA = pa.schema([("key", pa.string()), *SAMPLE_COLUMNS.items(), ("hash", pa.list_(pa.uint32(), WORDS))])
 """One row per sample, in the order of the shard; "hash" is the perceptual hash of its image."""
-
-_AT_ONCE = 8
-"""Files that are on their way at the same time."""
 
 
 def sidecar_name(shard: str) -> str:
@@ -50,18 +47,7 @@ def read_samples(folder: str, record: ShardRecord, columns: Sequence[str] | None
 
 def read_all_samples(folder: str, records: RecordTable[ShardRecord], columns: Sequence[str]) -> Iterator[pa.Table]:
     """Columns of the samples of many shards, a table for each, in their order: some are read ahead, few are held."""
-    waiting: deque[Future[pa.Table]] = deque()
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="samples") as pool:
-        try:
-            for record in records:
-                waiting.append(pool.submit(read_samples, folder, record, columns))
-                if len(waiting) > 2 * _AT_ONCE:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+    return read_ahead(partial(read_samples, folder, columns=columns), records)
 
 
 def read_texts(folder: str, manifest: ShardManifest, split: str) -> Iterator[str]:
