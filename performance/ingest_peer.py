@@ -54,7 +54,7 @@ def joined(samples: Iterable[dict[str, Any]], source: Source) -> Iterator[Stream
             spans=tuple((span.start, span.end, source.entity_ids[span.concept]) for span in leftmost_longest(mentions[index])),
             image_entities=tuple(sorted({source.entity_ids[span.concept] for found in mentions for span in found if not span.negated})),
             modality=metadata["modality"],
-            answer=metadata["answer"],
+            answers=tuple(metadata["answers"]),
             answer_type=metadata["answer_type"],
         )
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.folder import SourceFolder, path_inside
+from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.items import HeldItems, Item, Items
-from medvlp.corpora.splits import ordered
+from medvlp.corpora.splits import check_split, ordered
 from medvlp.data.dicom import BurnedIn, dicom_to_jpeg, is_dicom
-from medvlp.data.sample import Dropped, Sample, clean_texts
+from medvlp.data.sample import SAMPLE_COLUMNS, Dropped, Sample, clean_texts
 from medvlp.errors import DataError
 
 MAXIMUM_MISSING = 0.01
@@ -56,6 +57,8 @@ class FileCorpus:
         """As ``hold``, of items whose images ``folder`` has been told of."""
         if not any(len(of_split) for of_split in items.values()):
             raise DataError(f"the files in {folder.root} hold no row for corpus {folder.corpus!r}")
+        for split in items:
+            check_split(split, f"corpus {folder.corpus!r}")
         folder.check_images(maximum_missing)
         return cls(root=folder.root, items=ordered(items), fingerprint=folder.fingerprint, **{"name": folder.corpus, **fields})
 
@@ -68,20 +71,18 @@ class FileCorpus:
 
         Raises:
             Dropped: its image is missing, none of its texts is long enough, or its DICOM file must not be used.
-            DataError: there is no such row, or it cannot be read.
+            DataError: there is no such row, or it cannot be read, or names an image outside of the folder.
         """
         if split not in self.items or not 0 <= index < len(self.items[split]):
             raise DataError(f"corpus {self.name!r} has no item {index} in split {split!r}; its splits are {self.splits()}")
         item = self.items[split][index]
-        return Sample(
-            image=self._image(item.image),
-            texts=self._texts(item),
-            source_id=item.source_id,
-            modality=item.modality,
-            answer=item.answer,
-            answer_type=item.answer_type,
-            attributes=item.attributes,
-        )
+        known = {name: getattr(item, name) for name in SAMPLE_COLUMNS}
+        made = {
+            "image": self._image(item.image),
+            "texts": self._texts(item),
+            "group": hashed_group(self.name, item.group or f"image={item.image}"),
+        }
+        return Sample(**{**known, **made})
 
     def _texts(self, item: Item) -> tuple[str, ...]:
         if self.minimum_words is not None:
@@ -92,12 +93,13 @@ class FileCorpus:
         return texts
 
     def _image(self, image: str) -> bytes:
+        path = path_inside(self.root, image, f"corpus {self.name!r}")
         try:
-            content = (self.root / image).read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError as error:
             raise Dropped("image file is missing") from error
         except OSError as error:
-            raise DataError(f"cannot read the image {self.root / image}: {error.strerror}") from error
+            raise DataError(f"cannot read the image {path}: {error.strerror}") from error
         return dicom_to_jpeg(content, burned_in=self.burned_in) if is_dicom(content) else content
 
 

@@ -7,6 +7,25 @@ from medvlp.corpora.files import open_binary
 from medvlp.errors import DataError
 
 
+def path_inside(root: Path, name: str, where: str) -> Path:
+    """The path of a file that the data name.
+
+    Args:
+        root: the folder of the data.
+        name: as the data give it.
+        where: what gives it, for messages.
+
+    Raises:
+        DataError: it could be outside of the folder, or is no path at all.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f"{where} names the file {name!r}, which is not inside of the folder {root}; give a path inside of it")
+    if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise DataError(f"{where} names the file {name!r}, which no file can be called; correct the name")
+    return root / path
+
+
 class SourceFolder:
     """Reads names from the folder of a corpus, and remembers what was read for the corpus's fingerprint."""
 
@@ -55,25 +74,32 @@ class SourceFolder:
                 return path
         return None
 
-    def note_image(self, image: str) -> str:
+    def note_image(self, image: str, where: str = "") -> str:
         """Check that an image lies inside the folder, and note its size for the fingerprint.
+
+        Args:
+            image: path inside of the folder.
+            where: the row that names it, for messages.
 
         Raises:
             DataError: it lies elsewhere.
         """
-        path = PurePosixPath(image)
-        if path.is_absolute() or ".." in path.parts:
-            raise DataError(f"corpus {self.corpus!r} names the image {image}, which is not inside of its folder {self.root}")
         if image not in self._seen:
+            size = self.note_size(image, where)
             self._seen.add(image)
-            if self.note_size(image) is None:
+            if size is None:
                 self.missing.append(image)
         return image
 
-    def note_size(self, name: str) -> int | None:
-        """The size of a file of which there are too many to read them all, for the fingerprint; None where there is none."""
+    def note_size(self, name: str, where: str = "") -> int | None:
+        """The size of a file of which there are too many to read them all, for the fingerprint; None where there is none.
+
+        Raises:
+            DataError: it lies outside of the folder.
+        """
+        path = path_inside(self.root, name, where or f"corpus {self.corpus!r}")
         try:
-            size = (self.root / name).stat().st_size
+            size = path.stat().st_size
         except OSError:
             size = None
         self._hash.update(f"{name}\x1f{size}\n".encode())

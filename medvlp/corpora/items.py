@@ -1,28 +1,25 @@
 """The rows of a corpus in the words of every corpus, before their images are read."""
 
-import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from medvlp.corpora.files import Row, RowFile
+from medvlp.data.sample import SAMPLE_COLUMNS, SampleFields, from_columns, to_columns
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
-    """A sample whose image is not read yet; see ``Sample`` for what the fields mean."""
+class Item(SampleFields):
+    """A sample whose image is not read yet.
+
+    Its ``group`` is still the corpus's own name of it ("patient_id=7"); only the sample has the hash.
+    """
 
     image: str
     """Path inside the folder of the corpus."""
-    texts: tuple[str, ...]
-    source_id: str
-    modality: str = ""
-    answer: str = ""
-    answer_type: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 class Items(Protocol):
@@ -37,17 +34,7 @@ class Items(Protocol):
         ...
 
 
-_SCHEMA = pa.schema(
-    [
-        ("image", pa.string()),
-        ("texts", pa.list_(pa.string())),
-        ("source_id", pa.string()),
-        ("modality", pa.string()),
-        ("answer", pa.string()),
-        ("answer_type", pa.string()),
-        ("attributes", pa.string()),
-    ]
-)
+_SCHEMA = pa.schema([("image", pa.string()), *SAMPLE_COLUMNS.items()])
 
 
 class HeldItems:
@@ -59,13 +46,7 @@ class HeldItems:
     @classmethod
     def of(cls, items: Iterable[Item]) -> "HeldItems":
         """Hold ``items``."""
-        rows = [
-            {
-                **{name: getattr(item, name) for name in _SCHEMA.names},
-                "attributes": json.dumps(item.attributes, ensure_ascii=False),
-            }
-            for item in items
-        ]
+        rows = [{"image": item.image, **to_columns(item)} for item in items]
         return cls(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
     def __len__(self) -> int:
@@ -73,7 +54,7 @@ class HeldItems:
 
     def __getitem__(self, index: int) -> Item:
         row = {name: self._table.column(name)[index].as_py() for name in _SCHEMA.names}
-        return Item(**{**row, "texts": tuple(row["texts"]), "attributes": json.loads(row["attributes"])})
+        return Item(image=row.pop("image"), **from_columns(row))
 
 
 class FileItems:

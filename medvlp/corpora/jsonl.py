@@ -1,7 +1,8 @@
 """Any corpus that somebody has brought into one plain form: a folder with ``captions.jsonl`` and images.
 
 On each line a JSON object with ``image`` (a path inside the folder) and ``text`` or ``texts``. Optional fields are ``source_id``,
-``split``, a modality, ``answer`` and ``answer_type``. Other fields become attributes, except those that identify a patient or case.
+``split``, a modality, ``answer`` or ``answers`` (all are right, the first is the reference) and ``answer_type``. Other fields become
+attributes, except those that identify a person or an examination.
 """
 
 from pathlib import Path

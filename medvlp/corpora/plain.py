@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import Row, RowFile
 from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.identity import group_of, without_identity
 from medvlp.corpora.items import FileItems, Item
+from medvlp.corpora.questions import right_answers
 from medvlp.corpora.splits import deal, split_name
 from medvlp.data.dicom import BurnedIn, burned_in_rule
 from medvlp.errors import DataError
 
-_GROUP_FIELDS = ("patient_id", "subject_id", "case_id", "source_id")
-"""What belongs together in a split, the widest first; last the image itself."""
-_IDENTIFYING_FIELDS = {"patient_id", "patient_name", "subject_id", "case_id", "study_id", "accession_number", "birth_date"}
-"""Left behind: a shard knows a person by nothing but the ``source_id`` of the image."""
-_SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answer_type"}
+_SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answers", "answer_type"}
 
 
 @dataclass(frozen=True)
@@ -28,15 +26,17 @@ class PlainForm:
 
     def item(self, row: Row) -> Item:
         """A row as an item."""
-        taken = _SAMPLE_FIELDS | _IDENTIFYING_FIELDS | {self.image, self.text, self.modality}
+        taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality}
+        others = without_identity({key: value for key, value in row.items() if key not in taken and value not in (None, "")})
         return Item(
             image=row[self.image],
             texts=tuple(self._texts(row)),
             source_id=_string(row.get("source_id")) or row[self.image],
             modality=_string(row.get(self.modality)),
-            answer=_string(row.get("answer")),
+            answers=self._answers(row),
             answer_type=_string(row.get("answer_type")),
-            attributes={key: value for key, value in row.items() if key not in taken and value not in (None, "")},
+            group=self.group(row),
+            attributes=others,
         )
 
     def check(self, row: Row, where: str) -> None:
@@ -50,12 +50,18 @@ class PlainForm:
         texts = row.get("texts", row.get(self.text))
         if not (texts is None or isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
             raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
+        answers = row.get("answers") or []
+        if not isinstance(answers, (str, list)) or any(isinstance(answer, (list, dict)) for answer in answers):
+            raise DataError(f"{where} has 'answers' that are neither a text nor a list of texts")
 
     def group(self, row: Row) -> str:
-        """The patient, else the case, else the source: field and value."""
-        fields = (*_GROUP_FIELDS, self.image)
-        field = next(field for field in fields if _string(row.get(field)))
-        return f"{'image' if field == self.image else field}={_string(row[field])}"
+        """What the row belongs to: its patient, else its case, else its source, else its image alone."""
+        return group_of(row) or f"image={_string(row[self.image])}"
+
+    def _answers(self, row: Row) -> tuple[str, ...]:
+        """All right answers: those of "answers", else "answer" alone."""
+        answers = row.get("answers") or (row.get("answer"),)
+        return right_answers((answers,) if isinstance(answers, str) else answers)
 
     def _texts(self, row: Row) -> Sequence[str]:
         texts = row.get("texts", row.get(self.text)) or ()
@@ -83,9 +89,10 @@ def open_plain(
     """
     rows = []
     for number, (offset, row) in enumerate(file.rows(), start=1):
-        form.check(row, f"{file.path}, row {number}")
-        folder.note_image(row[form.image])
-        rows.append((offset, form.group(row), split_name(_string(row.get("split")))))
+        where = f"{file.path}, row {number}"
+        form.check(row, where)
+        folder.note_image(row[form.image], where)
+        rows.append((offset, form.group(row), split_name(_string(row.get("split")), where)))
     items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(rows, validation_share).items()}
     fields = {"public": public, "minimum_words": minimum_words, "burned_in": burned_in_rule(burned_in)}
     return FileCorpus.open(folder, items, maximum_missing=maximum_missing, name=name or folder.root.resolve().name, **fields)

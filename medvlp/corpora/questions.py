@@ -12,30 +12,47 @@ OPEN = "open"
 
 
 def question_item(
-    *, image: str, question: str, answer: object, answer_type: str, source_id: str, normalise: bool, modality: str = "", **attributes: Any
+    *,
+    image: str,
+    question: str,
+    answers: Iterable[object],
+    answer_type: str,
+    source_id: str,
+    normalise: bool,
+    modality: str = "",
+    group: str = "",
+    **attributes: Any,
 ) -> Item:
     """A question about an image.
 
     Args:
         image: path inside the folder.
         question: as it was asked, uncleaned.
-        answer: numbers are written out.
+        answers: those that are right, the reference first; numbers are written out.
         answer_type: of any case; some files have a space behind it.
         source_id: the corpus's own id of the image.
-        normalise: whether the answer is spelled as VQA compares answers.
+        normalise: whether answers are spelled as VQA compares answers.
         modality: of the image.
+        group: what the image belongs to, if that is more than itself.
         attributes: what else the corpus says; empty ones are left out.
     """
-    spelled = normalise_answer(str(answer)) if normalise else str(answer).strip()
+    spelled = (normalise_answer(str(answer)) if normalise else str(answer) for answer in answers)
     return Item(
         image=image,
         texts=(question,),
         source_id=source_id,
         modality=modality,
-        answer=spelled,
+        group=group,
+        answers=right_answers(spelled),
         answer_type=answer_type.strip().lower(),
         attributes={key: value for key, value in attributes.items() if value not in (None, "")},
     )
+
+
+def right_answers(answers: Iterable[object]) -> tuple[str, ...]:
+    """Answers as text, each once, without those that say nothing."""
+    spelled = ("" if answer is None else str(answer).strip() for answer in answers)
+    return tuple(dict.fromkeys(filter(None, spelled)))
 
 
 def open_questions(

@@ -1,22 +1,49 @@
 """Splits where a corpus has none of its own, or only some."""
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from medvlp.data.randomness import Purpose, keyed_seed
+from medvlp.errors import DataError
 
 T = TypeVar("T")
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _ORDER = (TRAIN, VALIDATION, TEST)
 _SYNONYMS = {"val": VALIDATION, "valid": VALIDATION, "validate": VALIDATION, "dev": VALIDATION}
+_NAME = re.compile(r"\w(?:[\w .-]{0,38}\w)?")
+"""What may name a split, and so begin the names of its files."""
 
 
-def split_name(name: str) -> str:
-    """One name for each split, however a corpus calls it."""
-    return _SYNONYMS.get(name.strip().lower(), name.strip().lower())
+def split_name(name: str, where: str = "") -> str:
+    """One name for each split, however a corpus calls it.
+
+    Args:
+        name: as the corpus gives it; "" where it states none.
+        where: the row that gives it, for messages.
+
+    Raises:
+        DataError: it could not be part of the name of a file.
+    """
+    known = _SYNONYMS.get(name.strip().lower(), name.strip().lower())
+    return check_split(known, where) if known else known
+
+
+def check_split(name: str, where: str = "") -> str:
+    """The name of a split, which becomes part of the names of files.
+
+    Raises:
+        DataError: it is anything but a plain name, such as a path.
+    """
+    if not _NAME.fullmatch(name):
+        raise DataError(
+            f"{where or 'a corpus'} has the split {name!r}: "
+            "a split is named by at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"
+        )
+    return name
 
 
 def deal(rows: Iterable[tuple[T, str, str]], validation_share: float, seed: int = 0) -> dict[str, list[T]]:

@@ -81,7 +81,7 @@ class Task(ABC):
     section: ClassVar[str]
     """Name of the family's options on the command line and in recipes."""
     target_columns: ClassVar[tuple[str, ...]] = ()
-    """Columns of the training samples (see ``Sample``) that ``targets`` reads."""
+    """Fields of the training samples (see ``SampleFields``) that ``targets`` reads."""
 
     def check(self, model: ARLConfig) -> None:  # noqa: B027  # most families have nothing to check
         """Refuse a model that the task cannot be built on.

@@ -94,7 +94,7 @@ def test_a_model_that_answers_is_equal_after_the_round_trip(tmp_path: Path) -> N
     model = medvlp.load(tmp_path)
     vocabulary = AnswerVocabulary(tuple(model.config.targets["answers"]))
     collate = QuestionCollate(tiny.tokenizer(), tiny.IMAGE, tiny.TEXT, 0, False, vocabulary)
-    row = replace(tiny.stream_row(0), answer="left")
+    row = replace(tiny.stream_row(0), answers=("left",))
     batch = collate([row, tiny.stream_row(1)])
     assert torch.equal(task(batch).loss, model.module(batch).loss)
     encoded = task.encode(batch)

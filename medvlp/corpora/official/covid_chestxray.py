@@ -10,6 +10,7 @@ from pathlib import Path
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import CsvFile, Row
 from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.identity import named
 from medvlp.corpora.items import Item
 from medvlp.corpora.splits import deal
 
@@ -35,7 +36,8 @@ def open_covid_chestxray(
     folder = SourceFolder(root, "covid-chestxray", "metadata.csv and images/")
     rows = [row for _, row in CsvFile(folder.file("metadata.csv"), _COLUMNS).rows()]
     radiographs = [row for row in rows if row["modality"] == _MODALITY]
-    items = deal(((_item(row), row["patientid"] or row["filename"], "") for row in radiographs), validation_share, seed)
+    rows_by_group = ((item, item.group, "") for item in map(_item, radiographs))
+    items = deal(rows_by_group, validation_share, seed)
     left_out = {"image is no X-ray": len(rows) - len(radiographs)}
     return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=True, minimum_words=minimum_words, left_out=left_out)
 
@@ -46,5 +48,6 @@ def _item(row: Row) -> Item:
         texts=(row["clinical_notes"],),
         source_id=Path(row["filename"]).stem,
         modality=row["modality"],
+        group=named(row["patientid"]) or row["filename"],
         attributes={name: row[name] for name in ("finding", "view", "license") if row[name]},
     )

@@ -40,7 +40,7 @@ def open_iu_xray(
         raise DataError(f"no folder {' or '.join(str(root / name) for name in _REPORTS)}; {folder.remedy}")
     images = "NLMCXR_png/" if (root / "NLMCXR_png").is_dir() else ""
     rows = [
-        (item, path.stem, "")
+        (item, item.group, "")
         for path in sorted((root / place).glob("*.xml"), key=lambda path: (len(path.stem), path.stem))
         for item in _items(folder.file(f"{place}/{path.name}"), images)
     ]
@@ -65,5 +65,6 @@ def _items(path: Path, images: str) -> Iterator[Item]:
             texts=texts,
             source_id=name,
             modality="X-ray",
+            group=path.stem,
             attributes=attributes,
         )

@@ -63,6 +63,7 @@ def _item(row: Row, case: Row, case_findings: bool) -> Item:
         image=f"images/{row['image']}.png",
         texts=tuple(filter(None, texts)),
         source_id=row["image"],
+        group=f"case_id={row['U_id']}" if row.get("U_id") else "",
         modality=row.get("Type", ""),
         attributes={key: value for key, value in attributes.items() if value},
     )

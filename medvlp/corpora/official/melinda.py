@@ -1,8 +1,8 @@
 """MELINDA: figures of biomedical papers, classified by experiment method (Wu et al. 2021).
 
 Reads ``train.csv``, ``dev.csv``, ``test.csv`` (columns figure_file, caption, i_meth, p_meth, i_meth_label, p_meth_label) and
-``melinda_images/``. The class is the sample's ``answer``, its ``answer_type`` names the column that it comes from, and the other
-columns are attributes: the answers of the training split are the classes. Captions are left as they are, as in ARL.
+``melinda_images/``. The class is the sample's answer, and its ``answer_type`` names the column that it comes from; all columns
+are labels too, each a set of its own. Captions are left as they are, as in ARL.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,9 @@ from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import CsvFile
 from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.items import Item
-from medvlp.corpora.questions import open_questions
+from medvlp.corpora.questions import open_questions, right_answers
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
+from medvlp.data.sample import Label
 from medvlp.errors import ConfigurationError
 
 LABELS = ("i_meth", "p_meth", "i_meth_label", "p_meth_label")
@@ -50,7 +51,7 @@ def _items(file: CsvFile, label: str, images: str) -> Iterator[Item]:
             image=f"{images}/{row['figure_file']}",
             texts=(row["caption"],),
             source_id=row["figure_file"],
-            answer=row[label],
+            answers=right_answers([row[label]]),
             answer_type=label,
-            attributes={name: row[name] for name in LABELS},
+            labels=tuple(Label(name, row[name]) for name in LABELS if row[name]),
         )

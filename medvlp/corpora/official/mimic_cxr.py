@@ -4,7 +4,8 @@ Reads the tables of MIMIC-CXR-JPG, plain or gzipped: ``mimic-cxr-2.0.0-metadata.
 ``mimic-cxr-2.0.0-split.csv`` and ``mimic-cxr-2.0.0-chexpert.csv``; the reports
 ``files/p<first two digits>/p<subject>/s<study>.txt``, there or below ``mimic-cxr-reports/``; and the images
 ``files/p../p<subject>/s<study>/<dicom_id>.jpg``, or ``.dcm`` of MIMIC-CXR. Frontal views (PA, AP), the official split, and studies with
-CheXpert labels only. Texts are the impression and the findings, each a caption of its own.
+CheXpert labels only. Texts are the impression and the findings, each a caption of its own. Labels are those that CheXpert found
+mentioned, in the set "chexpert"; the group is the patient.
 """
 
 import json
@@ -17,17 +18,20 @@ import pyarrow as pa
 from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
 from medvlp.corpora.files import CsvFile, Row, read_text
 from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.identity import named
 from medvlp.corpora.items import Item
 from medvlp.corpora.official.reports import report_sections
 from medvlp.corpora.splits import split_name
 from medvlp.data.dicom import burned_in_rule
-from medvlp.data.sample import Dropped
+from medvlp.data.sample import Dropped, Label, State
 from medvlp.errors import ConfigurationError, DataError
 
 _IDS = ("dicom_id", "subject_id", "study_id")
 _COLUMNS = (*_IDS, "ViewPosition")
 _SUFFIXES = ("jpg", "dcm")
 _SECTIONS = ("impression", "findings")
+_CHEXPERT = "chexpert"
+_STATES: dict[int, State] = {1: "positive", 0: "negative", -1: "uncertain"}
 
 
 def open_mimic_cxr(
@@ -56,8 +60,12 @@ def open_mimic_cxr(
     if image_format not in _SUFFIXES:
         raise ConfigurationError(f"MIMIC-CXR has images in {' and '.join(_SUFFIXES)}, not in {image_format!r}")
     folder = SourceFolder(root, "mimic-cxr", "mimic-cxr-2.0.0-{metadata,split,chexpert}.csv (or .csv.gz), files/ and the reports")
-    splits = {row["dicom_id"]: split_name(row["split"]) for _, row in _table(folder, "split", ("dicom_id", "split")).rows()}
-    labels = {row["study_id"]: _mentioned(row) for _, row in _table(folder, "chexpert", ("subject_id", "study_id")).rows()}
+    table = _table(folder, "split", ("dicom_id", "split"))
+    splits = {
+        row["dicom_id"]: split_name(row["split"], f"{table.path}, row {number}") for number, (_, row) in enumerate(table.rows(), start=1)
+    }
+    table = _table(folder, "chexpert", ("subject_id", "study_id"))
+    labels = {row["study_id"]: _mentioned(row, f"{table.path}, row {number}") for number, (_, row) in enumerate(table.rows(), start=1)}
     reports = "mimic-cxr-reports/" if (root / "mimic-cxr-reports").is_dir() else ""
     wanted = {view.strip() for view in views.split(",")}
     rows: dict[str, list[Row]] = defaultdict(list)
@@ -109,7 +117,9 @@ class _MimicItems:
             texts=tuple(sections[name] for name in _SECTIONS if name in sections),
             source_id=row["dicom_id"],
             modality="X-ray",
-            attributes={"view": row["ViewPosition"], "chexpert": json.loads(row["labels"])},
+            labels=tuple(Label(_CHEXPERT, name, _STATES[value]) for name, value in json.loads(row["labels"]).items()),
+            group=f"patient_id={row['subject_id']}",
+            attributes={"view": row["ViewPosition"]},
         )
 
 
@@ -123,6 +133,19 @@ def _study(row: Row) -> str:
     return f"files/p{subject[:2]}/p{subject}/s{row['study_id']}"
 
 
-def _mentioned(row: Row) -> str:
-    """The labels that CheXpert found mentioned (1: present, 0: absent, -1: uncertain), as JSON."""
-    return json.dumps({name: int(float(value)) for name, value in row.items() if name not in ("subject_id", "study_id") and value})
+def _mentioned(row: Row, where: str) -> str:
+    """The labels that CheXpert found mentioned (1: present, 0: absent, -1: uncertain), as JSON.
+
+    Raises:
+        DataError: one has another value.
+    """
+    found = {}
+    for name, value in row.items():
+        if name in ("subject_id", "study_id") or not named(value):
+            continue
+        try:
+            found[name] = int(float(value))
+            _STATES[found[name]]
+        except (ValueError, OverflowError, KeyError) as error:
+            raise DataError(f"{where} has {name} {value!r}, which is none of 1, 0 and -1; correct it") from error
+    return json.dumps(found)

@@ -45,7 +45,7 @@ def _item(row: Row, normalise: bool) -> Item:
     return question_item(
         image=f"imgs/{row['img_name']}",
         question=row["question"],
-        answer=row["answer"],
+        answers=(row["answer"],),
         answer_type=row["answer_type"],
         source_id=row["img_name"].split("/")[0],
         normalise=normalise,

@@ -99,12 +99,12 @@ def _official(folder: SourceFolder, below: str, split: str, questions: str, norm
             yield med_question(f"{below}{release}/{images}", image, question, answer, normalise, category=category)
 
 
-def med_question(place: str, image: str, question: str, answer: str, normalise: bool, **attributes: Any) -> Item:
-    """A question of a VQA-Med task, whose images are named without their extension."""
+def med_question(place: str, image: str, question: str, answer: str, normalise: bool, *others: str, **attributes: Any) -> Item:
+    """A question of a VQA-Med task, whose images are named without their extension; ``others`` are right answers too."""
     return question_item(
         image=f"{place}/{image}.jpg",
         question=question,
-        answer=answer,
+        answers=(answer, *others),
         answer_type=OPEN,
         source_id=image,
         normalise=normalise,

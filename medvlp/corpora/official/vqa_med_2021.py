@@ -10,9 +10,9 @@ Reads either the official releases (training is that of 2020),
         VQA-500-Images/ or images/VQA-500-Images/
 
 or the arrangement of ARL's authors, ``{train,val,test}/label.txt`` and ``{train,val,test}/images/``. Lines are
-``image|question|answer``; of several reference answers the first counts. As ARL does, questions of VQA-Med-2019 about abnormalities
-are added to training if their answer occurs here and their image does not: they are read from ``vqa_med_2019/``, where it exists,
-in either layout of that corpus.
+``image|question|answer``; all answers of a line are right, the first is the reference. As ARL does, questions of VQA-Med-2019 about
+abnormalities are added to training if their answer occurs here and their image does not: they are read from ``vqa_med_2019/``, where
+it exists, in either layout of that corpus.
 """
 
 from collections.abc import Iterable, Iterator
@@ -95,4 +95,4 @@ def _official(folder: SourceFolder, split: str, normalise: bool) -> Iterator[Ite
 
 def _question(place: str, image: str, question: str, answers: str, normalise: bool) -> Item:
     first, *others = answers.split("|")
-    return med_question(place, image, question, first, normalise, other_answers=others or None)
+    return med_question(place, image, question, first, normalise, *others)

@@ -55,7 +55,7 @@ def _items(rows: Iterable[Row], normalise: bool) -> Iterable[Item]:
         question_item(
             image=f"images/{row['image_name']}",
             question=row["question"],
-            answer=row["answer"],
+            answers=(row["answer"],),
             answer_type=row["answer_type"],
             source_id=Path(row["image_name"]).stem,
             normalise=normalise,

@@ -20,10 +20,5 @@ class PhantomCorpus(MadeCorpus):
         rng = streams("scene")
         view = VIEWS[rng.integers(len(VIEWS))]
         image, truth = draw(compose(view, rng), self.size, streams)
-        return Sample(
-            image=image,
-            texts=Reporter(view, truth, streams("texts")).texts(),
-            source_id=f"{self.name}-{split}-{index}",
-            modality=view.modality,
-            attributes=truth.to_attributes(),
-        )
+        texts = Reporter(view, truth, streams("texts")).texts()
+        return self._sample(split, index, image, view, truth, texts=texts)

@@ -5,8 +5,12 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
+from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.phantom.scene import Streams
+from medvlp.corpora.phantom.truth import Truth
+from medvlp.corpora.phantom.view import View
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import Sample
 from medvlp.errors import DataError
@@ -54,6 +58,20 @@ class MadeCorpus(ABC):
 
     @abstractmethod
     def _make(self, split: str, index: int) -> Sample: ...
+
+    def _sample(self, split: str, index: int, image: bytes, view: View, truth: Truth, **fields: Any) -> Sample:
+        """An image with all that is known of it; nothing else is of the same make, so it is a group of its own."""
+        source = f"{self.name}-{split}-{index}"
+        return Sample(
+            image=image,
+            source_id=source,
+            modality=truth.modality,
+            labels=truth.labels(kind.name for kind in view.kinds),
+            boxes=truth.boxes,
+            group=hashed_group(self.name, source),
+            attributes=truth.to_attributes(),
+            **fields,
+        )
 
 
 def phantom_streams(seed: int, *key: int | str) -> Streams:

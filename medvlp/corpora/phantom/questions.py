@@ -92,12 +92,5 @@ class PhantomQuestions(MadeCorpus):
         answer_type, ask, views = _ASKERS[kind]
         question = ask(views[turn % len(views)], streams("question"))
         image, truth = draw(question.scene, self.size, streams)
-        return Sample(
-            image=image,
-            texts=(question.text,),
-            source_id=f"{self.name}-{split}-{index}",
-            modality=truth.modality,
-            answer=question.answer,
-            answer_type=answer_type,
-            attributes=truth.to_attributes(),
-        )
+        asked = {"texts": (question.text,), "answers": (question.answer,), "answer_type": answer_type}
+        return self._sample(split, index, image, question.scene.view, truth, **asked)

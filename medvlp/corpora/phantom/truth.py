@@ -1,8 +1,11 @@
 """What a phantom shows, exactly: kept with each sample so that labels and questions can be derived from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from medvlp.data.sample import Box as SampleBox
+from medvlp.data.sample import Label
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as fractions of the image's side."""
@@ -34,6 +37,16 @@ class Truth:
     def to_attributes(self) -> dict[str, Any]:
         """JSON values for ``Sample.attributes``."""
         return {"modality": self.modality, "findings": [{**asdict(finding), "box": list(finding.box)} for finding in self.findings]}
+
+    def labels(self, kinds: Iterable[str]) -> tuple[Label, ...]:
+        """Which of the findings that its view could show are there."""
+        present = {finding.name for finding in self.findings}
+        return tuple(Label("finding", kind, "positive" if kind in present else "negative") for kind in kinds)
+
+    @property
+    def boxes(self) -> tuple[SampleBox, ...]:
+        """Where the findings are."""
+        return tuple(SampleBox(finding.name, *finding.box) for finding in self.findings)
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> "Truth":

@@ -25,7 +25,7 @@ class QuestionAnswering(Task):
     """Answers chosen from those of the training questions (ARL §4.3)."""
 
     section: ClassVar[str] = "vqa"
-    target_columns: ClassVar[tuple[str, ...]] = ("answer",)
+    target_columns: ClassVar[tuple[str, ...]] = ("answers",)
 
     minimum_answer_count: int = 1
     """Fewest training questions with an answer for the model to be able to give it."""
@@ -36,7 +36,7 @@ class QuestionAnswering(Task):
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
         """The answers, see ``AnswerVocabulary.build``."""
-        answers = (answer for part in columns for answer in part["answer"])
+        answers = (of_sample[0] if of_sample else "" for part in columns for of_sample in part["answers"])
         return {ANSWERS: list(AnswerVocabulary.build(answers, self.minimum_answer_count).answers)}
 
     def build(self, context: TaskContext) -> "QuestionAnsweringModule":

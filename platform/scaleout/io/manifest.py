@@ -13,6 +13,8 @@ from scaleout.io.record_table import RecordTable
 
 MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
+_FILE_NAME = r"^[^./\\\x00][^/\\\x00]*(/[^./\\\x00][^/\\\x00]*)*$"
+"""What a file of a manifest is called: a name, or a path below the folder."""
 
 R = TypeVar("R")
 
@@ -36,7 +38,7 @@ def read_manifest(
         maker: The job that makes it.
 
     Raises:
-        DataError: the folder is not complete, or its manifest is damaged or of another version.
+        DataError: the folder is not complete, or its manifest is damaged or of another version, or names a file outside of the folder.
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
@@ -48,8 +50,13 @@ def read_manifest(
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if found != version:
-        raise DataError(f"{uri} is of version {found}, this code reads {version}; make the {what} again with {maker}")
-    return wanted, RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
+        newer = isinstance(found, int) and found > version
+        remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
+        raise DataError(f"{uri} is of version {found}, this code reads {version}; {remedy}")
+    records = RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
+    if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
+        raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is no name of a file; make the {what} again with {maker}")
+    return wanted, records
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:

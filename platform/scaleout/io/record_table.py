@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -32,17 +33,19 @@ class RecordTable(Sequence[R], Generic[R]):
     @classmethod
     def of(cls, kind: type[R], records: Iterable[R]) -> "RecordTable[R]":
         """The given records."""
-        return cls.of_rows(kind, [vars(record) for record in records])
+        return cls.of_rows(kind, map(vars, records))
 
     @classmethod
-    def of_rows(cls, kind: type[R], rows: Sequence[Mapping[str, Any]]) -> "RecordTable[R]":
-        """Records whose fields are given by name; other names are left out."""
-        schema = _schema(kind)
-        columns = {name: [row[name] for row in rows] for name in schema.names}
-        for name in schema.names:
-            if schema.field(name).type == _TYPES[Digest]:
-                columns[name] = [bytes.fromhex(value) if isinstance(value, str) else value for value in columns[name]]
-        return cls(kind, pa.table(columns, schema=schema))
+    def of_rows(cls, kind: type[R], rows: Iterable[Mapping[str, Any]]) -> "RecordTable[R]":
+        """Records whose fields are given by name; other names are left out. Rows are taken one by one, and not kept."""
+        schema, remaining, tables = _schema(kind), iter(rows), []
+        while chunk := [[row[name] for name in schema.names] for row in islice(remaining, _CHUNK)]:
+            columns = dict(zip(schema.names, map(list, zip(*chunk, strict=True)), strict=True))
+            for name in schema.names:
+                if schema.field(name).type == _TYPES[Digest]:
+                    columns[name] = [bytes.fromhex(value) if isinstance(value, str) else value for value in columns[name]]
+            tables.append(pa.table(columns, schema=schema))
+        return cls(kind, pa.concat_tables(tables).combine_chunks() if tables else schema.empty_table())
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
@@ -74,6 +77,21 @@ class RecordTable(Sequence[R], Generic[R]):
         """One integer field of all records, int64."""
         return self._table.column(name).to_numpy()
 
+    def strings(self, name: str) -> list[str]:
+        """One string field of all records."""
+        return list(self._table.column(name).to_pylist())
+
+    def named(self, name: str) -> R:
+        """The record with this "name".
+
+        Raises:
+            KeyError: there is none.
+        """
+        places = self.where(name=name)
+        if not len(places):
+            raise KeyError(name)
+        return self[int(places[0])]
+
     def total(self, name: str) -> int:
         """The sum of an integer field."""
         return int(self.column(name).sum())
@@ -89,6 +107,13 @@ class RecordTable(Sequence[R], Generic[R]):
         for name, value in values.items():
             found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
         return np.flatnonzero(found)
+
+    def first_unlike(self, name: str, pattern: str) -> str | None:
+        """The first value of a string field that a regular expression (RE2) does not match; None where all match."""
+        column = self._table.column(name)
+        matching = pyarrow.compute.fill_null(pyarrow.compute.match_substring_regex(column, pattern), False)
+        place = pyarrow.compute.index(matching, False).as_py()
+        return None if place < 0 else str(column[place].as_py())
 
     def take(self, places: np.ndarray) -> "RecordTable[R]":
         """The records at these places, in this order."""

@@ -7,12 +7,15 @@ after the file itself. A file without a record does not count. The caller writes
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.ahead import read_ahead
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +26,10 @@ Record = dict[str, Any]
 Make = Callable[[str], tuple[bytes, Record]]
 """Makes the content of one named file, and what is to be remembered of it. Picklable and pure."""
 RunTasks = Callable[[Callable[[str], Record], Sequence[str]], Iterable[Record]]
-"""Applies a function to every name, in any order: ``ray_tasks``, or the built-in ``map`` where there is no cluster."""
+"""Applies a function to every name, results in the same order: ``ray_tasks``, or the built-in ``map`` where there is no cluster."""
+
+IN_FLIGHT = 512
+"""Tasks that Ray is given before the first result is awaited: enough for some hundred CPUs, and what a driver easily holds."""
 
 
 def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
@@ -47,25 +53,29 @@ def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
     storage.write_bytes(plan_uri, wanted)
 
 
-def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> list[Record]:
-    """Make every named file in ``output`` that has no record yet.
+def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> Iterator[Record]:
+    """Make every named file in ``output`` that has no record yet, while the records are asked for: none is kept here.
 
-    Returns:
+    Yields:
         One record per name, in the order of ``names``: what ``make`` gave, and the file's name, bytes and sha256.
+
+    Raises:
+        DataError: a file cannot be made, or a record is damaged.
     """
     finished = {name.removesuffix(".json") for name in storage.list_names(storage.join(output, RECORDS))}
     missing = [name for name in names if name not in finished]
-    records = {name: _read_record(output, name) for name in names if name in finished}
-    if records:
-        logger.info("%d of %d files are there already", len(records), len(names))
+    if len(missing) < len(names):
+        logger.info("%d of %d files are there already", len(names) - len(missing), len(names))
     every = -(-len(names) // 10)
-    for record in run(_Task(output, make), missing):
+    made = iter(run(_Task(output, make), missing))
+    found = read_ahead(partial(_read_record, output), (name for name in names if name in finished))
+    for number, name in enumerate(names, start=1):
+        record = next(found if name in finished else made)
         if "error" in record:
             raise DataError(record["error"])
-        records[record["name"]] = record
-        if len(records) % every == 0 or len(records) == len(names):
-            logger.info("%d of %d files", len(records), len(names))
-    return [records[name] for name in names]
+        if number % every == 0 or number == len(names):
+            logger.info("%d of %d files", number, len(names))
+        yield record
 
 
 def finish(output: str) -> None:
@@ -74,18 +84,43 @@ def finish(output: str) -> None:
 
 
 def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterable[Record]:
-    """Run ``function`` on every name as a Ray Data task of its own; Ray is only joined, or started, if there is work."""
+    """Run ``function`` on every name as a Ray task of its own, a bounded number of them at a time, results in order.
+
+    Ray is only joined, or started, if there is work.
+    """
     if not names:
         return
-    import ray.data
-
-    def run_one(row: Record) -> Record:
-        return {"record": json.dumps(function(row["name"]))}
+    import ray
 
     with connect():
-        dataset = ray.data.from_items([{"name": name} for name in names], override_num_blocks=len(names)).map(run_one)
-        for row in dataset.iter_rows():
-            yield json.loads(row["record"])
+        shared = [ray.put(function)]  # in a list Ray hands on the reference, not what it refers to
+        run_one = ray.remote(_run_one)
+        waiting: deque[Any] = deque()
+        try:
+            for name in names:
+                waiting.append(run_one.remote(shared, name))
+                if len(waiting) >= IN_FLIGHT:
+                    yield ray.get(waiting.popleft())
+            while waiting:
+                yield ray.get(waiting.popleft())
+        finally:
+            for task in waiting:  # somebody stopped asking
+                ray.cancel(task)
+
+
+_functions: dict[str, Callable[[str], Record]] = {}
+"""What this worker ran last, by the reference that it came with: unpacking a linker for every file would take longer than the file."""
+
+
+def _run_one(shared: list[Any], name: str) -> Record:
+    """What runs in a Ray worker."""
+    import ray
+
+    (reference,) = shared
+    if reference.hex() not in _functions:
+        _functions.clear()
+        _functions[reference.hex()] = ray.get(reference)
+    return _functions[reference.hex()](name)
 
 
 class _Task:
@@ -109,9 +144,12 @@ class _Task:
 def _read_record(output: str, name: str) -> Record:
     uri = storage.join(output, RECORDS, f"{name}.json")
     try:
-        return dict(json.loads(storage.read_bytes(uri)))
-    except ValueError as error:
+        record = dict(json.loads(storage.read_bytes(uri)))
+        if record["name"] != name:
+            raise ValueError
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged; delete it and run again") from error
+    return record
 
 
 def _difference(plan_uri: str, plan: Record) -> str:

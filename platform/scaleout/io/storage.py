@@ -46,9 +46,22 @@ def absolute(uri: str | Path) -> str:
 
 
 def join(uri: str | Path, *parts: str) -> str:
-    """A place below ``uri``."""
+    """A place below ``uri``.
+
+    Raises:
+        DataError: a part leads elsewhere, as one that was read from damaged or hostile data may.
+    """
     text = str(uri)
+    for part in parts:
+        if not _is_below(part):
+            raise DataError(f"{part!r} is no name of a file or folder in {text}; whatever gives this name was altered")
     return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
+
+
+def _is_below(part: str) -> bool:
+    """Whether a relative path stays below the folder that it begins in."""
+    path = PurePosixPath(part)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in part
 
 
 def base_name(uri: str | Path) -> str:
@@ -155,7 +168,7 @@ def download_folder(uri: str | Path, local: Path) -> None:
     """Copy a folder, with what is below, into the local folder ``local``.
 
     Raises:
-        DataError: there is none.
+        DataError: there is none, or an object's key leads out of it.
     """
     if not is_remote(uri):
         with _clear_errors("read", uri):
@@ -172,7 +185,7 @@ def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
     """Copy files of a folder in a bucket, by their paths in it, into the local folder ``local``.
 
     Raises:
-        DataError: one is missing.
+        DataError: one is missing, or its key leads out of the folder.
     """
 
     def download(name: str) -> None:

@@ -1,11 +1,9 @@
 """Every text of every shard goes through a linker: one task and one Parquet file per shard, the manifest last."""
 
-import io
 from collections import Counter
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 
 from medvlp.knowledge.linker.dictionary import Linker
 from medvlp.knowledge.ontology import Ontology
@@ -13,10 +11,11 @@ from scaleout.io import resumable, storage
 from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
+from scaleout.io.sidecar import pack_sidecar
 from scaleout.links.manifest import FORMAT_VERSION, LinksManifest, LinksRecord
 from scaleout.links.reader import LINKS_SCHEMA
-from scaleout.shards.manifest import ShardManifest, ShardRecord
-from scaleout.shards.reader import read_shard_checked
+from scaleout.shards.manifest import ShardManifest, ShardRecord, Tally
+from scaleout.shards.sidecar import read_samples
 
 
 def link_shards(
@@ -51,19 +50,18 @@ def link_shards(
     resumable.begin(output, {"version": FORMAT_VERSION, **identity}, overwrite=overwrite)
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return LinksManifest.load(output)
-    by_name = {links_name(shard.name): shard for shard in shard_manifest.shards}
-    records = resumable.make_files(output, list(by_name), _LinkShard(shards, by_name, linker), run)
-    counts: Counter[str] = Counter()
-    for record in records:
-        if record["split"] == "train":
-            counts.update(record["mentions"])
+    names = [links_name(shard) for shard in shard_manifest.shards.strings("name")]
+    tally = Tally("mentions", "found")
+    records = resumable.make_files(output, names, _LinkShard(shards, shard_manifest.shards, linker), run)
+    files = RecordTable.of_rows(LinksRecord, tally.over(records))
+    found = sum(map(Counter, tally["found"].values()), Counter())
     manifest = LinksManifest(
         **identity,
-        counts=dict(sorted(counts.items())),
-        files=RecordTable.of_rows(LinksRecord, records),
-        linked_texts=sum(record["linked_texts"] for record in records),
-        spans=sum(record["spans"] for record in records),
-        negated_spans=sum(record["negated_spans"] for record in records),
+        counts=tally["mentions"].get("train", {}),
+        files=files,
+        linked_texts=found["linked_texts"],
+        spans=found["spans"],
+        negated_spans=found["negated_spans"],
     )
     manifest.save(output)
     resumable.finish(output)
@@ -97,23 +95,20 @@ def link_texts(samples: pa.Table, linker: Linker) -> pa.Table:
 class _LinkShard:
     """Makes the links of a shard by the name of their file; what travels to the workers."""
 
-    def __init__(self, shards: str, by_name: dict[str, ShardRecord], linker: Linker) -> None:
+    def __init__(self, folder: str, shards: RecordTable[ShardRecord], linker: Linker) -> None:
+        self.folder = folder
         self.shards = shards
-        self.by_name = by_name
         self.linker = linker
 
     def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
-        shard = self.by_name[name]
-        table = link_texts(read_shard_checked(self.shards, shard), self.linker)
+        shard = self.shards.named(f"{name.removesuffix('.parquet')}.tar")
+        table = link_texts(read_samples(self.folder, shard, ["key", "texts"]), self.linker)
         concepts = table.column("concept").to_pylist()
         mentions = Counter(concept for row in concepts for concept in row)
-        buffer = io.BytesIO()
-        pyarrow.parquet.write_table(table, buffer, compression="zstd")
-        return buffer.getvalue(), {
-            "split": shard.split,
-            "texts": table.num_rows,
+        found = {
             "linked_texts": sum(1 for row in concepts if row),
             "spans": mentions.total(),
             "negated_spans": sum(denied for row in table.column("negated").to_pylist() for denied in row),
-            "mentions": dict(sorted(mentions.items())),
         }
+        details = {"split": shard.split, "texts": table.num_rows, "found": found, "mentions": dict(sorted(mentions.items()))}
+        return pack_sidecar(table), details

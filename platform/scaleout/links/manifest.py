@@ -9,7 +9,7 @@ from functools import cached_property
 from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 _WHAT, _MAKER = "links", "jobs/link.py"
 _IDENTITY = ("ontology", "ontology_fingerprint", "linker", "linker_version", "shards_fingerprint")
 _FACTS = (*_IDENTITY, "counts", "linked_texts", "spans", "negated_spans")

@@ -1,14 +1,12 @@
 """Links as Arrow tables, and the check that they belong to the samples beside them."""
 
-import hashlib
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
-import pyarrow.parquet
 
 from medvlp.errors import DataError
 from scaleout.io import storage
+from scaleout.io.sidecar import read_sidecar
 from scaleout.links.manifest import LinksRecord
 
 LINKS_SCHEMA = pa.schema(
@@ -27,8 +25,6 @@ Span i is [start[i], end[i]) and names concept[i]; negated[i] says that the text
 mention is kept, so that a vocabulary which lacks "lung cancer" still has "lung".
 """
 
-_REMEDY = "make the links again with jobs/link.py"
-
 
 def read_links(uri: str) -> pa.Table:
     """The links of one shard, with the columns of ``LINKS_SCHEMA``.
@@ -36,7 +32,7 @@ def read_links(uri: str) -> pa.Table:
     Raises:
         DataError: the file is missing, damaged, or not what ``link_shards`` writes.
     """
-    return _parse_links(storage.read_bytes(uri), uri)
+    return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py")
 
 
 def read_links_checked(folder: str, record: LinksRecord, *, verify_hash: bool = False) -> pa.Table:
@@ -50,13 +46,8 @@ def read_links_checked(folder: str, record: LinksRecord, *, verify_hash: bool = 
     Raises:
         DataError: the file is missing, truncated or altered; the message names it.
     """
-    uri = storage.join(folder, record.name)
-    content = storage.read_bytes(uri)
-    if len(content) != record.bytes:
-        raise DataError(f"links {uri} were altered: {len(content)} bytes, their manifest says {record.bytes}; {_REMEDY}")
-    if verify_hash and hashlib.sha256(content).digest() != record.sha256:
-        raise DataError(f"links {uri} were altered: their sha256 is not the manifest's; {_REMEDY}")
-    return _parse_links(content, uri)
+    uri, sha256 = storage.join(folder, record.name), record.sha256 if verify_hash else None
+    return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py", size=record.bytes, sha256=sha256)
 
 
 def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
@@ -68,20 +59,10 @@ def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
     texts = samples.column("texts").combine_chunks()
     keys = samples.column("key").combine_chunks().take(pyarrow.compute.list_parent_indices(texts))
     if not keys.equals(links.column("key").combine_chunks()) or not np.array_equal(links.column("text"), _text_indices(texts)):
-        raise DataError(f"the links of shard {shard} do not line up with its texts; {_REMEDY}")
+        raise DataError(f"the links of shard {shard} do not line up with its texts; make the links again with jobs/link.py")
 
 
 def _text_indices(texts: pa.ListArray) -> np.ndarray:
     """int64, for every text its place in its sample."""
     counts = texts.value_lengths().to_numpy()
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _parse_links(content: bytes, uri: str) -> pa.Table:
-    try:
-        table = pyarrow.parquet.read_table(pa.BufferReader(content))
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"links {uri} are damaged: {error}; {_REMEDY}") from error
-    if not table.schema.equals(LINKS_SCHEMA):
-        raise DataError(f"links {uri} have other columns than {', '.join(LINKS_SCHEMA.names)}; {_REMEDY}")
-    return table

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from safetensors.torch import load_file
 from torch import Tensor
 
+from medvlp.data.sample import SAMPLE_COLUMNS, field_values
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
 from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, WEIGHTS_FILE, ModelFolderConfig, read_config
 from medvlp.interchange.model_folder import TOKENIZER_FOLDER as MODEL_TOKENIZER
@@ -22,7 +23,7 @@ from scaleout.runs.inputs import Inputs, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.record import RUN_FILE, RunRecord, load_run, run_folder
 from scaleout.shards.manifest import ShardManifest
-from scaleout.shards.reader import read_shard_checked
+from scaleout.shards.sidecar import read_all_samples
 
 S = TypeVar("S", bound=StartConfig)
 _ARL = "arl."
@@ -229,12 +230,11 @@ def _read_model_config(uri: str) -> ModelFolderConfig:
 
 
 def _training_columns(corpora: Iterable[CorpusConfig], names: tuple[str, ...]) -> Iterator[dict[str, list[Any]]]:
-    """Columns of all training samples, one shard in memory at a time."""
+    """Fields of all training samples, a few shards in memory at a time; no image is read."""
+    missing = [name for name in names if name not in SAMPLE_COLUMNS]
+    if missing:
+        raise DataError(f"samples have no column {', '.join(missing)}; they have {', '.join(SAMPLE_COLUMNS)}")
     for corpus in corpora:
         folder = storage.absolute(corpus.shards)
-        for record in ShardManifest.load(folder).shards_of("train"):
-            table = read_shard_checked(folder, record)
-            missing = [name for name in names if name not in table.column_names]
-            if missing:
-                raise DataError(f"samples have no column {', '.join(missing)}; they have {', '.join(table.column_names)}")
-            yield {name: table.column(name).to_pylist() for name in names}
+        for table in read_all_samples(folder, ShardManifest.load(folder).shards_of("train"), names):
+            yield {name: field_values(name, table.column(name).to_pylist()) for name in names}

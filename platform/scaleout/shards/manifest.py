@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,8 @@ from medvlp.errors import DataError
 from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+KEY_DIGITS = 9
 TOKENIZER_FOLDER = "tokenizer"
 _WHAT, _MAKER = "shards", "jobs/prepare.py"
 _FACTS = ("corpus", "public", "source", "left_out", "dropped", "modalities", "words")
@@ -34,6 +35,9 @@ class ShardRecord:
     texts: int
     bytes: int
     sha256: Digest
+    sidecar_bytes: int
+    """Of the file beside it that holds its samples without their images."""
+    sidecar_sha256: Digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,9 +117,25 @@ class ShardManifest:
         return manifest
 
 
-def add_up(records: Iterable[Mapping[str, Any]], name: str) -> dict[str, dict[str, int]]:
-    """The counts ``name`` of all records, added up for every split."""
-    sums: dict[str, Counter[str]] = {}
-    for record in records:
-        sums.setdefault(record["split"], Counter()).update(record[name])
-    return {split: dict(sorted(counts.items())) for split, counts in sums.items()}
+def sample_key(number: int) -> str:
+    """The key of an item; its members in a shard are called KEY.jpg or KEY.png, and KEY.json."""
+    return f"{number:0{KEY_DIGITS}d}"
+
+
+class Tally:
+    """Adds up counts of records that pass by, by split, so that no record has to be kept."""
+
+    def __init__(self, *names: str) -> None:
+        """``names`` are those of the counts."""
+        self._sums: dict[str, dict[str, Counter[str]]] = {name: {} for name in names}
+
+    def over(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The same records, counted as they pass."""
+        for record in records:
+            for name, sums in self._sums.items():
+                sums.setdefault(record["split"], Counter()).update(record[name])
+            yield record
+
+    def __getitem__(self, name: str) -> dict[str, dict[str, int]]:
+        """The sums of one of the counts, by split."""
+        return {split: dict(sorted(counts.items())) for split, counts in self._sums[name].items()}

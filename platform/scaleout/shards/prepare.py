@@ -1,19 +1,24 @@
 """A corpus becomes a folder of shards: one task per shard, the manifest last."""
 
+import hashlib
 import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
+from medvlp.corpora.splits import check_split
 from medvlp.errors import DataError
 from scaleout.io import resumable, storage
 from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
+from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
-from scaleout.shards.images import write_images
-from scaleout.shards.manifest import FORMAT_VERSION, TOKENIZER_FOLDER, ShardManifest, ShardRecord, add_up
-from scaleout.shards.reader import read_texts
+from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally
+from scaleout.shards.sidecar import read_texts, sidecar_name
 from scaleout.shards.writer import ShardRange, pack_shard
 
 
@@ -43,6 +48,7 @@ def prepare_shards(
     splits = corpus.splits()
     if not any(splits.values()):
         raise DataError(f"corpus {corpus.name!r} holds no item; is --root the right folder?")
+    ranges = ShardRanges(splits, samples_per_shard)
     plan = {
         "version": FORMAT_VERSION,
         "corpus": corpus.name,
@@ -55,17 +61,17 @@ def prepare_shards(
     resumable.begin(output, plan, overwrite=overwrite)
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
-    ranges = plan_shards(splits, samples_per_shard)
+    tally = Tally("dropped", "modalities", "words")
     records = resumable.make_files(output, list(ranges), _PackShard(corpus, ranges, output), run)
     manifest = ShardManifest(
         corpus=corpus.name,
         public=corpus.public,
-        shards=RecordTable.of_rows(ShardRecord, records),
+        shards=RecordTable.of_rows(ShardRecord, tally.over(records)),
         source=corpus.fingerprint,
         left_out=corpus.left_out,
-        dropped=add_up(records, "dropped"),
-        modalities=add_up(records, "modalities"),
-        words=add_up(records, "words"),
+        dropped=tally["dropped"],
+        modalities=tally["modalities"],
+        words=tally["words"],
     )
     if vocabulary_size and manifest.splits.get("train"):
         _train_tokenizer(output, manifest, vocabulary_size)
@@ -75,30 +81,52 @@ def prepare_shards(
     return manifest
 
 
-def plan_shards(splits: dict[str, int], samples_per_shard: int) -> dict[str, ShardRange]:
-    """The shards by name: every split cut into ranges, keys running on over all splits."""
-    ranges = {}
-    first_key = 0
-    for split, items in splits.items():
-        for number, start in enumerate(range(0, items, samples_per_shard)):
-            stop = min(start + samples_per_shard, items)
-            ranges[f"{split}-{number:05d}.tar"] = ShardRange(split, start, stop, first_key + start)
-        first_key += items
-    return ranges
+@dataclass(frozen=True)
+class ShardRanges:
+    """The shards of a corpus by name: every split cut into ranges, keys running on over all splits. Light, however many they are."""
+
+    splits: Mapping[str, int]
+    samples_per_shard: int
+
+    def __post_init__(self) -> None:
+        """Check what names and keys are made from.
+
+        Raises:
+            DataError: a split has a name that could not begin the name of a file, or there are more items than keys.
+        """
+        for split in self.splits:
+            check_split(split)
+        if sum(self.splits.values()) > 10**KEY_DIGITS:
+            raise DataError(f"{sum(self.splits.values()):,} items are more than a folder of shards can name; divide the corpus")
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, in the order of the keys."""
+        for split, items in self.splits.items():
+            for number in range(-(-items // self.samples_per_shard)):
+                yield f"{split}-{number:05d}.tar"
+
+    def __getitem__(self, name: str) -> ShardRange:
+        """The items of a shard."""
+        split, number = name.removesuffix(".tar").rsplit("-", 1)
+        start = int(number) * self.samples_per_shard
+        first_key = sum(items for _, items in takewhile(lambda each: each[0] != split, self.splits.items()))
+        return ShardRange(split, start, min(start + self.samples_per_shard, self.splits[split]), first_key + start)
 
 
 class _PackShard:
     """Makes a shard by its name; what travels to the workers."""
 
-    def __init__(self, corpus: Corpus, ranges: dict[str, ShardRange], output: str) -> None:
+    def __init__(self, corpus: Corpus, ranges: ShardRanges, output: str) -> None:
         self.corpus = corpus
         self.ranges = ranges
         self.output = output
 
     def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
         packed = pack_shard(self.corpus, self.ranges[name])
-        write_images(self.output, name, packed.images)  # before the shard: one that has a record has these too
-        return packed.content, packed.counts
+        sidecar = pack_sidecar(packed.samples)
+        storage.write_bytes(storage.join(self.output, sidecar_name(name)), sidecar)  # first: a shard that has a record has this too
+        beside = {"sidecar_bytes": len(sidecar), "sidecar_sha256": hashlib.sha256(sidecar).hexdigest()}
+        return packed.content, {**packed.counts, **beside}
 
 
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
-from medvlp.data.sample import SAMPLE_SCHEMA
+from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA
 from medvlp.errors import DataError
 from scaleout.io import storage
-from scaleout.shards.manifest import ShardManifest, ShardRecord
+from scaleout.shards.manifest import KEY_DIGITS, ShardRecord
 
 _IMAGE_MEMBERS = ("jpg", "png")
+_KEY = re.compile(rf"\d{{{KEY_DIGITS}}}")
 _REMEDY = "copy it again, or make the shards again with jobs/prepare.py"
 
 
@@ -52,13 +54,6 @@ def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = 
     return table
 
 
-def read_texts(folder: str, manifest: ShardManifest, split: str) -> Iterator[str]:
-    """Every text of a split, one shard in memory at a time."""
-    for record in manifest.shards_of(split):
-        for texts in read_shard_checked(folder, record).column("texts"):
-            yield from texts.as_py()
-
-
 def _parse_shard(content: bytes, uri: str) -> pa.Table:
     rows = []
     previous = ""
@@ -85,10 +80,17 @@ def _files(content: bytes, uri: str) -> Iterator[dict[str, Any]]:
 
 
 def _row(members: dict[str, Any]) -> dict[str, Any]:
+    """A sample from its members, which are exactly KEY.jpg or KEY.png, and KEY.json."""
     key = members["__key__"]
-    image = next((members[name] for name in _IMAGE_MEMBERS if name in members), None)
-    if image is None or "json" not in members:
-        raise ValueError(f"sample {key} lacks its {'image' if image is None else 'json member'}")
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"member {key} is not called by a key of {KEY_DIGITS} digits")
+    names = {name for name in members if not name.startswith("__")}
+    if unknown := names - {*_IMAGE_MEMBERS, "json"}:
+        raise ValueError(f"sample {key} has another member, {', '.join(sorted(unknown))}")
+    images = [name for name in _IMAGE_MEMBERS if name in names]
+    if len(images) != 1 or "json" not in names:
+        raise ValueError(f"sample {key} {'has two images' if len(images) > 1 else 'lacks its ' + ('json member' if images else 'image')}")
     metadata = json.loads(members["json"])
-    columns = {name: metadata[name] for name in ("texts", "modality", "answer", "answer_type")}
-    return {"key": key, "image": image, **columns}
+    if missing := SAMPLE_COLUMNS.keys() - metadata.keys():
+        raise ValueError(f"sample {key} lacks {', '.join(sorted(missing))}")
+    return {"key": key, "image": members[images[0]], **{name: metadata[name] for name in SAMPLE_COLUMNS}}

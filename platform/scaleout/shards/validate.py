@@ -4,14 +4,15 @@ from typing import Any
 
 from medvlp.errors import DataError
 from scaleout.io import storage
+from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
-from scaleout.shards.images import images_name
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.reader import read_shard_checked
+from scaleout.shards.sidecar import read_samples
 
 
 def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManifest, list[str]]:
-    """Read every shard again and compare it with the manifest: size, hash, members, number of samples.
+    """Read every shard again, and the file beside it, and compare both with the manifest: size, hash, members, samples.
 
     Args:
         folder: URI of the shards.
@@ -24,10 +25,11 @@ def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManife
         DataError: there is no manifest, or it was altered.
     """
     manifest = ShardManifest.load(folder)
-    records = {record.name: record for record in manifest.shards}
-    problems = [found["problem"] for found in run(_CheckShard(folder, records), list(records)) if found["problem"]]
+    names = manifest.shards.strings("name")
+    problems = [found["problem"] for found in run(_CheckShard(folder, manifest.shards), names) if found["problem"]]
+    known = set(names)
     for name in storage.list_names(folder):
-        if name.endswith(".tar") and name not in records:
+        if name.endswith(".tar") and name not in known:
             problems.append(f"{storage.join(folder, name)} is not in the manifest; delete it")
     return manifest, sorted(problems)
 
@@ -35,16 +37,18 @@ def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManife
 class _CheckShard:
     """Checks a shard by its name; what travels to the workers."""
 
-    def __init__(self, folder: str, records: dict[str, ShardRecord]) -> None:
+    def __init__(self, folder: str, records: RecordTable[ShardRecord]) -> None:
         self.folder = folder
         self.records = records
 
     def __call__(self, name: str) -> dict[str, Any]:
         try:
-            read_shard_checked(self.folder, self.records[name], verify_hash=True)
-            images = storage.join(self.folder, images_name(name))
-            if not storage.exists(images):
-                raise DataError(f"{images} is missing; make the shards again with jobs/prepare.py")
+            record = self.records.named(name)
+            shard = read_shard_checked(self.folder, record, verify_hash=True)
+            if not shard.drop_columns("image").equals(read_samples(self.folder, record).drop_columns("hash")):
+                raise DataError(
+                    f"the samples beside {storage.join(self.folder, name)} are not its own; make the shards again with jobs/prepare.py"
+                )
         except DataError as error:
             return {"problem": str(error)}
         return {"problem": ""}

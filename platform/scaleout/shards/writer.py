@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 from webdataset import TarWriter
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.data.sample import Dropped, Sample
+from medvlp.data.sample import Dropped, Sample, to_columns
 from medvlp.duplicates.perceptual import perceptual_hash
-from scaleout.shards.images import ImageRecord
+from scaleout.shards.manifest import sample_key
+from scaleout.shards.sidecar import SIDECAR_SCHEMA
 
 MAXIMUM_PIXELS = 80_000_000
 _EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
@@ -36,8 +38,8 @@ class PackedShard:
     """The tar file."""
     counts: dict[str, Any]
     """For its ``ShardRecord``."""
-    images: tuple[ImageRecord, ...]
-    """Its images, in the order of their keys."""
+    samples: pa.Table
+    """Its samples without their images, with the columns of ``SIDECAR_SCHEMA``."""
 
 
 def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
@@ -49,7 +51,7 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
     dropped: Counter[str] = Counter()
     modalities: Counter[str] = Counter()
     words: Counter[int] = Counter()
-    images = []
+    rows = []
     buffer = io.BytesIO()
     # A time that is no whole number would give every member a second header.
     with TarWriter(buffer, user="medvlp", group="medvlp", encoder=False, mtime=0) as tar:
@@ -60,9 +62,9 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
             except Dropped as reason:
                 dropped[reason.reason] += 1
                 continue
-            key = f"{items.first_key + offset:09d}"
+            key = sample_key(items.first_key + offset)
             _write_sample(tar, key, sample, extension)
-            images.append(ImageRecord(key, sample.source_id, picture))
+            rows.append({"key": key, **to_columns(sample), "hash": picture.tolist()})
             modalities[sample.modality] += 1
             words.update(len(text.split()) for text in sample.texts)
     counts = {
@@ -74,7 +76,7 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
         "modalities": dict(sorted(modalities.items())),
         "words": {str(number): texts for number, texts in sorted(words.items())},
     }
-    return PackedShard(buffer.getvalue(), counts, tuple(images))
+    return PackedShard(buffer.getvalue(), counts, pa.Table.from_pylist(rows, schema=SIDECAR_SCHEMA))
 
 
 def check_image(encoded: bytes) -> tuple[str, np.ndarray]:

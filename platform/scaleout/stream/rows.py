@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from medvlp.data.randomness import Purpose, keyed_generator
-from medvlp.data.sample import StreamRow
+from medvlp.data.sample import ROW_COLUMNS, StreamRow, from_columns
 from scaleout.links.reader import check_alignment, read_links_checked
 from scaleout.shards.reader import read_shard_checked
 from scaleout.stream.mentions import Mentions
@@ -30,14 +30,13 @@ ROW_SCHEMA = pa.schema(
         ("span_entity", _INTEGERS),
         ("image_entities", _INTEGERS),
         ("negative_image", pa.binary()),
-        ("modality", pa.string()),
-        ("answer", pa.string()),
-        ("answer_type", pa.string()),
+        *ROW_COLUMNS.items(),
     ]
 )
 """One row per planned slot; ``StreamRow`` in Arrow's terms."""
 
-_PASSED_ON = ("epoch", "key", "shard", "image", "modality", "answer", "answer_type")
+_PASSED_ON = ("epoch", "key", "shard", "image", *ROW_COLUMNS)
+_ATTRIBUTES = "attributes"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +63,8 @@ class RowReader:
     """Concept to entity id; concepts outside the vocabulary are left out."""
     label_negated: bool = False
     """Whether what every text denies is an entity of the image all the same."""
+    attributes: bool = False
+    """Whether rows bring the attributes of their samples; without, the column is empty."""
 
     def read(self, window: WindowSlice) -> pa.Table:
         """The rows of a slice, in order, with the columns of ``ROW_SCHEMA``.
@@ -85,7 +86,10 @@ class RowReader:
         return images.take(drawn[window.skip : window.skip + window.rows])
 
     def _read_samples(self, planned: PlannedShard) -> pa.Table:
-        return read_shard_checked(self.corpora[planned.corpus].shards, planned.shard, verify_hash=True)
+        samples = read_shard_checked(self.corpora[planned.corpus].shards, planned.shard, verify_hash=True)
+        if self.attributes:
+            return samples
+        return samples.set_column(samples.schema.get_field_index(_ATTRIBUTES), _ATTRIBUTES, pa.repeat("", samples.num_rows))
 
     def _read_shard(self, planned: PlannedShard) -> tuple[pa.Table, pa.Table]:
         """Samples of a shard with the shard's name and epoch, and the links of all their texts."""
@@ -146,5 +150,7 @@ def stream_rows(table: pa.Table) -> list[StreamRow]:
     rows = []
     for row in table.to_pylist():
         spans = tuple(zip(row.pop("span_start"), row.pop("span_end"), row.pop("span_entity"), strict=True))
-        rows.append(StreamRow(spans=spans, image_entities=tuple(row.pop("image_entities")), **row))
+        entities = tuple(row.pop("image_entities"))
+        known = from_columns({name: row.pop(name) for name in ROW_COLUMNS})
+        rows.append(StreamRow(spans=spans, image_entities=entities, **known, **row))
     return rows

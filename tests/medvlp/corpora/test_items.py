@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from medvlp.corpora.files import JsonLines
 from medvlp.corpora.items import FileItems, HeldItems, Item
+from medvlp.data.sample import Box, Label
 from tests.medvlp.corpora.official.support import write_json_lines
 
+LABELS = st.builds(Label, set=st.text(), value=st.text(), state=st.sampled_from(["positive", "negative", "uncertain"]))
 ITEMS = st.builds(
     Item,
     image=st.text(),
     texts=st.lists(st.text(), max_size=3).map(tuple),
     source_id=st.text(),
     modality=st.text(),
-    answer=st.text(),
+    answers=st.lists(st.text(), max_size=2).map(tuple),
+    labels=st.lists(LABELS, max_size=2).map(tuple),
+    boxes=st.lists(st.builds(Box, st.text(), *[st.floats(0, 1)] * 4), max_size=2).map(tuple),
+    group=st.text(),
     attributes=st.dictionaries(st.text(), st.one_of(st.integers(-5, 5), st.text(), st.lists(st.text())), max_size=2),
 )
 

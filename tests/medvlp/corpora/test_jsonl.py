@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medvlp.corpora.file_corpus import FileCorpus
+from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.jsonl import open_jsonl
 from medvlp.data.sample import Dropped, Sample
 from medvlp.errors import DataError
@@ -39,6 +40,7 @@ def test_a_row_becomes_a_sample(tmp_path: Path) -> None:
         texts=("Small nodule seen",),
         source_id="a1",
         modality="CT",
+        group=hashed_group("set", "patient_id=p7"),
         attributes={"plane": "axial", "age": 61},
     )
 
@@ -52,6 +54,20 @@ def test_texts_answers_and_another_modality_field(tmp_path: Path) -> None:
     assert (sample.answer, sample.answer_type, sample.modality) == ("2", "count", "MR")
     assert sample.attributes == {"modality": "T1"}
     assert sample.source_id == "images/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers"),
+    [
+        ({"answers": ["left", 2, " left ", None, ""]}, ("left", "2")),
+        ({"answers": "left"}, ("left",)),
+        ({"answers": [], "answer": "right"}, ("right",)),
+        ({"answer": None}, ()),
+    ],
+)
+def test_several_answers_may_be_right(tmp_path: Path, fields: dict[str, Any], answers: tuple[str, ...]) -> None:
+    sample = open_jsonl(write(tmp_path, row(**fields))).sample("train", 0)
+    assert (sample.answers, sample.answer) == (answers, answers[0] if answers else "")
 
 
 def test_what_is_not_a_number_is_unknown_and_empty_lines_do_not_count(tmp_path: Path) -> None:
@@ -103,9 +119,14 @@ def _sources(corpus: FileCorpus, split: str) -> list[str]:
         ("{not json", "line 2 is not JSON"),
         ("[1, 2]", "line 2 is no JSON object"),
         ('{"text": "no image here"}', "row 2 has no path of an image in its field 'image'"),
-        ('{"image": "../secret.jpg", "text": "t"}', r"names the image ../secret.jpg, which is not inside"),
-        ('{"image": "images/../../secret.jpg", "text": "t"}', "names the image"),
-        ('{"image": "/etc/passwd", "text": "t"}', "names the image /etc/passwd"),
+        ('{"image": "../secret.jpg", "text": "t"}', r"row 2 names the file '\.\./secret\.jpg', which is not inside"),
+        ('{"image": "images/../../secret.jpg", "text": "t"}', "row 2 names the file"),
+        ('{"image": "/etc/passwd", "text": "t"}', "row 2 names the file '/etc/passwd'"),
+        ('{"image": "a\\u0000.jpg", "text": "t"}', r"row 2 names the file 'a\\x00\.jpg', which no file can be called"),
+        ('{"image": "a\\ud800.jpg", "text": "t"}', "row 2 names the file .* which no file can be called"),
+        ('{"image": "images/a.jpg", "text": "t", "split": "../../evil"}', r"row 2 has the split '\.\./\.\./evil': .*; rename it"),
+        ('{"image": "images/a.jpg", "text": "t", "split": "a\\u0000b"}', r"row 2 has the split 'a\\x00b'"),
+        ('{"image": "images/a.jpg", "text": "t", "answers": [["yes"]]}', "row 2 has 'answers' that are neither a text nor a list"),
         ('{"image": "images/a.jpg", "text": 5}', "row 2 has a 'text' that is neither a text nor a list"),
     ],
 )

@@ -62,9 +62,12 @@ def test_an_unknown_item_is_refused() -> None:
 @given(index=st.integers(0, 39_999))
 def test_the_truth_survives_json(index: int) -> None:
     sample = SMALL.sample("train", index)
-    truth = Truth.from_attributes(json.loads(sample.metadata())["attributes"])
+    truth = Truth.from_attributes(json.loads(json.loads(sample.metadata())["attributes"]))
     assert truth.to_attributes() == sample.attributes
     assert truth.modality == sample.modality
+    assert [(box.name, box[1:]) for box in sample.boxes] == [(finding.name, finding.box) for finding in truth.findings]
+    assert {label.value for label in sample.labels if label.state == "positive"} == {finding.name for finding in truth.findings}
+    assert {label.set for label in sample.labels} == {"finding"}
     for finding in truth.findings:
         left, top, right, bottom = finding.box
         assert 0 <= left < right <= 1

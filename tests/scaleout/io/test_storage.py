@@ -67,6 +67,22 @@ def test_folders_travel_there_and_back(root: str, tmp_path: Path) -> None:
         assert file.read_bytes() == b"a"
 
 
+@pytest.mark.parametrize("part", ["../x", "a/../../x", "/etc/passwd", "..", "a\0b"])
+def test_no_name_leads_out_of_a_folder(root: str, part: str) -> None:
+    with pytest.raises(DataError, match="is no name of a file or folder in"):
+        storage.join(root, part)
+
+
+def test_an_object_whose_key_leads_out_of_the_folder_is_refused(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = storage.join(s3, uuid.uuid4().hex)
+    storage.write_bytes(storage.join(uri, "good"), b"good")
+    root = uri.removeprefix("s3://")
+    monkeypatch.setattr("s3fs.S3FileSystem.find", lambda self, path, **_: [f"{root}/good", f"{root}/../../evil"])
+    with pytest.raises(DataError, match=r"'\.\./\.\./evil' is no name of a file"):
+        storage.download_folder(uri, tmp_path / "below" / "back")
+    assert not list(tmp_path.glob("**/evil"))
+
+
 def test_of_many_exclusive_writers_one_wins(root: str) -> None:
     uri = storage.join(root, "claim")
     wins: list[int] = []

@@ -56,6 +56,21 @@ def test_spans_name_the_characters_of_the_text(shards: str, tmp_path: Path) -> N
     assert surfaces == {("effusion", "T:1"), ("nodule", "T:2"), ("mass", "T:2")}
 
 
+def test_no_shard_is_read(shards: str, tmp_path: Path) -> None:
+    expected = make(shards, tmp_path / "before")
+    for path in Path(shards).glob("*.tar"):
+        path.unlink()
+    assert make(shards, tmp_path / "after") == expected
+
+
+def test_altered_texts_are_not_linked(shards: str, tmp_path: Path) -> None:
+    path = Path(shards) / "samples" / "train-00001.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
+    with pytest.raises(DataError, match=r"train-00001\.parquet: samples .*train-00001\.parquet were altered"):
+        make(shards, tmp_path / "links")
+
+
 def test_counts_are_of_the_training_split(shards: str, tmp_path: Path) -> None:
     manifest = make(shards, tmp_path / "links")
     corpus = ToyCorpus()
@@ -140,8 +155,8 @@ def test_links_of_another_linker_are_not_gone_on_with(shards: str, tmp_path: Pat
 def test_links_of_the_former_format_are_refused(shards: str, tmp_path: Path) -> None:
     make(shards, tmp_path / "links")
     path = tmp_path / "links" / "manifest.json"
-    path.write_text(path.read_text().replace('"version": 3', '"version": 1'))
-    with pytest.raises(DataError, match=r"version 1.*jobs/link\.py"):
+    path.write_text(path.read_text().replace('"version": 4', '"version": 3'))
+    with pytest.raises(DataError, match=r"is of version 3, this code reads 4; make the links again with jobs/link\.py"):
         LinksManifest.load(str(tmp_path / "links"))
 
 

@@ -96,6 +96,19 @@ def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
         prepare_shards(ToyCorpus(train=0, validation=0), str(tmp_path), run=map, **OPTIONS)
 
 
+class OddSplit(ToyCorpus):
+    """A corpus that calls a split by a path."""
+
+    def splits(self) -> dict[str, int]:
+        return {"train": 5, "../../evil": 5}
+
+
+def test_a_split_that_is_a_path_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a corpus has the split '\.\./\.\./evil'"):
+        prepare_shards(OddSplit(), str(tmp_path / "a" / "b" / "shards"), run=map, **OPTIONS)
+    assert not list(tmp_path.iterdir())
+
+
 class MissingFile(ToyCorpus):
     """A corpus that lacks a file."""
 

@@ -1,22 +1,25 @@
 """Shards: what is written is read back, the same bytes every time, and whatever is wrong is named."""
 
 import io
-import json
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medvlp.data.sample import SAMPLE_SCHEMA, Sample
+from medvlp.corpora.identity import hashed_group
+from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA, Box, Label, Sample, field_values, from_columns
 from medvlp.errors import DataError
+from scaleout.io.sidecar import pack_sidecar, read_sidecar
 from scaleout.shards.manifest import ShardManifest
-from scaleout.shards.prepare import plan_shards, prepare_shards
-from scaleout.shards.reader import read_shard, read_shard_checked, read_texts
+from scaleout.shards.prepare import ShardRanges, prepare_shards
+from scaleout.shards.reader import read_shard, read_shard_checked
+from scaleout.shards.sidecar import SIDECAR_SCHEMA, read_all_samples, read_samples, read_texts
 from scaleout.shards.writer import ShardRange, pack_shard
 from tests.scaleout.shards.toy import ToyCorpus, encode
 
@@ -39,44 +42,47 @@ class ListedCorpus:
 
 
 TEXT = st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable() or "\n" in text)
+JSON = st.recursive(st.one_of(st.integers(-9, 9), TEXT, st.none(), st.booleans()), lambda inner: st.lists(inner, max_size=2), max_leaves=3)
 SAMPLES = st.builds(
     Sample,
     image=st.builds(encode, st.integers(0, 255), st.sampled_from(["PNG", "JPEG"])),
     texts=st.lists(TEXT, min_size=1, max_size=3).map(tuple),
     source_id=TEXT,
     modality=st.sampled_from(["", "CT", "超音波"]),
-    answer=st.one_of(st.just(""), TEXT),
+    answers=st.lists(TEXT, max_size=3).map(tuple),
     answer_type=st.sampled_from(["", "OPEN"]),
-    attributes=st.dictionaries(st.text(max_size=5), st.one_of(st.integers(), st.text(max_size=5), st.none()), max_size=2),
+    labels=st.lists(st.builds(Label, TEXT, TEXT, st.sampled_from(["positive", "negative", "uncertain"])), max_size=3).map(tuple),
+    boxes=st.lists(st.builds(Box, TEXT, *[st.floats(0, 1)] * 4), max_size=2).map(tuple),
+    group=st.sampled_from(["", hashed_group("listed", "patient_id=1")]),
+    attributes=st.dictionaries(st.text(max_size=5), JSON, max_size=2),
 )
 
 
 @settings(max_examples=40, deadline=None)
 @given(samples=st.lists(SAMPLES, max_size=5), first_key=st.integers(0, 900_000_000))
 def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, samples: list[Sample], first_key: int) -> None:
-    corpus = ListedCorpus(tuple(samples))
-    packed = pack_shard(corpus, ShardRange("train", 0, len(samples), first_key))
-    path = tmp_path_factory.mktemp("shard") / "train-00000.tar"
-    path.write_bytes(packed.content)
-    table = read_shard(str(path))
+    corpus, items = ListedCorpus(tuple(samples)), ShardRange("train", 0, len(samples), first_key)
+    packed = pack_shard(corpus, items)
+    folder = tmp_path_factory.mktemp("shard")
+    (folder / "train-00000.tar").write_bytes(packed.content)
+    table = read_shard(str(folder / "train-00000.tar"))
     assert table.schema.equals(SAMPLE_SCHEMA)
     assert packed.counts["rows"] == len(samples)
-    assert [(image.key, image.source_id) for image in packed.images] == [
-        (f"{first_key + index:09d}", sample.source_id) for index, sample in enumerate(samples)
-    ]
-    expected = [
-        {
-            "key": f"{first_key + index:09d}",
-            "image": sample.image,
-            "texts": list(sample.texts),
-            "modality": sample.modality,
-            "answer": sample.answer,
-            "answer_type": sample.answer_type,
-        }
-        for index, sample in enumerate(samples)
-    ]
-    assert table.to_pylist() == expected
-    assert pack_shard(corpus, ShardRange("train", 0, len(samples), first_key)).content == packed.content
+    rows = table.to_pylist()
+    assert [row.pop("key") for row in rows] == [f"{first_key + index:09d}" for index in range(len(samples))]
+    assert [Sample(image=row.pop("image"), **from_columns(row)) for row in rows] == samples
+    (folder / "beside.parquet").write_bytes(pack_sidecar(packed.samples))
+    beside = read_sidecar(str(folder / "beside.parquet"), SIDECAR_SCHEMA, what="samples", maker="a job")
+    assert beside.drop_columns("hash").equals(table.drop_columns("image"))
+    assert pack_shard(corpus, items).content == packed.content
+
+
+def test_any_reader_of_webdataset_sees_every_image(tmp_path: Path) -> None:
+    make(tmp_path / "shards")
+    shards = sorted(map(str, (tmp_path / "shards").glob("*.tar")))
+    seen = list(webdataset.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("jpg;png", "json"))
+    assert len(seen) == 35
+    assert all(image.size == (16, 16) and set(fields) == set(SAMPLE_COLUMNS) for image, fields in seen)
 
 
 def make(output: Path, corpus: ToyCorpus | None = None, **options: object) -> ShardManifest:
@@ -107,7 +113,43 @@ def test_the_manifest_reads_back_and_sums_up(tmp_path: Path) -> None:
     assert manifest.modalities["validation"] == {"CT": 4, "MR": 3}
     for split, items in ToyCorpus().splits().items():
         assert manifest.splits[split] + sum(manifest.dropped[split].values()) == items
-    assert len(list(read_texts(str(tmp_path / "shards"), manifest, "train"))) == 44
+
+
+def test_texts_and_answers_are_read_without_a_shard(tmp_path: Path) -> None:
+    class Asked(ToyCorpus):
+        def sample(self, split: str, index: int) -> Sample:
+            return replace(super().sample(split, index), answers=("yes", "it is") if index % 2 else ())
+
+    manifest = make(tmp_path / "shards", Asked(short=frozenset({3})), samples_per_shard=1)
+    for path in (tmp_path / "shards").glob("*.tar"):
+        path.unlink()
+    corpus = Asked()
+    left = [corpus.sample("train", index) for index in range(25) if index != 3]
+    assert list(read_texts(str(tmp_path / "shards"), manifest, "train")) == [text for sample in left for text in sample.texts]
+    tables = list(read_all_samples(str(tmp_path / "shards"), manifest.shards_of("train"), ["answers"]))
+    assert {len(table) for table in tables} == {1}
+    assert [answers for table in tables for answers in field_values("answers", table["answers"].to_pylist())] == [
+        sample.answers for sample in left
+    ]
+    texts = read_texts(str(tmp_path / "shards"), manifest, "train")
+    assert next(texts) == left[0].texts[0]
+    texts.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), r"samples/train-00001\.parquet: no such file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), r"train-00001\.parquet were altered: 100 bytes, their manifest says \d+"),
+        (lambda path: flip(path, 100), r"train-00001\.parquet were altered: their sha256 is not the manifest's; .*jobs/prepare\.py"),
+    ],
+)
+def test_a_bad_file_beside_a_shard_is_named(tmp_path: Path, damage: object, message: str) -> None:
+    manifest = make(tmp_path / "shards")
+    damage(tmp_path / "shards" / "samples" / "train-00001.parquet")  # type: ignore[operator]
+    with pytest.raises(DataError, match=message):
+        read_samples(str(tmp_path / "shards"), manifest.shards[1])
+    read_samples(str(tmp_path / "shards"), manifest.shards[0])
 
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -138,7 +180,7 @@ def test_a_bad_image_is_counted_by_reason(image: bytes, reason: str) -> None:
     packed = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
     assert packed.counts["dropped"] == {reason: 1}
     assert packed.counts["rows"] == 0
-    assert packed.images == ()
+    assert packed.samples.num_rows == 0
     with tarfile.open(fileobj=io.BytesIO(packed.content)) as tar:
         assert tar.getnames() == []
 
@@ -178,7 +220,11 @@ def test_a_damaged_header_is_found_without_the_hash(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "message"),
     [
-        ([("000000001.jpg", b"i"), ("000000001.json", b"{}")], "texts"),
+        ([("000000001.jpg", b"i"), ("000000001.json", b"{}")], "000000001 lacks answer_type, answers, .*texts"),
+        ([("1.jpg", b"i"), ("1.json", None)], "member 1 is not called by a key of 9 digits"),
+        ([("a/000000001.jpg", b"i"), ("a/000000001.json", None)], "member a/000000001 is not called by a key"),
+        ([("000000001.jpg", b"i"), ("000000001.png", b"i"), ("000000001.json", None)], "000000001 has two images"),
+        ([("000000001.jpg", b"i"), ("000000001.txt", b"t"), ("000000001.json", None)], "000000001 has another member, txt"),
         ([("000000001.json", b"{}")], "000000001 lacks its image"),
         ([("000000001.jpg", b"i")], "000000001 lacks its json"),
         ([("000000001.jpg", b"i"), ("000000001.json", b"{")], "Expecting property name"),
@@ -187,7 +233,7 @@ def test_a_damaged_header_is_found_without_the_hash(tmp_path: Path) -> None:
     ],
 )
 def test_foreign_tars_are_refused(tmp_path: Path, members: list[tuple[str, bytes | None]], message: str) -> None:
-    good = json.dumps({"texts": ["a b c"], "modality": "", "answer": "", "answer_type": ""}).encode()
+    good = Sample(image=b"", texts=("a b c",), source_id="1").metadata()
     with tarfile.open(tmp_path / "x.tar", "w") as tar:
         for name, content in members:
             info = tarfile.TarInfo(name)
@@ -205,7 +251,8 @@ def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
     whole = path.read_text()
     for text, message in (
         (whole.replace('"corpus": "', '"corpus": "another ', 1), "altered"),
-        (whole.replace('"version": 2', '"version": 99'), "version 99"),
+        (whole.replace('"version": 3', '"version": 2'), r"is of version 2, this code reads 3; make the shards again with jobs/prepare\.py"),
+        (whole.replace('"version": 3', '"version": 99'), "is of version 99, this code reads 3; use the release of medvlp that made it"),
         (whole[:100], "damaged"),
         (whole.replace('"public"', '"open"'), "damaged"),
     ):
@@ -222,11 +269,17 @@ def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @given(splits=st.dictionaries(st.sampled_from(["train", "validation", "test"]), st.integers(0, 50)), size=st.integers(1, 20))
 def test_the_plan_covers_every_item_once(splits: dict[str, int], size: int) -> None:
-    ranges = plan_shards(splits, size).values()
+    shards = ShardRanges(splits, size)
+    ranges = [shards[name] for name in shards]
     items = [(shard.split, index) for shard in ranges for index in range(shard.start, shard.stop)]
     keys = [shard.first_key + offset for shard in ranges for offset in range(shard.stop - shard.start)]
     assert items == [(split, index) for split, count in splits.items() for index in range(count)]
     assert keys == list(range(sum(splits.values())))
+
+
+def test_more_items_than_keys_are_refused() -> None:
+    with pytest.raises(DataError, match="1,000,000,001 items are more than a folder of shards can name; divide the corpus"):
+        ShardRanges({"train": 10**9, "test": 1}, 1000)
 
 
 def content_of(folder: Path) -> dict[str, bytes]:

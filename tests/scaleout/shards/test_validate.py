@@ -1,8 +1,10 @@
 """Validation names whatever is not as the manifest says, on a disk and on S3; nothing half-written ever counts."""
 
+import re
 import subprocess
 import sys
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from jobs.prepare import prepare
 from medvlp.errors import DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
-from scaleout.shards.manifest import ShardManifest
+from scaleout.io.record_table import RecordTable
+from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
 from tests.conftest import REPOSITORY
@@ -38,19 +41,31 @@ def test_all_that_is_wrong_is_named(shards: str) -> None:
     storage.delete(storage.join(shards, "train-00000.tar"))
     storage.write_bytes(storage.join(shards, "train-00001.tar"), content[:2000])
     storage.write_bytes(storage.join(shards, "train-00002.tar"), content)
-    storage.delete(storage.join(shards, "images", "train-00003.parquet"))
+    storage.delete(storage.join(shards, "samples", "train-00003.parquet"))
     storage.write_bytes(storage.join(shards, "train-99999.tar"), content)
     _, problems = validate_shards(shards, run=map)
     expected = (
         "train-00000.tar: no such file",
         "train-00001.tar is truncated: 2000 bytes",
         "train-00002.tar was altered",
-        "train-00003.parquet is missing",
+        "train-00003.parquet: no such file",
         "train-99999.tar is not in the manifest",
     )
     assert len(problems) == len(expected)
     for part in expected:
         assert sum(part in problem for problem in problems) == 1, part
+
+
+def test_samples_of_another_shard_are_not_a_shard_s_own(tmp_path: Path) -> None:
+    output = tmp_path / "shards"
+    manifest = prepare_shards(ToyCorpus(), str(output), run=map, **OPTIONS)
+    first, second, *others = manifest.shards
+    beside = {"sidecar_bytes": second.sidecar_bytes, "sidecar_sha256": second.sidecar_sha256}
+    (output / "samples" / "train-00000.parquet").write_bytes((output / "samples" / "train-00001.parquet").read_bytes())
+    replace(manifest, shards=RecordTable.of(ShardRecord, [replace(first, **beside), second, *others])).save(str(output))
+    _, problems = validate_shards(str(output), run=map)
+    assert len(problems) == 1
+    assert re.search(r"the samples beside .*train-00000\.tar are not its own; make the shards again", problems[0])
 
 
 @pytest.mark.ray

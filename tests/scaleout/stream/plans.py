@@ -10,7 +10,15 @@ from scaleout.stream.plan import PlannedCorpus, StreamPlan
 
 def shard_record(number: int, rows: int, split: str = "train") -> ShardRecord:
     return ShardRecord(
-        name=f"{split}-{number:05d}.tar", split=split, first_key=100 * number, rows=rows, texts=rows, bytes=1, sha256=bytes(32)
+        name=f"{split}-{number:05d}.tar",
+        split=split,
+        first_key=100 * number,
+        rows=rows,
+        texts=rows,
+        bytes=1,
+        sha256=bytes(32),
+        sidecar_bytes=1,
+        sidecar_sha256=bytes(32),
     )
 
 

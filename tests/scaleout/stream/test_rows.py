@@ -1,5 +1,6 @@
 """Rows: the planned sample with its own links, its keyed caption, and an error where a file is not what it was."""
 
+import json
 import pickle
 from collections import Counter
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medvlp.data.sample import StreamRow
+from medvlp.data.sample import ROW_COLUMNS, Box, Label, Sample, StreamRow
 from medvlp.errors import DataError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.ontology import Concept, Ontology
@@ -115,13 +116,35 @@ def test_a_reader_travels_to_tasks(split: PlannedSplit) -> None:
     assert read(replace(split, reader=pickle.loads(pickle.dumps(split.reader))), 0, 10) == read(split, 0, 10)
 
 
-def test_answers_pass_through(tmp_path: Path) -> None:
-    class Questions(ToyCorpus):
-        def sample(self, split: str, index: int):
-            return replace(super().sample(split, index), answer=f"answer {index}", answer_type="open")
+class Told(ToyCorpus):
+    """A corpus that says all that a sample can say."""
 
-    rows = read(toy_split(tmp_path, corpus=Questions(train=5, validation=5)), 0, 5)
-    assert {(row.key, row.answer, row.answer_type) for row in rows} == {(f"{i:09d}", f"answer {i}", "open") for i in range(5)}
+    def sample(self, split: str, index: int) -> Sample:
+        return replace(
+            super().sample(split, index),
+            answers=(f"answer {index}", "other"),
+            answer_type="open",
+            labels=(Label("chexpert", "Edema", "uncertain"), Label("side", "left")) if index % 2 else (),
+            boxes=(Box("nodule", 0.1, 0.2, 0.3, 0.5),),
+            group=f"group {index // 2}",
+            attributes={"number": index, "of": [split]},
+        )
+
+
+def test_what_is_known_of_a_sample_passes_through_and_attributes_if_asked_for(tmp_path: Path) -> None:
+    corpus = Told(train=5, validation=5)
+    split = toy_split(tmp_path, corpus=corpus)
+    rows = read(split, 0, 10)
+    for row in rows:
+        sample = corpus.sample("train", int(row.key))
+        passed = {name: getattr(sample, name) for name in ROW_COLUMNS}
+        assert {name: getattr(row, name) for name in ROW_COLUMNS} == {**passed, "attributes": {}}
+    asked = replace(split, reader=replace(split.reader, attributes=True))
+    assert read_all(asked, 0, 10).schema.equals(ROW_SCHEMA)
+    assert {(row.key, json.dumps(row.attributes)) for row in read(asked, 0, 5)} == {
+        (f"{number:09d}", json.dumps({"number": number, "of": ["train"]})) for number in range(5)
+    }
+    assert [replace(row, attributes={}) for row in read(asked, 0, 10)] == rows
 
 
 @pytest.mark.parametrize("damage", ["altered", "truncated", "missing"])

@@ -13,6 +13,7 @@ from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 from scaleout.workers.preflight import CHECKED_FILES, check_resources, check_run, check_shards
 from tests.scaleout.shards.toy import ToyCorpus
+from tests.scaleout.stream.plans import shard_record
 from tests.scaleout.train.tiny_run import tiny_config
 
 
@@ -75,7 +76,7 @@ def test_a_damaged_shard_is_named(shards: Path, cut: int | None, said: str) -> N
 def test_of_many_shards_some_are_looked_at_from_first_to_last(tmp_path: Path) -> None:
     count = 10 * CHECKED_FILES
     (tmp_path / "shard").write_bytes(b"x")
-    shards = [ShardRecord(name=f"s{i}", split="train", first_key=i, rows=1, texts=1, bytes=1, sha256=bytes(32)) for i in range(count)]
+    shards = [shard_record(number, rows=1) for number in range(count)]
     manifest = ShardManifest(corpus="many", public=True, shards=RecordTable.of(ShardRecord, shards))
     for shard in shards[:: count // CHECKED_FILES]:
         (tmp_path / shard.name).write_bytes(b"x")

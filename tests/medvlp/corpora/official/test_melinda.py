@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.corpora.official.melinda import open_melinda
+from medvlp.data.sample import Label
 from medvlp.errors import ConfigurationError, DataError
 from tests.medvlp.corpora.official.support import draw, read, write, write_csv
 
@@ -31,7 +32,8 @@ def test_the_chosen_label_is_the_answer(root: Path) -> None:
     for split in ("train", "validation", "test"):
         (sample,) = samples[split]
         assert (sample.texts, sample.answer, sample.answer_type) == ((ROW["caption"],), "genetic", "p_meth_label")
-        assert sample.attributes == {name: ROW[name] for name in ("i_meth", "p_meth", "i_meth_label", "p_meth_label")}
+        assert sample.labels == tuple(Label(name, ROW[name]) for name in ("i_meth", "p_meth", "i_meth_label", "p_meth_label"))
+        assert sample.attributes == {}
     assert open_melinda(root, label="i_meth").sample("test", 0).answer == "western blot"
 
 

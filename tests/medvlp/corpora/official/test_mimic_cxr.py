@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.official.mimic_cxr import open_mimic_cxr
+from medvlp.data.sample import Label
 from medvlp.errors import ConfigurationError, DataError
 from tests.medvlp.corpora.official.support import draw, read, write, write_csv
 
@@ -58,7 +60,27 @@ def test_frontal_views_with_labels_become_samples(tmp_path: Path) -> None:
     (sample,) = samples["train"]
     assert sample.texts == ("No acute process.", "The lungs are clear.")
     assert (sample.source_id, sample.modality) == ("a1", "X-ray")
-    assert sample.attributes == {"view": "PA", "chexpert": {"Edema": 1, "Pneumonia": -1, "No Finding": 0}}
+    assert sample.labels == (
+        Label("chexpert", "Edema", "positive"),
+        Label("chexpert", "Pneumonia", "uncertain"),
+        Label("chexpert", "No Finding", "negative"),
+    )
+    assert sample.attributes == {"view": "PA"}
+    assert sample.group == hashed_group("mimic-cxr", "patient_id=10000032")
+
+
+@pytest.mark.parametrize("value", ["2.0", "yes", "inf"])
+def test_a_label_of_no_known_state_is_named(tmp_path: Path, value: str) -> None:
+    path = make(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv"
+    path.write_text(path.read_text().replace("-1.0", value, 1))
+    with pytest.raises(DataError, match=rf"chexpert\.csv, row 1 has Pneumonia '{value}', which is none of 1, 0 and -1"):
+        open_mimic_cxr(tmp_path)
+
+
+def test_a_label_that_is_not_a_number_is_not_mentioned(tmp_path: Path) -> None:
+    path = make(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv"
+    path.write_text(path.read_text().replace("-1.0", "nan"))
+    assert {label.value for label in open_mimic_cxr(tmp_path).sample("train", 0).labels} == {"Edema", "No Finding"}
 
 
 def test_gzipped_tables_and_reports_apart(tmp_path: Path) -> None:

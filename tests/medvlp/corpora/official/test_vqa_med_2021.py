@@ -17,17 +17,17 @@ TEST = "Task1-VQA-2021-TestSet-w-GroundTruth"
 def arranged(root: Path) -> Path:
     for number, split in enumerate(("train", "val", "test")):
         draw(root / split / "images" / f"synpic10{number}.jpg")
-        write(root / split / "label.txt", f"synpic10{number}|what is abnormal?|cyst|a cyst\n")
+        write(root / split / "label.txt", f"synpic10{number}|what is abnormal?|cyst|a mass\n")
     return root
 
 
 def official(root: Path) -> Path:
-    write(root / TRAIN / "VQAnswering_2020_Train_QA_pairs.txt", "synpic100|what is abnormal?|cyst|a cyst\n")
+    write(root / TRAIN / "VQAnswering_2020_Train_QA_pairs.txt", "synpic100|what is abnormal?|cyst|a mass\n")
     draw(root / TRAIN / "VQAnswering_2020_Train_images" / "synpic100.jpg")
-    write(root / VALIDATION / "VQA-Med-2021-VQAnswering-Task1-New-ValidationSet.txt", "synpic101|what is abnormal?|cyst|a cyst\n")
+    write(root / VALIDATION / "VQA-Med-2021-VQAnswering-Task1-New-ValidationSet.txt", "synpic101|what is abnormal?|cyst|a mass\n")
     draw(root / VALIDATION / "ImageCLEF-2021-VQA-Med-New-Validation-Images" / "synpic101.jpg")
     write(root / TEST / "Task1-VQA-2021-TestSet-Questions.txt", "synpic102|what is abnormal?\n")
-    write(root / TEST / "Task1-VQA-2021-TestSet-ReferenceAnswers.txt", "synpic102|cyst|a cyst\n")
+    write(root / TEST / "Task1-VQA-2021-TestSet-ReferenceAnswers.txt", "synpic102|cyst|a mass\n")
     draw(root / TEST / "VQA-500-Images" / "synpic102.jpg")
     return root
 
@@ -39,7 +39,7 @@ def test_questions_become_samples(tmp_path: Path, layout: object) -> None:
     for split, source in (("train", "synpic100"), ("validation", "synpic101"), ("test", "synpic102")):
         (sample,) = samples[split]
         assert (sample.source_id, sample.texts, sample.answer, sample.answer_type) == (source, ("what is abnormal?",), "cyst", "open")
-        assert sample.attributes == {"other_answers": ["a cyst"]}
+        assert (sample.answers, sample.attributes) == (("cyst", "mass"), {})
 
 
 def test_known_abnormalities_of_2019_are_added_to_training(tmp_path: Path) -> None:

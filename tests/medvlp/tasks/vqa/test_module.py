@@ -47,7 +47,7 @@ def row(position: int, *, modality: str = "CT", answer: str = "yes", kind: str =
         spans=((11, 16, 1),) if position % len(TEXTS) == 0 else (),
         image_entities=(),
         modality=modality,
-        answer=answer,
+        answers=(answer,),
         answer_type=kind,
     )
 

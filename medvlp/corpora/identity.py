@@ -1,0 +1,176 @@
+"""Fields that identify a person or an examination: never attributes, and what keeps a person's images in one split.
+
+Names are compared without case, spaces and punctuation, so "Patient ID", "PatientID", "patient-id" and "dicom_patient_id" are one.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+_PEOPLE = ("patient", "person", "subject", "participant", "individual")
+_OF_A_PERSON = (
+    *("birthdate", "birthday", "birthtime", "dateofbirth", "dob", "deathdate", "dateofdeath"),
+    *("fullname", "firstname", "middlename", "lastname", "givenname", "familyname", "surname", "birthname", "maidenname"),
+    *("mothersbirthname", "initials", "mrn", "medicalrecordnumber", "medicalrecordno", "medicalrecord", "hospitalnumber"),
+    *("nhsnumber", "nhsno", "ssn", "socialsecuritynumber", "nationalid", "passportnumber", "insurancenumber", "healthplannumber"),
+    *("address", "homeaddress", "streetaddress", "street", "zip", "zipcode", "postcode", "postalcode"),
+    *("phone", "phonenumber", "phonenumbers", "telephone", "telephonenumber", "telephonenumbers", "mobilephone", "fax", "faxnumber"),
+    *("email", "emailaddress"),
+)
+"""Identifying whether or not a name says whose they are: "birth_date", "patient_birth_date"."""
+_NUMBERS = ("id", "ids", "uid", "key", "identifier", "number", "no", "nr", "num", "code")
+"""Identifying together with what stands before them: "patient_id", but not an "id" alone."""
+_EXAMINATIONS = ("case", "study", "accession", "exam", "examination", "visit", "encounter", "admission", "hadm", "stay")
+_STAFF = ("physician", "doctor", "radiologist", "operator", "operators", "technician", "technologist", "nurse")
+_ROLES = ("referring", "performing", "requesting", "reporting", "attending", "consulting", "reading")
+
+_PERSON_FIELDS = {
+    *(f"{person}{number}" for person in _PEOPLE for number in ("name", "names", "comments", *_NUMBERS, *_OF_A_PERSON)),
+    *("otherpatientids", "otherpatientnames", "issuerofpatientid", "patientspouse", "responsibleperson"),
+}
+_EXAMINATION_FIELDS = {
+    *(f"{examination}{number}" for examination in _EXAMINATIONS for number in _NUMBERS),
+    *("studyinstanceuid", "seriesinstanceuid", "sopinstanceuid", "frameofreferenceuid", "instanceuid", "seriesuid", "seriesid", "sopuid"),
+    *("requestedprocedureid", "placerordernumber", "fillerordernumber", "ordernumber", "deviceserialnumber"),
+    *("studydate", "seriesdate", "acquisitiondate", "contentdate", "admissiondate", "dischargedate"),
+    *("institutionname", "institutionaddress", "stationname"),
+}
+_STAFF_FIELDS = {
+    *(f"{who}{name}" for who in _STAFF for name in ("name", "names", "sname", *_NUMBERS)),
+    *(f"{role}{who}" for role in _ROLES for who in _STAFF),
+    *("physicianofrecord", "physiciansofrecord", "namesofphysiciansreadingstudy", "nameofphysiciansreadingstudy"),
+}
+_UNMISTAKABLE = {*_OF_A_PERSON, *_PERSON_FIELDS, *_EXAMINATION_FIELDS, *_STAFF_FIELDS}
+"""Identifying wherever they stand, also behind other words: "original_patient_id"."""
+_IDENTIFYING = {*_UNMISTAKABLE, *_STAFF, "patient", "person", "participant", "individual", "name", "accession", "pid"}
+"""Identifying as the whole name of a field."""
+_IF_A_NUMBER = {"subject", "case", "study"}
+"""Either an identifier or a word about the image, such as "chest": what has a digit and no space is an identifier."""
+_PREFIXES = ("dicom", "dcm", "metadata", "meta", "header", "tags", "tag")
+
+_GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "patient_id",
+        (
+            *(f"patient{number}" for number in _NUMBERS),
+            *("patient", "pid"),
+            *(f"{person}{number}" for person in ("person", "participant", "individual") for number in ("id", "identifier", "number", "")),
+            *("mrn", "patientmrn", "medicalrecordnumber", "medicalrecordno", "hospitalnumber", "nhsnumber", "nhsno"),
+            *("ssn", "socialsecuritynumber", "nationalid", "patientname"),
+        ),
+    ),
+    ("subject_id", (*(f"subject{number}" for number in _NUMBERS), "subject", "subjectname")),
+    ("case_id", (*(f"case{number}" for number in _NUMBERS), "case")),
+    ("study_id", (*(f"study{number}" for number in _NUMBERS), "studyinstanceuid", "study")),
+    ("accession_number", (*(f"accession{number}" for number in _NUMBERS), "accession")),
+    ("source_id", ("sourceid",)),
+)
+"""What belongs together in a split, the widest first: how the group is called, and the fields that give it."""
+_NOBODY = {
+    *("", "-", "--", ".", "?", "n/a", "na", "nan", "none", "null", "nil", "unknown", "unk", "missing", "not available"),
+    *("anonymous", "anonymized", "anonymised", "anon", "deidentified", "de-identified", "removed", "redacted", "xxx", "___"),
+}
+"""Values that name nobody. Zero is not among them: patients are often counted from there."""
+
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
+
+
+def is_identifying(name: str, value: object = "0") -> bool:
+    """Whether a field identifies a person or an examination.
+
+    Args:
+        name: of the field, of any spelling; names of nested fields have dots between.
+        value: decides where the name alone could mean either.
+    """
+    words = _words(name)
+    whole = _without_prefix("".join(words))
+    if whole in _IDENTIFYING or (whole in _IF_A_NUMBER and _is_a_number(value)):
+        return True
+    return any("".join(words[first:]) in _UNMISTAKABLE for first in range(len(words)))
+
+
+def without_identity(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a row that identify nobody, at any depth of nested objects."""
+    return _cleaned(row, "")
+
+
+def group_of(row: Mapping[str, Any]) -> str:
+    """What a row belongs to, the widest that it names: a patient, a case, an image; "" if it names none.
+
+    Returns:
+        The name of the group and its value: what has to stay in one split.
+    """
+    found: dict[str, str] = {}
+    for name, value in _flat(row):
+        text = named(value)
+        key = _without_prefix("".join(_words(name)))
+        if text and (key not in _IF_A_NUMBER or _is_a_number(value)):
+            found.setdefault(key, text)
+    return next((f"{group}={found[name]}" for group, names in _GROUPS for name in names if name in found), "")
+
+
+def hashed_group(corpus: str, group: str) -> str:
+    """What a sample says of its group: 16 hexadecimal digits that are the same for the same group of the same corpus.
+
+    The identifier itself stays in the corpus. Whoever has a list of all identifiers can hash them too, so a hash is a name, not a secret.
+    """
+    return hashlib.sha256(f"{corpus}\n{group}".encode()).hexdigest()[:16]
+
+
+def named(value: object) -> str:
+    """A value as text, however a file spells it; "" if it names nobody: empty, "unknown", "anonymous"."""
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    text = str(value).strip()
+    return "" if text.casefold() in _NOBODY else text
+
+
+@lru_cache(maxsize=4096)
+def _words(name: str) -> tuple[str, ...]:
+    """The words of a name in small letters, without what stands between them, and without a number at its end."""
+    plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", name))
+    words = [word.casefold() for word in _WORDS.findall(plain)]
+    while len(words) > 1 and words[-1].isdigit():
+        words.pop()
+    return tuple(words)
+
+
+def _without_prefix(name: str) -> str:
+    """A name without the word for where it comes from."""
+    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
+    return name[len(prefix) :] if name != prefix else name
+
+
+def _is_a_number(value: object) -> bool:
+    text = str(value).strip()
+    return any(character.isdigit() for character in text) and not any(character.isspace() for character in text)
+
+
+def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field that is no object, by its name with those above it."""
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _cleaned(row: Mapping[str, Any], above: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in row.items():
+        path = f"{above}{name}"
+        if isinstance(value, dict):
+            inner = _cleaned(value, f"{path}.")
+            if inner or not value:
+                kept[name] = inner
+        elif not is_identifying(path, value):
+            kept[name] = (
+                [_cleaned(each, f"{path}.") if isinstance(each, dict) else each for each in value] if isinstance(value, list) else value
+            )
+    return kept

@@ -1,0 +1,57 @@
+"""The samples of a shard without their images, in a small file beside it: whoever needs no picture reads no shard."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import pyarrow as pa
+
+from medvlp.data.sample import SAMPLE_COLUMNS
+from medvlp.duplicates.perceptual import WORDS
+from scaleout.io import storage
+from scaleout.io.ahead import read_ahead
+from scaleout.io.record_table import RecordTable
+from scaleout.io.sidecar import read_sidecar
+from scaleout.shards.manifest import ShardManifest, ShardRecord
+
+SIDECAR_FOLDER = "samples"
+SIDECAR_SCHEMA = pa.schema([("key", pa.string()), *SAMPLE_COLUMNS.items(), ("hash", pa.list_(pa.uint32(), WORDS))])
+"""One row per sample, in the order of the shard; "hash" is the perceptual hash of its image."""
+
+
+def sidecar_name(shard: str) -> str:
+    """Where the samples of a shard stand without their images."""
+    return f"{SIDECAR_FOLDER}/{shard.removesuffix('.tar')}.parquet"
+
+
+def read_samples(folder: str, record: ShardRecord, columns: Sequence[str] | None = None) -> pa.Table:
+    """The samples of a shard without their images, with the columns of ``SIDECAR_SCHEMA``.
+
+    Args:
+        folder: where the shards lie.
+        record: what the manifest says of this one.
+        columns: names of those that are wanted; all if None.
+
+    Raises:
+        DataError: the file is missing, truncated or altered; the message names it.
+    """
+    return read_sidecar(
+        storage.join(folder, sidecar_name(record.name)),
+        SIDECAR_SCHEMA,
+        what="samples",
+        maker="jobs/prepare.py",
+        size=record.sidecar_bytes,
+        sha256=record.sidecar_sha256,
+        columns=columns,
+    )
+
+
+def read_all_samples(folder: str, records: RecordTable[ShardRecord], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of the samples of many shards, a table for each, in their order: some are read ahead, few are held."""
+    return read_ahead(partial(read_samples, folder, columns=columns), records)
+
+
+def read_texts(folder: str, manifest: ShardManifest, split: str) -> Iterator[str]:
+    """Every text of a split, a few shards in memory at a time."""
+    for table in read_all_samples(folder, manifest.shards_of(split), ["texts"]):
+        for texts in table.column("texts"):
+            yield from texts.as_py()
