@@ -72,6 +72,7 @@ check: setup ## lints, types, import rules
 	ruff format --check .
 	mypy
 	lint-imports
+	python tools/code_size.py
 
 format: setup ## format the code
 	ruff check --fix .

@@ -82,6 +82,8 @@ class Task(ABC):
     """Name of the family's options on the command line and in recipes."""
     target_columns: ClassVar[tuple[str, ...]] = ()
     """Fields of the training samples (see ``SampleFields``) that ``targets`` reads."""
+    uses_attributes: ClassVar[bool] = False
+    """Whether rows of the stream bring the attributes of their samples, for ``collate``."""
 
     def check(self, model: ARLConfig) -> None:  # noqa: B027  # most families have nothing to check
         """Refuse a model that the task cannot be built on.

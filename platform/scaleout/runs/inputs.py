@@ -153,6 +153,7 @@ def _planned_split(
         seed=config.train.seed,
         entity_ids=inputs.bundle.entity_ids,
         label_negated=config.data.label_negated,
+        attributes=config.task.uses_attributes,
     )
     return PlannedSplit(plan, reader)
 
