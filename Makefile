@@ -20,7 +20,7 @@ export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 COMPILE = -c "from deepspeed.accelerator import get_accelerator as a; b = a().create_op_builder('ShareMemCommBuilder'); b and b.load()"
 LOWEST := $(RESULTS)/lower-bounds
 
-.PHONY: help setup pretrain finetune evaluate export ui check format test test-all reliability docs constraints lower-bounds clean
+.PHONY: help setup pretrain finetune evaluate export ui check format test test-all verify reliability docs constraints lower-bounds clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,7 +82,10 @@ test: check ## set-up, then the tests (without the slow ones)
 	python -m pytest -m "not slow and not chaos"
 
 test-all: test ## the tests, then the slow ones
-	python -m pytest -m "slow or chaos"
+	python -m pytest -m "(slow or chaos) and not verify"
+
+verify: setup ## what takes longer than CI may: every fault, long fuzzing, the jobs of the README; writes docs/verified.md
+	python -m tests.verified
 
 reliability: setup ## break a run in every way that the tests know, and put what it cost into docs/reliability.md
 	mkdir -p $(RESULTS)

@@ -1,6 +1,7 @@
 """What tests share: one Ray, one S3 server, and tiny artefacts of the main job, made once per session."""
 
 import os
+import re
 
 # Before torch is imported: many small processes share few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -8,7 +9,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -16,6 +17,7 @@ import pytest
 
 # Any other process on the same cores makes an example slow.
 hypothesis.settings.register_profile("shared machine", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("shared machine")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -24,6 +26,21 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: a mistake shows in seconds, and Ray starts when the rest has passed."""
     items.sort(key=lambda item: item.get_closest_marker("ray") is not None)
+
+
+NOT_TO_BE_INSTALLED = re.compile(r"GPU|no real |real data|authors' code|optional extra|is installed here")
+"""Reasons for a skip that ``.ci/run`` cannot remove."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test that skips for want of something that ``.ci/run`` could have installed is a failure."""
+    report = yield
+    reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
+    if os.environ.get("CI") and report.skipped and not NOT_TO_BE_INSTALLED.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped in CI, where nothing that can be installed is missing: {reason}"
+    return report
 
 
 @pytest.fixture(scope="session")

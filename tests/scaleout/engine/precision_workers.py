@@ -11,7 +11,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from scaleout.checkpoint.store import CheckpointStore, load_training_state
+from scaleout.checkpoint.read import load_training_state
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.stream.schedule import AccumulationSchedule

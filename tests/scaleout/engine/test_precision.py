@@ -17,7 +17,9 @@ import torch
 from torch import Tensor, multiprocessing
 
 from medvlp.model.weights import load_weights
-from scaleout.checkpoint.store import ENGINE_FOLDER, CheckpointStore, read_weights, verified_copy
+from scaleout.checkpoint.read import read_weights, verified_copy
+from scaleout.checkpoint.record import ENGINE_FOLDER
+from scaleout.checkpoint.store import CheckpointStore
 from scaleout.engine.layout import Layout
 from tests.scaleout.engine.precision_workers import BY_THREE, FP32, MICRO_BATCHES, SAVED, SOME_STAGES, UNBROKEN, work
 from tests.scaleout.engine.test_zero import assert_close
@@ -85,7 +87,7 @@ def test_a_checkpoint_keeps_fp32_weights_and_state(folders: dict[int, Path], sta
     assert {weight.dtype for weight in weights.values()} == {torch.float32}
     # What is not trained stays as bf16 began it; the biases of keys have as good as no gradient.
     assert {name for name, weight in weights.items() if is_rounded(weight) and not name.endswith("key.bias")} == set(FROZEN)
-    with verified_copy(uri, record, ENGINE_FOLDER) as local:
+    with verified_copy(uri, record) as local:
         found = [pair for file in (local / ENGINE_FOLDER).rglob("*.pt") for pair in dtypes(torch.load(file, weights_only=False))]
     assert {dtype for name, dtype in found if "optimizer" in name} == {torch.float32}
     assert {dtype for name, dtype in found if name.startswith("/module")} == {torch.bfloat16}

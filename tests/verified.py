@@ -1,0 +1,75 @@
+"""What ``make verify`` runs beside the tests of CI, and the page that says what it saw: ``python -m tests.verified``."""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from tests.conftest import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "verified.md"
+CHECKS = {
+    "every fault that the tests know": "make reliability",
+    "long fuzzing of data handling": "python -m pytest -q -p no:cacheprovider --hypothesis-profile long -m 'not ray' "
+    "tests/medvlp/corpora tests/medvlp/data tests/scaleout/shards tests/scaleout/stream tests/scaleout/io",
+    "everything that takes too long for CI": "python -m pytest -q -p no:cacheprovider -m verify",
+    "the main job": "make pretrain",
+    "question answering": "make finetune",
+    "the whole test split": "make evaluate",
+}
+"""What is checked, and how."""
+FIGURES = re.compile(
+    r"^(?:\d+ (?:passed|failed).*|findings from the image, AUROC.*|image and text match.*|answers, (?:accuracy|shuffled).*)$", re.MULTILINE
+)
+"""Lines of the output that the page shows."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How a check ended."""
+
+    what: str
+    command: str
+    passed: bool
+    minutes: float
+    lines: list[str]
+
+
+def run(what: str, command: str) -> Seen:
+    """Run a check, and show its output."""
+    print(f"== {what}: {command}", flush=True)
+    started = time.monotonic()
+    ended = subprocess.run(command, shell=True, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    print(ended.stdout, flush=True)
+    found = [" ".join(line.split()) for line in FIGURES.findall(ended.stdout)]
+    return Seen(what, command, ended.returncode == 0, (time.monotonic() - started) / 60, found)
+
+
+def page(seen: list[Seen], commit: str, date: str) -> str:
+    """The page as Markdown."""
+    lines = [
+        "# Verified",
+        "",
+        f"What `make verify` saw at commit `{commit}` on {date}: all that takes longer than CI may. It writes this page.",
+        "",
+        "| what | command | result | minutes |",
+        "|---|---|---|---|",
+    ]
+    for each in seen:
+        result = "; ".join(["passed" if each.passed else "**failed**", *each.lines])
+        lines.append(f"| {each.what} | `{each.command}` | {result} | {each.minutes:.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    """Run all checks and write the page; the exit status says whether all passed."""
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    seen = [run(what, command) for what, command in CHECKS.items()]
+    PAGE.write_text(page(seen, head.stdout.strip(), f"{datetime.now(UTC):%Y-%m-%d}"))
+    return 0 if all(each.passed for each in seen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
