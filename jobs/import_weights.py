@@ -49,7 +49,7 @@ def import_weights(
     for ours, shapes in report.interpolated.items():
         print(f"  interpolated  {ours}: {shapes}")
     for ours in report.missing:
-        print(f"  missing       {ours}: starts anew")
+        print(f"  missing       {ours}: keeps its new weights")
     print(f"start from them: python jobs/pretrain.py --start_from {output} …")
 
 

@@ -15,7 +15,7 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
     """Find the images of a benchmark's test set in shards that a model is trained on.
 
     Images count as the same if they have the same public name (a synpic number of MedPix …) or the same perceptual hash: real
-    leaks are encoded anew, so their bytes differ. Neighbouring slices of one scan may look the same: names and pictures are told apart.
+    leaks are encoded again, so their bytes differ. Neighbouring slices of one scan may look the same: names and pictures are told apart.
 
     Args:
         shards: Where the training shards lie: a folder, or s3://bucket/folder.

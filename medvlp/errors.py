@@ -33,4 +33,4 @@ class TrainingError(MedvlpError):
 
 
 class Interrupted(MedvlpError):
-    """A run was told to end before its last step, and did, with a checkpoint from which the same command goes on."""
+    """A run was asked to end before its last step, and did, with a checkpoint from which the same command goes on."""

@@ -42,7 +42,7 @@ class Score:
 
 
 class PlainLinker:
-    """The peer: names of three characters or more in any letter case, at word boundaries, an s behind them or not.
+    """The peer: names of three characters or more in any letter case, at word boundaries, with or without an s after them.
 
     Where several concepts have the name, the smallest identifier wins.
     """

@@ -66,7 +66,7 @@ def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_bat
 
 
 def _repeat(folder: Path, shards: ShardManifest, links: LinksManifest, count: int) -> None:
-    """Give the training shards, and their links, ``count`` names, and write the manifests that tell of all of them."""
+    """Give the training shards, and their links, ``count`` names, and write the manifests that list all of them."""
     places = np.concatenate([np.arange(count) % DISTINCT, np.arange(DISTINCT, len(shards.shards))])
     for manifest_folder, records, suffix in ((folder / "shards", shards.shards, "tar"), (folder / "links", links.files, "parquet")):
         files = manifest_folder / "files"

@@ -5,7 +5,7 @@ patch masks, and must find the same losses; only the order of the work differs. 
 
 - masked language: whole image and masked text through all fusion layers, the vocabulary head on every token;
 - masked image: kept patches and text through all fusion layers, though the features are taken before a middle one;
-- matching: the images with the negatives mixed in, encoded anew, and the text through all fusion layers;
+- matching: the images with the negatives mixed in, encoded again, and the text through all fusion layers;
 - alignment: image and text encoded once more, and a pass over the graph for each of them.
 """
 
@@ -174,7 +174,7 @@ def build(sizes: Sizes, batch: int, device: torch.device) -> tuple[PretrainingMo
 
 
 def run(task: PretrainingModule, schedule: Callable[[PretrainBatch], TaskOutput], batch: PretrainBatch, dtype: torch.dtype) -> TaskOutput:
-    """A forward and backward from the same random state, with gradients made anew."""
+    """A forward and backward from the same random state, with new gradients."""
     task.zero_grad(set_to_none=True)
     torch.manual_seed(0)
     with torch.autocast(batch.images.device.type, dtype, enabled=dtype != torch.float32):

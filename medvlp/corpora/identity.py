@@ -44,7 +44,7 @@ _STAFF_FIELDS = {
     *("physicianofrecord", "physiciansofrecord", "namesofphysiciansreadingstudy", "nameofphysiciansreadingstudy"),
 }
 _UNMISTAKABLE = {*_OF_A_PERSON, *_PERSON_FIELDS, *_EXAMINATION_FIELDS, *_STAFF_FIELDS}
-"""Identifying wherever they stand, also behind other words: "original_patient_id"."""
+"""Identifying wherever they stand, also after other words: "original_patient_id"."""
 _IDENTIFYING = {*_UNMISTAKABLE, *_STAFF, "patient", "person", "participant", "individual", "name", "accession", "pid"}
 """Identifying as the whole name of a field."""
 _IF_A_NUMBER = {"subject", "case", "study"}

@@ -29,7 +29,7 @@ def question_item(
         image: path inside the folder.
         question: as it was asked, uncleaned.
         answers: those that are right, the reference first; numbers are written out.
-        answer_type: of any case; some files have a space behind it.
+        answer_type: of any case; some files have a space after it.
         source_id: the corpus's own id of the image.
         normalise: whether answers are spelled as VQA compares answers.
         modality: of the image.

@@ -36,7 +36,7 @@ class ImportReport:
     unused: dict[str, str] = field(default_factory=dict)
     """Why, by their name."""
     missing: tuple[str, ...] = ()
-    """Our names that the checkpoint has no weights for: they start anew."""
+    """Our names that the checkpoint has no weights for: they keep their new weights."""
 
     def __str__(self) -> str:
         return f"{len(self.mapped)} mapped, {len(self.interpolated)} interpolated, {len(self.unused)} unused, {len(self.missing)} missing"

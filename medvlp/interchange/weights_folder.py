@@ -50,9 +50,10 @@ def import_checkpoint(
 
 
 def load_imported(task: nn.Module, folder: Path) -> list[str]:
-    """Start ``task`` from the weights in ``folder``; returns the names of the parameters that start anew.
+    """Start ``task`` from the weights in ``folder``; returns the names of the parameters that keep their new weights.
 
-    Heads that the task has not are left out, and parts that the checkpoint had not start anew: knowledge, and heads of objectives.
+    Heads that the task does not have are left out. Parts that the checkpoint does not have keep their new weights: knowledge, and
+    heads of objectives.
 
     Raises:
         CheckpointError: the folder is damaged, or its weights are of another size.

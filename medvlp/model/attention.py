@@ -1,4 +1,4 @@
-"""Attention and feed-forward blocks with LayerNorm behind the residual, as BERT has them.
+"""Attention and feed-forward blocks with LayerNorm after the residual, as BERT has them.
 
 Shapes: B batch, Q queries, C context positions, W width of the queries, V width of the context.
 """

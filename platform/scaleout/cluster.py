@@ -41,7 +41,7 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
         try:
             ray.init(
                 logging_level=logging.WARNING,
-                log_to_driver=False,  # Workers tell the driver what a user wants to know; the rest is in Ray's logs.
+                log_to_driver=False,  # Workers send the driver what a user wants to know; the rest is in Ray's logs.
                 runtime_env=None if _SUBMITTED_VARIABLE in os.environ else environment,
             )
         except ConnectionError as error:

@@ -126,7 +126,7 @@ def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefac
     first.process.terminate()
     assert first.wait() == 128 + signal.SIGTERM, first.said
     ended = time.monotonic() - told
-    assert "Interrupted: run 'driver-told' was told to end; the same command goes on" in first.said
+    assert "Interrupted: run 'driver-told' was asked to end; the same command goes on" in first.said
     assert not psutil.wait_procs(children, timeout=60)[1], "processes of the driver live on"
     done = chaos.steps_seen(folder)
     assert chaos.newest_step(folder) == max(done) < STEPS, "steps are lost"

@@ -1,4 +1,4 @@
-"""ROCOv2: radiology figures of PubMed Central, captions and concepts checked anew (Rückert et al. 2024).
+"""ROCOv2: radiology figures of PubMed Central, captions and concepts checked again (Rückert et al. 2024).
 
 Reads ``{train,valid,test}_captions.csv`` (columns ID, Caption), ``{train,valid,test}_concepts.csv`` (ID, CUIs joined by ";") where they
 are, and the images ``<ID>.jpg`` in ``train/``, ``train_images/`` or ``train_images/train/`` (likewise for the other splits).

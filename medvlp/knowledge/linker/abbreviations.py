@@ -19,7 +19,7 @@ class Definition:
 
 
 def definitions(text: str) -> Iterator[Definition]:
-    """The abbreviations that ``text`` defines in brackets behind their long form, in text order."""
+    """The abbreviations that ``text`` defines in brackets after their long form, in text order."""
     for found in _DEFINITION.finditer(text):
         end = len(text[: found.start()].rstrip())
         start = _long_form(found[1], text, end)

@@ -36,7 +36,7 @@ _SEEN = r"not\s+(?:seen|identified|detected|visible|visuali[sz]ed)"
 _AFTER = (rf"(?:is|are|was|were|has been|have been)\s+(?:ruled out|excluded|absent|not present|{_SEEN})", _SEEN)
 _FALSE = r"(?:no|not|without)\s+(?:\w+\s+)?(?:change|increase|decrease|difference|only|necessarily|further|longer|certain)"
 _SIGNS = ("evidence", "sign", "signs", "presence", "suggestion", "suspicion", "indication", "features", "history")
-"""Words behind which "of" names what is denied; behind any other it names the place: "no abnormality of the liver"."""
+"""Words after which "of" names what is denied; after any other it names the place: "no abnormality of the liver"."""
 _END = re.compile(
     r"[.;:?!](?=\s|$)"
     rf"|{''.join(f'(?<!{sign} )' for sign in _SIGNS)}\bof\b"

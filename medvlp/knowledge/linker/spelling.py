@@ -86,7 +86,7 @@ def can_be_looked_for(name: str) -> bool:
 
 
 def bare(name: str) -> str:
-    """``name`` without the qualifiers that a terminology puts behind it, if two words are left: "septum (telencephalon)" is no "septum"."""
+    """``name`` without the qualifiers that a terminology puts after it, if two words are left: "septum (telencephalon)" is no "septum"."""
     while (shorter := _QUALIFIER.sub("", name)) != name and " " in shorter:
         name = shorter
     return name

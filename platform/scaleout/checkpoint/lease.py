@@ -138,7 +138,7 @@ def _wait_for_end(lease: Lease, pace: Pace) -> None:
 
 
 def _beat(lease: Lease, holder: Holder, pace: Pace, stop: threading.Event) -> None:
-    """Give signs of life until told to stop, or displaced. Storage that is away for a while is borne."""
+    """Give signs of life until asked to stop, or displaced. Storage that is away for a while is borne."""
     beat, silent = 0, False
     while not stop.wait(pace.beat):
         beat += 1

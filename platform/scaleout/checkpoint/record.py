@@ -44,7 +44,7 @@ class CheckpointRecord:
         return Layout(self.zero_stage, self.precision)
 
     def is_resharded_for(self, workers: int) -> bool:
-        """Whether ``workers`` workers need its training state cut anew. Without ZeRO every worker has the whole."""
+        """Whether ``workers`` workers need its training state resharded. Without ZeRO every worker has the whole."""
         return self.zero_stage > 0 and self.workers != workers
 
 

@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 DAMAGED_FILE = "DAMAGED"
 """Marks a complete checkpoint that was found damaged: it no longer counts."""
-_REMEDY = "bring it back from a copy, or start under another --name"
+_REMEDY = "restore it from a copy, or start under another --name"
 PARTS_FOLDER = "parts"
-"""Where each worker says what it has brought, while a checkpoint is on its way."""
+"""Where each worker says what it has uploaded, while a checkpoint is on its way."""
 
 
 class SetAsideError(Exception):
@@ -53,7 +53,7 @@ class Written:
     """The same on all workers, and only once: a killed attempt may have left its parts in the same folder."""
 
     def part(self, rank: int) -> str:
-        """Name of the list of files that a worker writes when it has brought them."""
+        """Name of the list of files that a worker writes when it has uploaded them."""
         return f"{self.attempt}-{rank:05d}.json"
 
 
@@ -143,7 +143,7 @@ class CheckpointStore:
         Args:
             progress: the fields of ``CheckpointRecord`` but ``files``.
         """
-        self.bring(self.write(engine, processes, progress))
+        self.upload(self.write(engine, processes, progress))
         processes.barrier()
 
     def write(self, engine: Engine, processes: ProcessGroup, progress: Mapping[str, Any]) -> Written:
@@ -163,7 +163,7 @@ class CheckpointStore:
             if processes.is_first:
                 save_file(weights, local / WEIGHTS_FILE)
         except BaseException as error:
-            full = _try_disk(local.parent)  # libraries that write in C++ do not tell that the disk is full
+            full = _try_disk(local.parent)  # libraries that write in C++ do not say that the disk is full
             shutil.rmtree(local, ignore_errors=True)
             if full is None:
                 raise
@@ -174,8 +174,8 @@ class CheckpointStore:
         attempt = processes.gather(uuid.uuid4().hex)[0]
         return Written(local, processes, progress, attempt)
 
-    def bring(self, written: Written) -> None:
-        """Bring this worker's part to storage; the first worker waits for all parts, makes them count and deletes the oldest
+    def upload(self, written: Written) -> None:
+        """Upload this worker's part; the first worker waits for all parts, makes them count and deletes the oldest
         checkpoints beyond ``keep`` but the best one. Not collective: it may run beside the next steps.
 
         Raises:
@@ -239,7 +239,7 @@ class CheckpointStore:
 
 
 def _try_disk(folder: Path) -> OSError | None:
-    """What stands against writing a megabyte in ``folder``."""
+    """The error of writing a megabyte into ``folder``; None if there is none."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(1 << 20))
@@ -254,7 +254,7 @@ def _counts(names: list[str]) -> bool:
 
 
 def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
-    """The files of all workers, as soon as each has brought its own."""
+    """The files of all workers, as soon as each has uploaded its own."""
     expected = [written.part(rank) for rank in range(written.processes.workers)]
     seconds = 0.05
     while not set(expected) <= set(storage.list_names(parts)):

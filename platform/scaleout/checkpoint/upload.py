@@ -32,7 +32,7 @@ class CheckpointUpload:
             self._thread.join(_GRACE_SECONDS)
 
     def save(self, engine: Engine, progress: Mapping[str, Any]) -> float:
-        """Write a checkpoint to the local disk, all workers together, and bring it away; returns the seconds this took from
+        """Write a checkpoint to the local disk, all workers together, and start to upload it; returns the seconds this took from
         the run.
 
         Raises:
@@ -41,8 +41,8 @@ class CheckpointUpload:
         started = time.perf_counter()
         self._wait()
         written = self._store.write(engine, self._processes, progress)
-        # A daemon: a worker whose peers died does not wait for what they will never bring.
-        self._thread = threading.Thread(target=self._bring, args=(written,), name="checkpoint", daemon=True)
+        # A daemon: a worker whose peers died does not wait for what they will never upload.
+        self._thread = threading.Thread(target=self._upload, args=(written,), name="checkpoint", daemon=True)
         self._thread.start()
         return time.perf_counter() - started
 
@@ -53,8 +53,8 @@ class CheckpointUpload:
         if self._error is not None:
             raise self._error
 
-    def _bring(self, written: Written) -> None:
+    def _upload(self, written: Written) -> None:
         try:
-            self._store.bring(written)
+            self._store.upload(written)
         except BaseException as error:
             self._error = error

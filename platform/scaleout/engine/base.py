@@ -1,4 +1,4 @@
-"""What turns a loss into an optimiser step: the protocol of the engines, and what they are told."""
+"""What turns a loss into an optimiser step: the protocol of the engines, and their settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ TAG = "engine"
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """What both engines are told."""
+    """Settings of both engines."""
 
     micro_batch: int
     accumulation: int

@@ -137,7 +137,7 @@ def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
 
 
 def _leave_hooks_to_python(task: nn.Module) -> None:
-    """Keep ZeRO-3's gathering and releasing out of compiled blocks: torch would compile it anew for every module."""
+    """Keep ZeRO-3's gathering and releasing out of compiled blocks: torch would compile it again for every module."""
     for module in task.modules():
         wrap_forward_hooks(module, torch.compiler.disable)
 

@@ -1,4 +1,4 @@
-"""A folder of files as its manifest tells of it: facts in ``manifest.json``, one record per file in ``index.parquet``.
+"""A folder of files and its manifest: facts in ``manifest.json``, one record per file in ``index.parquet``.
 
 The manifest is written last, so that its existence says that the folder is complete; it names the hash of the records.
 """

@@ -31,7 +31,7 @@ class GaveUpError(OSError):
 def retry(what: str, call: Callable[[], T]) -> T:
     """The value of ``call``, which is made again while it fails for reasons that pass: it must be harmless to make it twice.
 
-    The first failure and the recovery are told, in a line each.
+    The first failure and the recovery are logged, in a line each.
 
     Args:
         what: is done, for these lines: "read s3://bucket/file".

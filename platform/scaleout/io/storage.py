@@ -248,7 +248,7 @@ def _s3(attempts: int | None = None) -> Any:
     retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
     s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
     if attempts is None:
-        s3.retries = 1  # s3fs would try again in silence, and not everything: patience does it, and tells
+        s3.retries = 1  # s3fs would try again in silence, and not everything: ``retry`` does it, and reports
     return s3
 
 

@@ -93,7 +93,7 @@ def load_run(folder: str) -> RunRecord | None:
             return RunRecord(**{**record, "extended": tuple(record["extended"])})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{uri} is damaged ({error}); start under another name") from error
-    remedy = "use that version" if version > FORMAT_VERSION else "start anew under another --name"
+    remedy = "use that version" if version > FORMAT_VERSION else "start again under another --name"
     raise CheckpointError(f"{uri} has format {version}, this code reads {FORMAT_VERSION}: another version of it wrote the file; {remedy}")
 
 

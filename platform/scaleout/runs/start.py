@@ -101,7 +101,7 @@ class StartPoint:
 
 
 def settle_start(config: S) -> tuple[S, StartPoint | None]:
-    """The configuration with the very thing that its run starts from, and that thing; nothing for a run that starts anew.
+    """The configuration with the very thing that its run starts from, and that thing; nothing for a run that starts from new weights.
 
     A run that was begun keeps what it began with: the other run may have gone on, and the checkpoint may be gone.
 
@@ -187,7 +187,7 @@ def forked_checkpoint(config: RunConfig) -> tuple[str, CheckpointRecord] | None:
 def load_start(module: TaskModule, config: RunConfig) -> str:
     """Load the weights that a new run starts from; says where they come from.
 
-    The model has to fit as a whole. Of the heads, those are loaded that are the same in both tasks; the others start anew.
+    The model has to fit as a whole. Of the heads, those are loaded that are the same in both tasks; the others keep their new weights.
 
     Raises:
         CheckpointError: the weights do not fit; the message names the first differences.
@@ -198,7 +198,7 @@ def load_start(module: TaskModule, config: RunConfig) -> str:
     if storage.exists(storage.join(uri, REPORT_FILE)):
         with storage.local_copy(uri) as folder:
             anew = load_imported(module, folder)
-        return f"the weights of {uri}" + (f"; {len(anew)} parameters that it has not start anew" if anew else "")
+        return f"the weights of {uri}" + (f"; {len(anew)} parameters that it does not have keep their new weights" if anew else "")
     weights = _read_any_weights(uri)
     own = {name.removeprefix(_ARL): value for name, value in weights.items() if name.startswith(_ARL)}
     load_weights(module.arl, own, uri)

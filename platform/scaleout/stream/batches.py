@@ -58,7 +58,7 @@ class RepeatedBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchStream:
-    """The micro-batches ``first``, ``first + stride``, … of the stream; every iteration starts anew."""
+    """The micro-batches ``first``, ``first + stride``, … of the stream; every iteration starts again."""
 
     tables: Callable[[], Iterator[pa.Table]]
     collate: Collate

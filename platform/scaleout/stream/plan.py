@@ -261,10 +261,10 @@ class _Layout:
     start: int
     """Global position of the first row."""
     window_stops: np.ndarray
-    """int64, global position behind every window."""
+    """int64, global position after every window."""
 
     def bounds(self, window: int) -> tuple[int, int]:
-        """Global positions [first, behind the last) of a window."""
+        """Global positions [first, after the last) of a window."""
         return int(self.window_stops[window - 1]) if window else self.start, int(self.window_stops[window])
 
     def shards_of(self, window: int) -> list[tuple[int, int]]:

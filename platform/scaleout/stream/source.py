@@ -117,7 +117,7 @@ class SegmentServer:
         self._segments = (self._split_segment(windows, rounds) for windows in segments(self._split.plan, start, stop, rounds))
 
     def shard(self, group: str, number: int, rank: int) -> ray.data.DataIterator | None:
-        """A worker's share of segment ``number``; None behind the last, and for workers of a group that another one followed."""
+        """A worker's share of segment ``number``; None after the last, and for workers of a group that another one followed."""
         if group != self._group:
             return None
         # One ahead: starting the process that will deal it takes a second or two.

@@ -1,4 +1,4 @@
-"""What a run tells the world: the one interface that training knows, and a way to have several of it."""
+"""What a run reports: the one interface that training knows, and a way to have several of it."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence

@@ -79,14 +79,14 @@ class Loop:
     keep_training: KeepTraining = keep_going
     """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
     stop_request: StopRequest = field(default_factory=StopRequest)
-    """Asked after every step: the run ends early, with a checkpoint, when any worker was told to stop."""
+    """Asked after every step: the run ends early, with a checkpoint, when any worker was asked to stop."""
     ledger: Ledger | None = None
     more_metrics: Callable[[], dict[str, float]] = dict
     """Asked by the first worker for every point of the curves: what the loop cannot know, as of the cluster."""
     spikes: SpikeReport = field(default_factory=SpikeReport)
 
     def run(self, progress: Progress) -> dict[str, float]:
-        """Train to the last step, or until told to stop; returns the metrics of the last validation."""
+        """Train to the last step, or until asked to stop; returns the metrics of the last validation."""
         train = self.config.train
         micro_steps = MicroSteps(iter(self.stream), self._schedule, first=self.stream.first)
         interval = Interval()
@@ -192,7 +192,7 @@ class Loop:
         self._check_bad_samples(progress)
 
     def _spike(self, metrics: dict[str, float], step: int) -> dict[str, float]:
-        """Tell of a loss far above the recent ones."""
+        """Report a loss far above the recent ones."""
         above = self.spikes.look(metrics["train/loss"]) if "train/loss" in metrics else None
         if above is None:
             return {}

@@ -1,4 +1,4 @@
-"""A run that is told to stop: a step is finished, a checkpoint is made, and the same command goes on from it."""
+"""A run that is asked to stop: a step is finished, a checkpoint is made, and the same command goes on from it."""
 
 import threading
 
@@ -14,7 +14,7 @@ class StopRequest:
         """Whether the loop ended because of it, with a checkpoint."""
 
     def ask(self) -> None:
-        """End the run behind the step that is being made."""
+        """End the run after the step that is being made."""
         self._asked.set()
 
     @property

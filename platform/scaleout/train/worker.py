@@ -72,7 +72,7 @@ def run_worker(
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         processes: all workers.
         workers_on_node: workers that share this machine's cores.
-        announce: tells the user; called by the first worker only.
+        announce: shows the user a line; called by the first worker only.
         keep_training: see ``Loop``.
         stop_request: see ``Loop``.
         more_metrics: see ``Loop``.

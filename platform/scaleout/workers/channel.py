@@ -1,4 +1,4 @@
-"""What the workers tell the driver: lines for the user, the result, and errors that a restart cannot mend."""
+"""What the workers send to the driver: lines for the user, the result, and errors that a restart cannot mend."""
 
 import threading
 from collections.abc import Callable
@@ -58,9 +58,9 @@ class Channel:
         return sorted(self._nodes)
 
     def ask_to_stop(self, reason: str) -> None:
-        """The workers shall stop behind their step, with a checkpoint."""
+        """Ask the workers to stop after their step, with a checkpoint."""
         self._stop_reason = reason
-        self.say(f"the workers stop behind this step, with a checkpoint: {reason}")
+        self.say(f"stopping after this step, with a checkpoint: {reason}")
 
     def stop_reason(self) -> str | None:
         """See ``ask_to_stop``; None while nobody asks."""

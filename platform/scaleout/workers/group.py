@@ -39,7 +39,7 @@ def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining 
     because nodes go or come, and the next one has as many workers as there is room for. Returns the metrics of the last validation.
 
     Raises:
-        Interrupted: this process was told to end; there is a checkpoint.
+        Interrupted: this process was asked to end; there is a checkpoint.
         MedvlpError: what a worker found that a restart cannot mend.
         TrainingError: the workers failed more often than ``scale.max_failures``.
     """
@@ -50,7 +50,7 @@ def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining 
     with ChannelPrinter(channel, logger.info), catch_termination() as terminated:
         while (result := ray.get(channel.result.remote())) is None:
             if terminated.is_set():
-                raise Interrupted(f"run {setup.config.name!r} was told to end; the same command goes on from its newest checkpoint")
+                raise Interrupted(f"run {setup.config.name!r} was asked to end; the same command goes on from its newest checkpoint")
             workers = workers_for(scale, capacity())
             if workers < scale.workers:
                 logger.info("the cluster has room for %d of %d workers", workers, scale.workers)

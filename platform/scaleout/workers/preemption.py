@@ -74,7 +74,7 @@ class Supervisor:
     scale: ScaleConfig
     workers: int
     is_terminated: Callable[[], bool]
-    """Whether the driver was told to end."""
+    """Whether the driver was asked to end."""
     is_leaving: Callable[[], bool]
     """Whether a node with workers is being taken away."""
     capacity: Callable[[], int]
@@ -95,7 +95,7 @@ class Supervisor:
 
     def _reason(self) -> str | None:
         if self.is_terminated():
-            return "this process was told to end"
+            return "this process was asked to end"
         if self.is_leaving():
             return "a node with workers is being taken away"
         capacity = self.capacity()

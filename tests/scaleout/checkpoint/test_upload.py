@@ -32,9 +32,9 @@ class GatedStore(CheckpointStore):
 
     gate = threading.Event()
 
-    def bring(self, written: Written) -> None:
+    def upload(self, written: Written) -> None:
         assert self.gate.wait(60)
-        super().bring(written)
+        super().upload(written)
 
 
 @pytest.fixture
@@ -104,12 +104,12 @@ def test_it_counts_when_every_worker_has_brought_its_part(tmp_path: Path) -> Non
     left = storage.join(store.uri, "step-00000001", PARTS_FOLDER)
     for rank in (0, 1):
         storage.write_bytes(storage.join(left, f"killed-{rank:05d}.json"), json.dumps({"lost": {}}).encode())
-    first = threading.Thread(target=store.bring, args=(parts[0],))
+    first = threading.Thread(target=store.upload, args=(parts[0],))
     first.start()
     first.join(0.3)
     assert first.is_alive()
     assert store.newest() is None
-    store.bring(parts[1])
+    store.upload(parts[1])
     first.join(60)
     folder, record = store.newest()
     assert set(record.files) == {"of-0", "of-1"}

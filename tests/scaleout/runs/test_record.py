@@ -154,7 +154,7 @@ def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
         load_run(str(tmp_path))
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(1, "start anew under another --name"), (9, "use that version")])
+@pytest.mark.parametrize(("version", "remedy"), [(1, "start again under another --name"), (9, "use that version")])
 def test_a_run_of_another_version_is_refused_with_both(tmp_path: Path, version: int, remedy: str) -> None:
     (tmp_path / RUN_FILE).write_text(json.dumps({"version": version, "kind": "pretrain"}))
     with pytest.raises(CheckpointError, match=f"has format {version}, this code reads 2: .*; {remedy}"):

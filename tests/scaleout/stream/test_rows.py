@@ -49,7 +49,7 @@ def test_positions_count_up_and_epochs_with_them(split: PlannedSplit) -> None:
     assert [row.epoch for row in rows] == [position // 25 for position in range(20, 60)]
 
 
-def test_an_epoch_brings_every_sample_once_as_the_corpus_has_it(split: PlannedSplit) -> None:
+def test_an_epoch_uploads_every_sample_once_as_the_corpus_has_it(split: PlannedSplit) -> None:
     rows = read(split, 0, 25)
     corpus = ToyCorpus()
     assert Counter(row.key for row in rows) == Counter(f"{index:09d}" for index in range(25))

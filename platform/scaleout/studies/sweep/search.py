@@ -142,7 +142,7 @@ def _tune_run_config(config: SweepConfig) -> tune.RunConfig:
 
 
 class _Progress(tune.Callback):
-    """Tells the user of every validation and of every end."""
+    """Shows the user every validation and every end."""
 
     def __init__(self, config: SweepConfig) -> None:
         self._config = config

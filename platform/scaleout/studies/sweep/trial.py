@@ -21,7 +21,7 @@ from scaleout.tracking.runs import open_client
 NUMBER = "number"
 """What Tune varies: the number of the trial, from which all else follows."""
 STEP, SCORE = "step", "score"
-"""What Tune is told."""
+"""What is reported to Tune."""
 _TRIALS = "trials"
 _PATIENCE_SECONDS = 1.0
 

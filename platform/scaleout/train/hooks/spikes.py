@@ -12,7 +12,7 @@ LEAST_DEVIATION = 0.005
 
 
 class SpikeReport:
-    """The recent points of one curve; a restarted worker begins anew."""
+    """The recent points of one curve; a restarted worker starts again without any."""
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=RECENT)

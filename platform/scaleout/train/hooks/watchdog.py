@@ -1,4 +1,4 @@
-"""Tells where a run hangs: when no step ends for a while, the stacks of all threads go to the worker's log."""
+"""Shows where a run hangs: when no step ends for a while, the stacks of all threads go to the worker's log."""
 
 import faulthandler
 import sys
@@ -21,7 +21,7 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def step_ended(self) -> None:
-        """Wait anew."""
+        """Start to wait again."""
         if self._seconds and self._file is not None:
             # A thread in C: it also sees a worker that holds Python's lock.
             faulthandler.dump_traceback_later(self._seconds, repeat=True, file=self._file)
