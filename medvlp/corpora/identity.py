@@ -23,13 +23,14 @@ _OF_A_PERSON = (
 """Identifying whether or not a name says whose they are: "birth_date", "patient_birth_date"."""
 _NUMBERS = ("id", "ids", "uid", "key", "identifier", "number", "no", "nr", "num", "code")
 """Identifying together with what stands before them: "patient_id", but not an "id" alone."""
-_EXAMINATIONS = ("case", "study", "accession", "exam", "examination", "visit", "encounter", "admission", "hadm", "stay")
+_EXAMINATIONS = ("case", "study", "accession", "exam", "examination", "visit", "session", "encounter", "admission", "hadm", "stay")
 _STAFF = ("physician", "doctor", "radiologist", "operator", "operators", "technician", "technologist", "nurse")
 _ROLES = ("referring", "performing", "requesting", "reporting", "attending", "consulting", "reading")
 
 _PERSON_FIELDS = {
     *(f"{person}{number}" for person in _PEOPLE for number in ("name", "names", "comments", *_NUMBERS, *_OF_A_PERSON)),
-    *("otherpatientids", "otherpatientnames", "issuerofpatientid", "patientspouse", "responsibleperson"),
+    *(f"{person}{number}" for person in ("pat", "pt") for number in ("id", "ids", "no", "nr", "number", "name")),
+    *("empi", "otherpatientids", "otherpatientnames", "issuerofpatientid", "patientspouse", "responsibleperson"),
 }
 _EXAMINATION_FIELDS = {
     *(f"{examination}{number}" for examination in _EXAMINATIONS for number in _NUMBERS),
@@ -49,7 +50,9 @@ _IDENTIFYING = {*_UNMISTAKABLE, *_STAFF, "patient", "person", "participant", "in
 """Identifying as the whole name of a field."""
 _IF_A_NUMBER = {"subject", "case", "study"}
 """Either an identifier or a word about the image, such as "chest": what has a digit and no space is an identifier."""
-_PREFIXES = ("dicom", "dcm", "metadata", "meta", "header", "tags", "tag")
+_SOURCES = ("dicom", "dcm", "metadata", "meta", "header", "tags", "tag")
+_TREATMENTS = ("anon", "anonymized", "anonymised", "anonymous", "deid", "deidentified", "hash", "hashed", "encoded", "original", "orig")
+"""Words for where a field comes from and what was done to it: at the ends of a name they change nothing."""
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -58,8 +61,8 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             *(f"patient{number}" for number in _NUMBERS),
             *("patient", "pid"),
             *(f"{person}{number}" for person in ("person", "participant", "individual") for number in ("id", "identifier", "number", "")),
-            *("mrn", "patientmrn", "medicalrecordnumber", "medicalrecordno", "hospitalnumber", "nhsnumber", "nhsno"),
-            *("ssn", "socialsecuritynumber", "nationalid", "patientname"),
+            *("patid", "patno", "ptid", "empi", "mrn", "patientmrn", "medicalrecordnumber", "medicalrecordno", "hospitalnumber"),
+            *("nhsnumber", "nhsno", "ssn", "socialsecuritynumber", "nationalid", "patientname"),
         ),
     ),
     ("subject_id", (*(f"subject{number}" for number in _NUMBERS), "subject", "subjectname")),
@@ -86,11 +89,8 @@ def is_identifying(name: str, value: object = "0") -> bool:
         name: of the field, of any spelling; names of nested fields have dots between.
         value: decides where the name alone could mean either.
     """
-    words = _words(name)
-    whole = _without_prefix("".join(words))
-    if whole in _IDENTIFYING or (whole in _IF_A_NUMBER and _is_a_number(value)):
-        return True
-    return any("".join(words[first:]) in _UNMISTAKABLE for first in range(len(words)))
+    whole, *endings = _spellings(name)
+    return whole in _IDENTIFYING or (whole in _IF_A_NUMBER and _is_a_number(value)) or not _UNMISTAKABLE.isdisjoint(endings)
 
 
 def without_identity(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,11 +105,15 @@ def group_of(row: Mapping[str, Any]) -> str:
         The name of the group and its value: what has to stay in one split.
     """
     found: dict[str, str] = {}
+    behind_others: dict[str, str] = {}
     for name, value in _flat(row):
-        text = named(value)
-        key = _without_prefix("".join(_words(name)))
-        if text and (key not in _IF_A_NUMBER or _is_a_number(value)):
-            found.setdefault(key, text)
+        whole, *endings = _spellings(name)
+        if not (text := named(value)) or "issuer" in whole or (whole in _IF_A_NUMBER and not _is_a_number(value)):
+            continue
+        found.setdefault(whole, text)
+        for ending in _UNMISTAKABLE.intersection(endings):
+            behind_others.setdefault(ending, text)
+    found = {**behind_others, **found}
     return next((f"{group}={found[name]}" for group, names in _GROUPS for name in names if name in found), "")
 
 
@@ -132,19 +136,18 @@ def named(value: object) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _words(name: str) -> tuple[str, ...]:
-    """The words of a name in small letters, without what stands between them, and without a number at its end."""
+def _spellings(name: str) -> tuple[str, ...]:
+    """A name in small letters without what stands between its words; then likewise its last words, the most first."""
     plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", name))
     words = [word.casefold() for word in _WORDS.findall(plain)]
-    while len(words) > 1 and words[-1].isdigit():
+    idle = {*_SOURCES, *_TREATMENTS}
+    while len(words) > 1 and (words[-1].isdigit() or words[-1] in idle):
         words.pop()
-    return tuple(words)
-
-
-def _without_prefix(name: str) -> str:
-    """A name without the word for where it comes from."""
-    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
-    return name[len(prefix) :] if name != prefix else name
+    while len(words) > 1 and words[0] in idle:
+        words.pop(0)
+    whole = "".join(words)
+    prefix = next((prefix for prefix in _SOURCES if whole.startswith(prefix) and whole != prefix), "")
+    return whole.removeprefix(prefix), *("".join(words[first:]) for first in range(len(words)))
 
 
 def _is_a_number(value: object) -> bool:

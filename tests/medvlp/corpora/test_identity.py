@@ -15,6 +15,7 @@ from medvlp.corpora.jsonl import open_jsonl
 from tests.medvlp.corpora.official.support import draw, read, sources, write_csv, write_json_lines
 
 IDENTIFYING = (
+    *("StudyDate_DICOM", "patient_id_hash", "empi_anon", "PTID", "pat_id", "session_id", "dicompatientid", "IssuerOfPatientID"),
     *(
         "patient_id",
         "PatientID",
@@ -56,6 +57,7 @@ IDENTIFYING = (
     *("ReferringPhysicianName", "Operators' Name", "OperatorsName", "referring_physician", "radiologist", "StudyDate", "InstitutionName"),
 )
 DESCRIBING = (
+    *("ViewPosition_DICOM", "PatientSex_DICOM", "hash", "original", "encoded_size", "number_of_patients", "same_patient", "pt", "meta"),
     *("patient_age", "Patient Age", "PatientAge", "age", "sex", "PatientSex", "Patient's Age", "patient_position", "PatientOrientation"),
     *(
         "view",
@@ -143,6 +145,10 @@ def test_the_widest_group_that_names_somebody_decides() -> None:
     assert group_of({"source_id": "s", "AccessionNumber": "A1"}) == "accession_number=A1"
     assert group_of({"source_id": "s", "patient_age": 60}) == "source_id=s"
     assert group_of({"view": "PA"}) == ""
+    assert group_of({"original_patient_id": "o", "source_id": "s"}) == "patient_id=o"
+    assert group_of({"previous_patient_id": "o", "other patient ids": "x", "PatientID": "p"}) == "patient_id=p"
+    assert group_of({"IssuerOfPatientID": "a hospital", "PatientID": "p"}) == "patient_id=p"
+    assert group_of({"IssuerOfPatientID": "a hospital"}) == ""
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, "nan", "NaN", "Unknown", "ANONYMOUS", "n/a", "None", "-", float("nan"), [], {}])

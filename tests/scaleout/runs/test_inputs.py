@@ -10,6 +10,7 @@ from medvlp.corpora.phantom import PhantomCorpus, phantom_ontology_path
 from medvlp.errors import ConfigurationError, DataError, KnowledgeError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.readers.registry import read_ontologies
+from medvlp.tasks.pretrain.task import Pretraining
 from scaleout.links.link import link_shards
 from scaleout.runs.config import CorpusConfig, RunConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, tokenizer_fingerprint, training_split
@@ -33,6 +34,19 @@ def test_inputs_that_belong_together_are_opened(config: RunConfig) -> None:
     training = training_split(config, inputs)
     assert (training.plan.rows, training.plan.seed) == (240, config.train.seed)
     assert evaluation_split(config, inputs, "validation").plan.rows == 60
+
+
+def test_rows_bring_attributes_to_a_task_that_asks(config: RunConfig) -> None:
+    class Asking(Pretraining):
+        uses_attributes = True
+
+    inputs = Inputs.open(config)
+    for task, expected in ((Pretraining(), set()), (Asking(), {"modality", "findings"})):
+        asked = replace(config, task=task)
+        for split in (training_split(asked, inputs), evaluation_split(asked, inputs, "validation")):
+            rows = [row for table in split.tables(0, 5) for row in stream_rows(table)]
+            assert all(set(row.attributes) == expected for row in rows)
+            assert all(row.group and row.labels for row in rows)
 
 
 def test_links_of_other_shards_are_refused(config: RunConfig, tmp_path: Path) -> None:

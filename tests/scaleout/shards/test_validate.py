@@ -101,7 +101,8 @@ except DataError as error:
 
 def test_what_does_not_fit_on_the_disk_does_not_count(tmp_path: Path) -> None:
     """A limit on the size of files, which the kernel keeps, stands for the full disk: the failing call is the same."""
-    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "shards"), "10"]
+    # Without -B Python would cut its own cache of a module, and every process after it would fail to import that.
+    command = [sys.executable, "-B", "-c", FULL_DISK, str(tmp_path / "shards"), "10"]
     environment = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'platform'}"}
     result = subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert "train-00000.tar: cannot write" in result.stderr

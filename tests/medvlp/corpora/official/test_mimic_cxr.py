@@ -111,6 +111,15 @@ def test_a_lost_report_is_dropped_by_reason(tmp_path: Path) -> None:
     assert dropped == {"report file is missing": 1}
 
 
+def test_a_report_outside_of_the_folder_is_not_read(tmp_path: Path) -> None:
+    make(tmp_path / "corpus")
+    write(tmp_path / "secret.txt", REPORT)
+    for path in (tmp_path / "corpus").glob("*.csv"):
+        path.write_text(path.read_text().replace("50414267", "/../../../../../secret"))
+    with pytest.raises(DataError, match=r"names the file 'files/p10/p10000032/s/\.\./.*secret/a1\.jpg', which is not inside of the folder"):
+        open_mimic_cxr(tmp_path / "corpus")
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*split\.csv or .*split\.csv\.gz; the folder of corpus 'mimic-cxr'"):
         open_mimic_cxr(tmp_path)
