@@ -17,20 +17,20 @@ RANKS = ("#4c72b0", "#dd8452", "#55a868", "#c9a227")
 
 def who_did_what(ledger: Path, steps: int, micro_batches: int) -> np.ndarray:
     """Rank that consumed each micro-batch of each step, of shape (micro-batches of a step, steps)."""
-    processes = np.full((micro_batches, steps), -1)
+    ranks = np.full((micro_batches, steps), -1)
     for path in sorted(ledger.iterdir()):
         rank = int(path.stem.rpartition("-")[2])
         for step, parts in json.loads(path.read_text()).items():
             for number in parts:
-                processes[int(number) % micro_batches, int(step) - 1] = rank
-    return processes
+                ranks[int(number) % micro_batches, int(step) - 1] = rank
+    return ranks
 
 
 def draw(
     path: Path,
     unbroken: Mapping[int, float],
     elastic: Mapping[int, float],
-    processes: np.ndarray,
+    ranks: np.ndarray,
     parts: Sequence[tuple[int, int]],
     same: str,
 ) -> None:
@@ -51,15 +51,15 @@ def draw(
     middle.set_ylim(5e-10, 1e-3)
     middle.set_ylabel("relative\ndifference")
     bottom.imshow(
-        processes,
+        ranks,
         aspect="auto",
         cmap=ListedColormap(RANKS),
         norm=BoundaryNorm(np.arange(-0.5, len(RANKS)), len(RANKS)),
-        extent=(0.5, len(steps) + 0.5, len(processes) + 0.5, 0.5),
+        extent=(0.5, len(steps) + 0.5, len(ranks) + 0.5, 0.5),
     )
-    bottom.set_yticks(range(1, len(processes) + 1))
+    bottom.set_yticks(range(1, len(ranks) + 1))
     bottom.set_xticks(np.arange(0.5, len(steps)), minor=True)
-    bottom.set_yticks(np.arange(0.5, len(processes)), minor=True)
+    bottom.set_yticks(np.arange(0.5, len(ranks)), minor=True)
     bottom.grid(which="minor", color="white", linewidth=1.5)
     for axes in (top, middle, bottom):
         axes.tick_params(axis="x", which="both", length=0)

@@ -65,7 +65,7 @@ def test_workers_come_and_go(phantom_shards: str, phantom_links: str, phantom_kn
         draw(Path(path), *losses, who_did_what(ledger, STEPS, MICRO_BATCHES), PARTS, same)
     for step, expected in unbroken.items():
         assert elastic[step].keys() >= {name for name in expected if not name.startswith("perf/")}
-        # ProcessGroup and thresholds jump where two scores are as good as equal: losses, norms and learning rates do not.
+        # Ranks and thresholds jump where two scores are as good as equal: losses, norms and learning rates do not.
         smooth = {name: value for name, value in expected.items() if name.endswith("loss") or name.startswith("train/")}
         assert {name: elastic[step][name] for name in smooth} == pytest.approx(smooth, rel=TOLERANCE), step
     assert unbroken[STEPS]["train/loss"] < unbroken[1]["train/loss"]
