@@ -106,7 +106,7 @@ class SegmentServer:
         self._shards: list[list[ray.data.DataIterator]] = []
 
     def begin(self, group: str, start: int, stop: int, workers: int) -> None:
-        """Rounds the positions from ``start`` to at least ``stop`` to a new group of workers; called by each of them."""
+        """Deal the positions from ``start`` to at least ``stop`` to a new group of workers; called by each of them."""
         if group == self._group:
             return
         rounds = Rounds(self._micro_batch, workers, self._block_rows)

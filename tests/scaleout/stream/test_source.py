@@ -81,7 +81,7 @@ def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: i
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-# Rounds that end with the stream, that are filled up, and that one round is too many for.
+# Deals that end with the stream, that are filled up, and that one round is too many for.
 @pytest.mark.parametrize(("block_rows", "workers"), [(2, 3), (6, 2), (64, 3)])
 def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int, workers: int) -> None:
     split, start, stop, micro_batch = toy_split(tmp_path), 24, 24 + 60, 2
