@@ -105,7 +105,8 @@ def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterab
                 yield ray.get(waiting.popleft())
         finally:
             for task in waiting:  # somebody stopped asking
-                ray.cancel(task)
+                # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
+                ray.cancel(task, force=True)
 
 
 _functions: dict[str, Callable[[str], Record]] = {}
