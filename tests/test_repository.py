@@ -150,7 +150,7 @@ def test_the_hooks_before_a_commit_run_what_the_checks_run() -> None:
     makefile = (REPOSITORY / "Makefile").read_text()
     checks = re.search(r"^check:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
     assert checks
-    tools = {line.split()[0] for line in checks[1].splitlines()}
+    tools = {line.split()[0] for line in checks[1].splitlines() if not line.startswith("\tpython")}  # which prints, and checks nothing
     assert {hook["entry"].split()[0].removeprefix(".venv/bin/") for hook in hooks} == tools
 
 
