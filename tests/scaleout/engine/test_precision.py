@@ -30,7 +30,7 @@ RESHARDED, RESHARDED_NORMS, RESHARDED_WEIGHTS = 2e-3, 2e-2, 1e-2
 CHANGES = [*((2, 1, stage) for stage in STAGES), *((1, 2, stage) for stage in STAGES), *((2, 3, stage) for stage in SOME_STAGES[BY_THREE])]
 """Workers before, workers after, and stage."""
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # on a busy machine
 
 
 @pytest.fixture(scope="module")
