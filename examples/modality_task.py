@@ -46,6 +46,7 @@ class ModalityCollate(CommonCollate):
     classes: tuple[str, ...]
 
     def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> ModalityBatch:
+        """See ``Collate``."""
         common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens), executor)
         return ModalityBatch(**common, labels=torch.tensor([self.classes.index(row.modality) for row in rows]))
 

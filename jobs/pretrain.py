@@ -20,6 +20,7 @@ def main(config: RunConfig, preflight: bool = False) -> None:
     if train.max_steps was raised.
 
     Args:
+        config: The run.
         preflight: Only check what every run checks first, and write nothing: exit code 0, or what to change.
     """
     if preflight:

@@ -63,6 +63,9 @@ def time_run(start: Callable[[], Iterator[Batch]], samples: int, warm_up: int, p
     """Time to the first batch, and samples a second after the warm-up.
 
     Args:
+        start: begins the run and gives its batches.
+        samples: how many are timed.
+        warm_up: how many before are not.
         process: where the run began; CPU time is counted for it and all below it.
     """
     torch.set_num_threads(1)

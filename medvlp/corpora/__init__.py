@@ -1,0 +1,1 @@
+"""Corpora: official files, any folder or table, and phantoms, as items that become samples."""

@@ -30,7 +30,8 @@ class SourceFolder:
     """Reads names from the folder of a corpus, and remembers what was read for the corpus's fingerprint."""
 
     def __init__(self, root: Path, corpus: str, layout: str) -> None:
-        """
+        """Open a folder.
+
         Args:
             root: the folder.
             corpus: its name, for messages.

@@ -1,0 +1,1 @@
+"""From samples to batches: images, texts, masks, draws."""

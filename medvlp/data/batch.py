@@ -84,5 +84,5 @@ def padded(rows: Sequence[Sequence[int]], width: int, filler: int) -> Tensor:
 
 
 def padded_bool(rows: Sequence[Sequence[bool]], width: int) -> Tensor:
-    """bool [len(rows), width]: rows cut or padded with False to ``width``."""
+    """A bool tensor [len(rows), width]: rows cut or padded with False to ``width``."""
     return padded(rows, width, 0).bool()

@@ -95,6 +95,7 @@ class PretrainCollate(CommonCollate):
     negatives: Negatives
 
     def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> PretrainBatch:
+        """See ``Collate``."""
         texts = encode_texts(self.tokenizer, rows, self.text.maximum_tokens)
         fields = self.common_fields(rows, texts, executor)
         width = fields["token_ids"].shape[1]

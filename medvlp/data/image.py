@@ -39,6 +39,7 @@ def decode_image(encoded: bytes, config: ImageConfig, generator: np.random.Gener
 
     Args:
         encoded: a JPEG or PNG file.
+        config: S, and how much a random crop keeps.
         generator: draws the random crop; None crops the centre.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Ontologies, the concepts that texts mention, and the knowledge bundle."""

@@ -50,6 +50,7 @@ def train_transe(triples: Tensor, entities: int, relations: int, config: TransEC
         triples: int64 [M, 3]: head, relation, tail.
         entities: N.
         relations: how many relations there are.
+        config: width, epochs and the rest.
 
     Returns:
         float32 [N, K].

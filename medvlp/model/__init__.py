@@ -1,0 +1,1 @@
+"""ARL: encoders, knowledge graph and fusion."""

@@ -30,6 +30,8 @@ def configure_execution(task: nn.Module, config: ExecutionConfig, backend: str =
     they were, and what is hooked to a block runs once. Call it once, before the task is given to an engine.
 
     Args:
+        task: a module with blocks.
+        config: what to do.
         backend: of ``torch.compile``; "aot_eager" captures and differentiates as it does, and generates no kernels.
     """
     if config.compile:

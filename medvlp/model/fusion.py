@@ -119,6 +119,10 @@ class FusionEncoder(nn.Module):
         """All three streams through all layers.
 
         Args:
+            text_BLH: text stream.
+            image_BIH: image stream.
+            entities_BEK: knowledge stream.
+            context: masks, and which tokens name which entity.
             pooled_rows: only the last so many rows need their image stream in the end (the others read text tokens
                 only): the last layer computes no other. None for all rows.
 

@@ -13,6 +13,8 @@ def load_published(model_class: Any, source: str, **settings: Any) -> Any:
     """The model of ``source``, in float32 whatever it was saved in.
 
     Args:
+        model_class: of transformers.
+        source: a Hugging Face folder or name.
         settings: of its configuration, in place of the published ones.
 
     Raises:

@@ -39,6 +39,7 @@ class VisionEncoder(nn.Module):
         """Encode normalised images.
 
         Args:
+            pixels_B3SS: as ``normalise`` gives them.
             kept_BK: indices of the patches that the encoder sees; None for all. The class token always stays.
 
         Returns:

@@ -1,0 +1,1 @@
+"""The machinery: many workers, many shards, runs that survive."""

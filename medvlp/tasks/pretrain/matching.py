@@ -19,6 +19,8 @@ def matching_images(shown_RIH: Tensor, partner_B: Tensor, matched_B: Tensor) -> 
 
     Args:
         shown_RIH: the B own images, then any others that a partner may be.
+        partner_B: int64, the image that is shown to a row that is not matched.
+        matched_B: bool.
     """
     return torch.where(matched_B[:, None, None], shown_RIH[: len(partner_B)], shown_RIH[partner_B])
 

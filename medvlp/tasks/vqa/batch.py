@@ -38,6 +38,7 @@ class QuestionCollate(CommonCollate):
     vocabulary: AnswerVocabulary
 
     def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> QuestionBatch:
+        """See ``Collate``."""
         common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens), executor)
         generator = keyed_generator(self.seed, Purpose.PARTNERS, rows[0].position)
         usable = common["weight"].numpy() > 0

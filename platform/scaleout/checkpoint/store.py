@@ -69,8 +69,9 @@ class CheckpointStore:
     """The right to write here; without one nobody else can."""
 
     def newest(self) -> tuple[str, CheckpointRecord] | None:
-        """URI and record of the complete checkpoint with the most steps; None if there is none. One whose ``COMPLETE.json`` is
-        damaged is passed over.
+        """URI and record of the complete checkpoint with the most steps; None if there is none.
+
+        One whose ``COMPLETE.json`` is damaged is passed over.
 
         Raises:
             CheckpointError: there are complete checkpoints, and the ``COMPLETE.json`` of each is damaged.
@@ -141,6 +142,8 @@ class CheckpointStore:
         """Write a checkpoint and wait until it counts. Called by all workers together.
 
         Args:
+            engine: what trains.
+            processes: all workers.
             progress: the fields of ``CheckpointRecord`` but ``files``.
         """
         self.upload(self.write(engine, processes, progress))
@@ -150,6 +153,8 @@ class CheckpointStore:
         """Write this worker's part of a checkpoint to the local disk. Called by all workers together.
 
         Args:
+            engine: what trains.
+            processes: all workers.
             progress: as in ``save``.
 
         Raises:
@@ -175,8 +180,9 @@ class CheckpointStore:
         return Written(local, processes, progress, attempt)
 
     def upload(self, written: Written) -> None:
-        """Upload this worker's part; the first worker waits for all parts, makes them count and deletes the oldest
-        checkpoints beyond ``keep`` but the best one. Not collective: it may run beside the next steps.
+        """Upload this worker's part. Not collective: it may run beside the next steps.
+
+        The first worker waits for all parts, makes them count and deletes the oldest checkpoints beyond ``keep`` but the best one.
 
         Raises:
             DataError: storage does not take it.

@@ -32,8 +32,10 @@ class CheckpointUpload:
             self._thread.join(_GRACE_SECONDS)
 
     def save(self, engine: Engine, progress: Mapping[str, Any]) -> float:
-        """Write a checkpoint to the local disk, all workers together, and start to upload it; returns the seconds this took from
-        the run.
+        """Write a checkpoint to the local disk, all workers together, and start to upload it.
+
+        Returns:
+            The seconds that this took from the run.
 
         Raises:
             DataError: the one before did not arrive.

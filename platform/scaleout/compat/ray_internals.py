@@ -26,8 +26,10 @@ def spilled_bytes() -> int:
 
 
 class Pause(ExecutionCallback):
-    """Lets the loop of an execution rest: while all blocks wait for the workers it has nothing to wait for itself, and would take
-    most of a core to find that out again and again."""
+    """Lets the loop of an execution rest.
+
+    While all blocks wait for the workers it has nothing to wait for itself, and would take most of a core to find that out.
+    """
 
     def on_execution_step(self, executor: Any) -> None:
         """See ``ExecutionCallback``."""

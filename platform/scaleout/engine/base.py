@@ -55,9 +55,13 @@ class Engine(Protocol):
         ...
 
     def step(self) -> float | None:
-        """Called after every backward. At the last micro-batch of a step it updates the weights and returns the norm of
-        the gradient before clipping; else None. A gradient that is not finite, on any worker, changes no weight on all of
-        them; the learning rates go on."""
+        """Called after every backward: updates the weights at the last micro-batch of a step.
+
+        A gradient that is not finite, on any worker, changes no weight on all of them; the learning rates go on.
+
+        Returns:
+            At the last micro-batch, the norm of the gradient before clipping; else None.
+        """
         ...
 
     def learning_rates(self) -> dict[str, float]:

@@ -26,13 +26,16 @@ class TorchEngine:
         self._waiting = 0
 
     def forward(self, batch: Batch) -> TaskOutput:
+        """See ``Engine``."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.bf16):
             return self.task(batch)
 
     def backward(self, loss: Tensor) -> None:
+        """See ``Engine``."""
         (loss / self._config.accumulation).backward()
 
     def step(self) -> float | None:
+        """See ``Engine``."""
         self._waiting += 1
         if self._waiting < self._config.accumulation:
             return None
@@ -47,14 +50,17 @@ class TorchEngine:
         return float(norm)
 
     def learning_rates(self) -> dict[str, float]:
+        """See ``Engine``."""
         return learning_rates(self._optimiser)
 
     def save(self, folder: Path) -> None:
+        """See ``Engine``."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {"optimiser": self._optimiser.state_dict(), "scheduler": {"last_epoch": self._scheduler.last_epoch}}
         torch.save({"task": self.task.state_dict(), **state}, folder / f"{TAG}.pt")
 
     def load(self, folder: Path) -> None:
+        """See ``Engine``."""
         try:
             state = torch.load(folder / f"{TAG}.pt", map_location=self.device, weights_only=True)
         except OSError as error:
@@ -65,10 +71,12 @@ class TorchEngine:
         follow_schedule(self._optimiser, self._scheduler)
 
     def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``Engine``."""
         with torch.no_grad():
             for name, parameter in self.task.named_parameters():
                 if not parameter.requires_grad:
                     parameter.copy_(weights[name])
 
     def weights(self) -> dict[str, Tensor]:
+        """See ``Engine``."""
         return {name: parameter.detach().float().cpu().clone() for name, parameter in self.task.named_parameters()}

@@ -16,7 +16,9 @@ def learning_rates(optimiser: torch.optim.Optimizer) -> dict[str, float]:
 
 
 def follow_schedule(optimiser: torch.optim.Optimizer, scheduler: LambdaLR) -> None:
-    """Set every learning rate to what the schedule says at its step. After a checkpoint was loaded these are the very same, unless
-    the checkpoint is of a run that had fewer steps to go."""
+    """Set every learning rate to what the schedule says at its step.
+
+    After a checkpoint was loaded these are the very same, unless the checkpoint is of a run that had fewer steps to go.
+    """
     for group, base, factor in zip(optimiser.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
         group["lr"] = base * factor(scheduler.last_epoch)

@@ -56,12 +56,15 @@ class DeepSpeedEngine:
         return masters
 
     def forward(self, batch: Batch) -> TaskOutput:
+        """See ``Engine``."""
         return self._engine(batch)
 
     def backward(self, loss: Tensor) -> None:
+        """See ``Engine``."""
         self._engine.backward(loss)
 
     def step(self) -> float | None:
+        """See ``Engine``."""
         boundary = self._engine.is_gradient_accumulation_boundary()
         # DeepSpeed leaves the norm out without ZeRO in float32; the gradients are reduced at this point.
         norm = gradient_norm(self.task) if boundary and not self._engine.zero_optimization() else None
@@ -73,12 +76,15 @@ class DeepSpeedEngine:
         return float(self._engine.get_global_grad_norm() if norm is None else norm)
 
     def learning_rates(self) -> dict[str, float]:
+        """See ``Engine``."""
         return learning_rates(self._optimiser)
 
     def save(self, folder: Path) -> None:
+        """See ``Engine``."""
         self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
 
     def load(self, folder: Path) -> None:
+        """See ``Engine``."""
         groups = [_settings(group) for group in self._optimiser.param_groups]
         path, _ = self._engine.load_checkpoint(str(folder), tag=TAG)
         if path is None:
@@ -88,14 +94,18 @@ class DeepSpeedEngine:
         follow_schedule(self._optimiser, self._scheduler)
 
     def _mend(self, groups: list[dict[str, Any]]) -> None:
-        """Undo what DeepSpeed 0.19 does to a universal checkpoint of ZeRO-3: every group has the settings of the first (its
-        decay, learning rate and name), and all share one tensor with the number of steps, which each then counts up."""
+        """Undo what DeepSpeed 0.19 does to a universal checkpoint of ZeRO-3.
+
+        Every group has the settings of the first (its decay, learning rate and name), and all share one tensor with the number of
+        steps, which each then counts up.
+        """
         for group, settings, rate in zip(self._optimiser.param_groups, groups, self._scheduler.get_last_lr(), strict=True):
             group.update(settings | {"lr": rate})
         for state in self._base_optimiser.state.values():
             state["step"] = state["step"].clone()
 
     def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
+        """See ``Engine``."""
         import deepspeed
 
         frozen = {name: parameter for name, parameter in self.task.named_parameters() if not parameter.requires_grad}
@@ -105,6 +115,7 @@ class DeepSpeedEngine:
                 parameter.copy_(weights[name])
 
     def weights(self) -> dict[str, Tensor]:
+        """See ``Engine``."""
         from deepspeed.utils import safe_get_full_fp32_param
 
         weights = {}

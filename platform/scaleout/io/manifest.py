@@ -31,6 +31,7 @@ def read_manifest(
     """What ``write_manifest`` wrote: the facts by these names and "fingerprint", and the records.
 
     Args:
+        folder: URI of the folder.
         kind: Dataclass of a record.
         version: The one that this code reads.
         names: Of the facts that are wanted.

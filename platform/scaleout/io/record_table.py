@@ -146,6 +146,8 @@ class RecordTable(Sequence[R], Generic[R]):
         """Read what ``save`` wrote.
 
         Args:
+            kind: Dataclass of a record.
+            uri: Of the file.
             maker: The job that makes such a file.
 
         Raises:

@@ -35,6 +35,7 @@ def retry(what: str, call: Callable[[], T]) -> T:
 
     Args:
         what: is done, for these lines: "read s3://bucket/file".
+        call: what is tried.
 
     Raises:
         GaveUpError: it failed so for ``MEDVLP_STORAGE_RETRY_SECONDS`` seconds.

@@ -35,8 +35,10 @@ logger = logging.getLogger("scaleout.run")
 
 
 def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining | None = None) -> dict[str, float]:
-    """Train until the last step, with one group of workers after the other: each lives until it is done, fails, or is stopped
-    because nodes go or come, and the next one has as many workers as there is room for. Returns the metrics of the last validation.
+    """Train until the last step, with one group of workers after the other; returns the metrics of the last validation.
+
+    A group lives until it is done, fails, or is stopped because nodes go or come. The next one has as many workers as there is room
+    for.
 
     Raises:
         Interrupted: this process was asked to end; there is a checkpoint.

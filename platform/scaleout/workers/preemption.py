@@ -115,8 +115,11 @@ class Supervisor:
 
 @contextmanager
 def follow_stop_requests(channel: Any, stop_request: StopRequest, grace: float) -> Iterator[None]:
-    """A worker's: what the board says reaches the loop. A worker that has nothing to save, or whose loop has not stopped ``grace``
-    seconds later because it waits for data or peers that never come, ends as it is, and its group with it."""
+    """A worker's: a request to stop that stands on the channel reaches the loop.
+
+    A worker that has nothing to save, or whose loop has not stopped ``grace`` seconds later because it waits for data or peers that
+    never come, ends as it is, and its group with it.
+    """
     asked: list[float] = []
 
     def obey() -> None:

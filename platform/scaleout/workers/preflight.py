@@ -20,6 +20,8 @@ def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) ->
     """Refuse what cannot work; returns whether workers get GPUs.
 
     Args:
+        config: the run.
+        inputs: what it reads.
         resources: of the whole cluster, as ``ray.cluster_resources()`` tells.
 
     Raises:
