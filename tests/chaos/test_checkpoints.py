@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.errors import DamagedCheckpointError
+from scaleout.checkpoint.read import read_weights
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE
 from scaleout.checkpoint.store import SetAsideError
 from scaleout.io import storage
@@ -34,18 +35,13 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-@pytest.mark.parametrize(
-    ("name", "damage", "fault"),
-    [(ENGINE, alter, "has a bit altered"), (WEIGHTS_FILE, cut, "is cut"), (ENGINE, Path.unlink, "is missing")],
-)
-def test_a_damaged_checkpoint_is_set_aside(
-    config: RunConfig, unbroken: Left, name: str, damage: Callable[[Path], None], fault: str
-) -> None:
+@pytest.mark.parametrize(("damage", "fault"), [(alter, "has a bit altered"), (cut, "is cut"), (Path.unlink, "is missing")])
+def test_a_damaged_checkpoint_is_set_aside(config: RunConfig, unbroken: Left, damage: Callable[[Path], None], fault: str) -> None:
     stopped = TinyRun(config)
     stopped.run(stop_at=8)
     folder, _ = stopped.store.newest()
-    damage(Path(folder, name))
-    said = rf"step-00000008: {name} (was altered|is missing): it is set aside, and the run goes on from step-00000006"
+    damage(Path(folder, ENGINE))
+    said = rf"step-00000008: {ENGINE} (was altered|is missing): it is set aside, and the run goes on from step-00000006"
     with pytest.raises(SetAsideError, match=said):
         TinyRun(config)
     resumed = resume(config)
@@ -60,6 +56,17 @@ def test_a_damaged_checkpoint_is_set_aside(
             recovery_seconds=resumed.seconds,
         )
     )
+
+
+def test_what_a_resume_does_not_load_it_does_not_miss(config: RunConfig, unbroken: Left) -> None:
+    stopped = TinyRun(config)
+    stopped.run(stop_at=8)
+    folder, _ = stopped.store.newest()
+    cut(Path(folder, WEIGHTS_FILE))
+    with pytest.raises(DamagedCheckpointError, match=f"{WEIGHTS_FILE} was altered"):
+        read_weights(folder)
+    assert resume(config).lost_steps == 0
+    assert_as_unbroken(left_by(run_folder(config)), unbroken)
 
 
 @pytest.mark.parametrize(("damage", "fault"), [(cut, "is cut"), (Path.unlink, "is missing")])
@@ -92,7 +99,7 @@ def test_without_a_sound_one_the_run_never_starts_anew_in_silence(config: RunCon
         alter(Path(stopped.store.uri, name, ENGINE))
     with pytest.raises(SetAsideError):
         TinyRun(config)
-    with pytest.raises(DamagedCheckpointError, match=r"step-00000002: .* was altered, and there is no checkpoint before it: bring it back"):
+    with pytest.raises(DamagedCheckpointError, match=r"step-00000002: .* was altered, and there is no checkpoint before it: restore it"):
         TinyRun(config)
     for name in names:
         cut(Path(stopped.store.uri, name, COMPLETE_FILE))
