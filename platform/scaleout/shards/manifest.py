@@ -92,7 +92,8 @@ class ShardManifest:
         places = self.shards.where(split=split)
         places = places[self.shards.column("rows")[places] > 0]
         if not len(places):
-            raise DataError(f"the shards of corpus {self.corpus!r} hold no split {split!r}, only {', '.join(self.splits) or 'nothing'}")
+            filled = ", ".join(name for name, rows in self.splits.items() if rows) or "none"
+            raise DataError(f"the shards of corpus {self.corpus!r} hold no sample of split {split!r}; splits with samples: {filled}")
         return places
 
     def save(self, folder: str) -> None:

@@ -263,7 +263,7 @@ def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
 
 def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
     manifest = make(tmp_path / "shards")
-    with pytest.raises(DataError, match="no split 'test', only train, validation"):
+    with pytest.raises(DataError, match="no sample of split 'test'; splits with samples: train, validation"):
         manifest.shards_of("test")
 
 
