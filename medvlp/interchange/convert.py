@@ -10,7 +10,7 @@ from torch import Tensor
 from medvlp.errors import CheckpointError
 from medvlp.interchange.names import place_of
 from medvlp.model.config import ARLConfig
-from medvlp.model.vision import resized_positions
+from medvlp.model.positions import resized_positions
 
 POSITIONS = "arl.vision.embeddings.position_embedding.weight"
 ENTITY_VECTORS = "arl.knowledge.embedding.weight"

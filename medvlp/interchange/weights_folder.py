@@ -17,7 +17,6 @@ from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import check_weights
 from medvlp.tasks.pretrain.config import MaskedImageConfig
-from medvlp.tasks.pretrain.module import PretrainingModule
 from medvlp.tasks.pretrain.task import Pretraining
 
 FORMAT_VERSION = 1
@@ -75,6 +74,8 @@ def _wanted(theirs: dict[str, Tensor], model: ARLConfig, masked_image: MaskedIma
     words = next((theirs[name] for name in _WORDS if name in theirs), None)
     if words is None:
         raise CheckpointError("this is no checkpoint of METER, M3AE or ARL: it has no word embeddings of RoBERTa or BERT")
+    from medvlp.tasks.pretrain.module import PretrainingModule  # late: drivers import this module, and the model takes seconds
+
     vectors = theirs.get(_VECTORS, torch.zeros(1, _KNOWLEDGE_WIDTH))
     entities = tuple(Entity(str(index), str(index), "", 0) for index in range(len(vectors)))
     bundle = KnowledgeBundle(entities, (), torch.zeros(0, 3, dtype=torch.int64), vectors, Provenance("", "", "", "", 0))

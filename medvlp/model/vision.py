@@ -5,13 +5,13 @@ Shapes: B images, S side, P patches, K kept patches, W width.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from medvlp.data.image import CLIP_MEAN, CLIP_STD
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import VisionConfig
 from medvlp.model.hugging_face import load_published
+from medvlp.model.positions import resized_positions
 
 
 class VisionEncoder(nn.Module):
@@ -66,14 +66,6 @@ def unpatchify(patches_BPD: Tensor, patch: int) -> Tensor:
     grid = round(count**0.5)
     blocks = patches_BPD.reshape(batch, grid, grid, patch, patch, -1)
     return blocks.permute(0, 5, 1, 3, 2, 4).reshape(batch, -1, grid * patch, grid * patch)
-
-
-def resized_positions(table_PW: Tensor, grid: int) -> Tensor:
-    """[1 + grid², W]: the position embeddings of another square grid (bicubic); that of the class token, the first, stays."""
-    published = round((len(table_PW) - 1) ** 0.5)
-    image = table_PW[1:].T.reshape(1, -1, published, published)
-    resized = F.interpolate(image, size=(grid, grid), mode="bicubic", align_corners=False)
-    return torch.cat([table_PW[:1], resized.flatten(2)[0].T])
 
 
 def _clip_config(config: VisionConfig) -> CLIPVisionConfig:

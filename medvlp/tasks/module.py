@@ -1,10 +1,12 @@
 """What a task trains: ARL with the heads of the task."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from medvlp.model.arl import ARL
+if TYPE_CHECKING:
+    from medvlp.model.arl import ARL  # drivers import this module, and the model takes seconds
 
 
 @dataclass(frozen=True)
@@ -23,4 +25,4 @@ class TaskModule(nn.Module):
     Every built head runs in every step in the same order, whatever the data: ZeRO-3 gathers parameters by that order.
     """
 
-    arl: ARL
+    arl: "ARL"

@@ -7,8 +7,6 @@ import os
 import time
 from pathlib import Path
 
-from torch.utils.cpp_extension import get_default_build_root
-
 from medvlp.errors import TrainingError
 
 LONGEST_BUILD_SECONDS = 900
@@ -20,6 +18,8 @@ def refuse_stale_lock() -> None:
     Raises:
         TrainingError: a lock is older than any compilation takes.
     """
+    from torch.utils.cpp_extension import get_default_build_root  # late: it takes setuptools along, and drivers import this module
+
     root = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or get_default_build_root())
     for lock in root.glob("**/deepspeed_*/lock"):
         if time.time() - lock.stat().st_mtime > LONGEST_BUILD_SECONDS:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from medvlp.data.randomness import Purpose, keyed_seed
 from medvlp.metrics.records import Records
@@ -15,6 +15,9 @@ from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.batches import MicroBatch
 from scaleout.stream.local import NO_KEY
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KEY = "key"
 """Name of the sample keys among the records."""
@@ -32,7 +35,7 @@ class Evaluator:
     """Whether pictures of images may be logged."""
     seed: int = 0
 
-    def run(self, engine: Engine, processes: ProcessGroup) -> tuple[dict[str, float], dict[str, Figure]]:
+    def run(self, engine: Engine, processes: ProcessGroup) -> tuple[dict[str, float], dict[str, "Figure"]]:
         """Metrics and pictures, on the first worker; the others get none. Training goes on as if this had not been."""
         engine.task.eval()
         records, pictures = self.evaluate(engine.task, engine.device)  # type: ignore[arg-type]
@@ -41,7 +44,7 @@ class Evaluator:
         return (self.task.summarise(self.context, joined), pictures) if processes.is_first else ({}, {})
 
     @torch.no_grad()
-    def evaluate(self, module: TaskModule, device: torch.device) -> tuple[Records, dict[str, Figure]]:
+    def evaluate(self, module: TaskModule, device: torch.device) -> tuple[Records, dict[str, "Figure"]]:
         """The records of this worker's share, in the order of the split, and pictures of its first batch."""
         parts: list[Records] = []
         pictures: dict[str, Figure] = {}
