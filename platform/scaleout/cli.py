@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import docstring_parser
+import psutil
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
@@ -30,6 +32,7 @@ _UNKNOWN = (  # how jsonargparse and argparse word it, for a command line, a gro
     re.compile(r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'"),
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
 )
+_is_command = False
 _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 
 
@@ -40,6 +43,8 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     a user can mend is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
     A job that SIGTERM interrupted ends as any process does that SIGTERM ends: with 143.
     """
+    global _is_command
+    _is_command = True
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
         logging.getLogger(package).setLevel(logging.INFO)
@@ -53,6 +58,11 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         status = 128 + signal.SIGTERM if isinstance(error, Interrupted) else 2
         raise SystemExit(status) from (error if debug else None)
+
+
+def command_began() -> float:
+    """When this process started, if it is there for one job's command line, else now; in seconds since the epoch."""
+    return psutil.Process().create_time() if _is_command else time.time()
 
 
 def parse(configuration: type[T], argv: Sequence[str]) -> T:

@@ -36,17 +36,19 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
     if ray.is_initialized():
         yield
         return
-    environment = {"env_vars": {"PYTHONPATH": worker_path()}}
     if address := os.environ.get("RAY_ADDRESS"):
         try:
             ray.init(
                 logging_level=logging.WARNING,
                 log_to_driver=False,  # Workers send the driver what a user wants to know; the rest is in Ray's logs.
-                runtime_env=None if _SUBMITTED_VARIABLE in os.environ else environment,
+                runtime_env=None if _SUBMITTED_VARIABLE in os.environ else {"env_vars": {"PYTHONPATH": worker_path()}},
             )
         except ConnectionError as error:
             raise ConfigurationError(f"no Ray answers at RAY_ADDRESS={address}; start it, or unset the variable") from error
     else:
+        # Processes of a Ray that is started here inherit it. A runtime environment says the same, but each process waits for it, and
+        # those that Ray starts in advance could not be used.
+        os.environ["PYTHONPATH"] = worker_path()
         ray.init(
             address="local",
             include_dashboard=False,
@@ -54,7 +56,6 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
             log_to_driver=False,
             num_cpus=num_cpus,
             object_store_memory=object_store_bytes,
-            runtime_env=environment,
         )
     try:
         yield

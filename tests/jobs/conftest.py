@@ -22,8 +22,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_configured_store() -> Iterator[None]:
-    """The machine's own MLflow does not get the tests' runs, and Ray Train looks after its workers often."""
+    """The machine's own MLflow does not get the tests' runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
         yield

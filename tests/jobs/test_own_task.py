@@ -25,7 +25,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(tmp_path: Path) -> Command:
     """Runs a job as typed, in a process of its own that finds modules in ``tmp_path`` too."""
     path = os.pathsep.join([str(tmp_path), str(REPOSITORY / "platform"), str(REPOSITORY)])
-    environment = {**os.environ, "PYTHONPATH": path, "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2"}
+    environment = {**os.environ, "PYTHONPATH": path}
     environment.pop("RAY_ADDRESS", None)
 
     def run(job: str, *options: str) -> subprocess.CompletedProcess[str]:

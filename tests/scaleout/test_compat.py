@@ -10,15 +10,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import ray.data
 import torch
 import torch.distributed as dist
 from jsonargparse import ArgumentParser
+from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks import DatasetsCallback
+from ray.train.v2._internal.execution.scaling_policy.autoscaling_coordinator_client import TrainAutoscalingCoordinatorClient
 from torch import multiprocessing, nn
 
 from scaleout.compat import ray_internals
 from scaleout.compat.jsonargparse_internals import destinations, option_types
-from scaleout.compat.ray_internals import draining_nodes, pause_between_steps, spilled_bytes
+from scaleout.compat.ray_internals import draining_nodes, pause_between_steps, spilled_bytes, start_autoscaling_coordinator
+from scaleout.compat.ray_train_internals import DatalessTrainer
 from scaleout.compat.torch_internals import set_collective_timeout, wrap_forward_hooks
 from scaleout.engine.base import EngineConfig
 from scaleout.engine.zero import DeepSpeedEngine
@@ -96,6 +101,24 @@ def test_ray_data_calls_back_after_every_step(monkeypatch: pytest.MonkeyPatch) -
     pause_between_steps(dataset.context)
     assert dataset.count() == dataset.materialize().count() == 4
     assert set(rests) == {ray_internals.PAUSE_SECONDS}, "Ray Data no longer calls the callbacks of a dataset's context"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_train_finds_the_coordinator_that_was_started_for_it() -> None:
+    start_autoscaling_coordinator()
+    first = TrainAutoscalingCoordinatorClient("ours")._autoscaling_coordinator
+    second = TrainAutoscalingCoordinatorClient("another")._autoscaling_coordinator
+    assert first == second == ray.get_actor("AutoscalingCoordinator", "AutoscalingCoordinator"), "Ray Train asks another actor"
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_ray_train_hands_out_datasets_by_a_callback_that_can_be_left_out() -> None:
+    trainers = TorchTrainer(print), DatalessTrainer(print)
+    default, ours = ([type(callback) for callback in trainer._create_default_callbacks()] for trainer in trainers)
+    assert ours == [kind for kind in default if kind is not DatasetsCallback]
+    assert len(ours) == len(default) - 1, "Ray Train hands out datasets otherwise"
 
 
 @pytest.fixture

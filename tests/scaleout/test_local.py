@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def submit(*arguments: str, output: Path) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "scaleout.local", "submit", *arguments]
     environment = {**os.environ, "PYTHONPATH": "platform"}
     with output.open("wb") as log:
-        return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
+        # A suite in the background of a shell ignores Ctrl-C, and so would all that it starts.
+        interruptible = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+        return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log, preexec_fn=interruptible)
 
 
 def wait_for(condition: Path, seconds: float = 120) -> None:

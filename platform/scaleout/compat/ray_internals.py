@@ -6,6 +6,7 @@ from typing import Any
 import ray._private.state as ray_state
 from ray._private.internal_api import get_memory_info_reply
 from ray.data import DataContext
+from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import get_or_create_autoscaling_coordinator
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 PAUSE_SECONDS = 0.02
@@ -23,6 +24,14 @@ def draining_nodes() -> set[str]:
 def spilled_bytes() -> int:
     """What all nodes moved from memory to disk since Ray started. ``ray memory`` asks here too."""
     return int(get_memory_info_reply(ray_state.state).store_stats.spilled_bytes_total)
+
+
+def start_autoscaling_coordinator() -> None:
+    """Start the actor that Ray Train and Ray Data ask for resources, and do not wait for it.
+
+    Ray Train would start it when it needs it, and wait for its process, on a busy machine in steps of five seconds.
+    """
+    get_or_create_autoscaling_coordinator()
 
 
 class Pause(ExecutionCallback):

@@ -25,7 +25,7 @@ from scaleout.checkpoint.read import read_weights
 from scaleout.cluster import connect
 from scaleout.io import storage
 from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
-from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context, tokenizer_uri
+from scaleout.runs.inputs import Inputs, evaluation_split, task_context, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
 from scaleout.stream.batches import decode_threads
 from scaleout.stream.local import EvaluationBatches
@@ -155,7 +155,7 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     count = max(1, min(workers or config.scale.workers, -(-planned.plan.rows // config.train.micro_batch)))
     storage.check_writable(output)
     records = _records(subject, split, count)
-    context = task_context(config, open_tokenizer(config.data), inputs.bundle, subject.targets)
+    context = task_context(config, inputs.tokenizer, inputs.bundle, subject.targets)
     metrics = config.task.summarise(context, records)
     folder = storage.join(output, f"{split}-step-{subject.step:08d}")
     facts = {"run": subject.name, "step": subject.step, "split": split, "samples": len(records[KEY]), "fingerprints": inputs.fingerprints}
@@ -187,7 +187,7 @@ def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Re
     threads = config.scale.threads or decode_threads(workers)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
-    context = task_context(config, open_tokenizer(config.data), inputs.bundle, subject.targets)
+    context = task_context(config, inputs.tokenizer, inputs.bundle, subject.targets)
     context = replace(context, model=context.model.from_scratch())
     module = config.task.build(context)
     load_weights(module, subject.read_weights(), subject.weights)

@@ -1,6 +1,7 @@
 """The driver of a training run: open the inputs, check, find or make the run, train, and report the outcome."""
 
 import logging
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -9,17 +10,18 @@ from medvlp.configuration import to_plain
 from medvlp.errors import Interrupted
 from medvlp.tasks.registry import task_name
 from scaleout.checkpoint.lease import hold
-from scaleout.cli import to_yaml
+from scaleout.cli import command_began, to_yaml
 from scaleout.cluster import connect
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs
 from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder, update_run
 from scaleout.runs.start import find_targets, settle_start
-from scaleout.tracking import RunStatus, end_run, replay, resolve_tracking_uri, start_run
+from scaleout.tracking import RunStatus, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
 from scaleout.train.loop import KeepTraining
+from scaleout.train.start_times import StartTimes
 from scaleout.train.worker import SPOOL_FOLDER, WorkerSetup, tracking_folder
-from scaleout.workers.group import run_group
+from scaleout.workers.group import run_group, start_actors
 from scaleout.workers.preflight import check_run, cluster_resources
 
 logger = logging.getLogger(__name__)
@@ -50,19 +52,26 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
+    times = StartTimes(command_began())
+    times.end_part("imports")
     config, inputs = prepare(config)
+    times.end_part("inputs")
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
+    threading.Thread(target=import_mlflow).start()  # while Ray starts, which is mostly waiting
     with ExitStack() as stack:
         stack.enter_context(connect())
+        times.end_part("Ray")
         use_gpu = check_run(config, inputs, cluster_resources())
         lease = stack.enter_context(hold(run_folder(config)))  # what is refused leaves nothing behind
-        record = find_or_create(kind_of(config), config, inputs, tracking_uri)
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
+            record = find_or_create(kind_of(config), config, inputs, tracking_uri)
             logger.info("run %r has finished all %d steps: nothing to do", config.name, config.train.max_steps)
             deliver_rest(config, tracking_uri, record.mlflow_run)
             return Outcome(newest[0], {}, tracking_uri, record.mlflow_run)
         check_layout(config, use_gpu=use_gpu)
+        actors = start_actors(config)
+        record = find_or_create(kind_of(config), config, inputs, tracking_uri)
         logger.info("resolved configuration:\n%s", to_yaml(config))
         setup = WorkerSetup(
             config=config,
@@ -71,8 +80,9 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
             mlflow_run=record.mlflow_run,
             lease=lease,
         )
+        times.end_part("checks and record")
         try:
-            metrics = run_group(setup, use_gpu=use_gpu, keep_training=keep_training)
+            metrics = run_group(setup, actors, times, use_gpu=use_gpu, keep_training=keep_training)
         except Interrupted:
             _close(tracking_uri, record.mlflow_run, RunStatus.KILLED)
             raise

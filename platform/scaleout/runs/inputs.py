@@ -4,13 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, Any
 
 from medvlp.data.image import ImageConfig
 from medvlp.data.text import TextConfig
-from medvlp.data.tokenizer import load_tokenizer
 from medvlp.errors import DataError, KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
@@ -20,6 +17,9 @@ from scaleout.runs.config import DataConfig, RunConfig
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
 from scaleout.stream.plan import PlannedCorpus, StreamPlan
 from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase  # takes a second, and who only reads rows needs none
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ class Inputs:
     corpora: tuple[CorpusInputs, ...]
     """The main one first."""
     bundle: KnowledgeBundle
-    tokenizer: str
-    """Fingerprint of the tokenizer."""
+    tokenizer: "PreTrainedTokenizerBase"
 
     @classmethod
     def open(cls, config: RunConfig) -> "Inputs":
@@ -67,10 +66,8 @@ class Inputs:
             KnowledgeError: the bundle is missing or damaged, or of another ontology than the links.
             ConfigurationError: there is no tokenizer.
         """
-        data = config.data
-        corpora = tuple(CorpusInputs.open(each.shards, each.links, each.weight) for each in (data, *data.mixed_with))
-        inputs = cls(corpora, open_knowledge(config.knowledge), tokenizer_fingerprint(open_tokenizer(data)))
-        for corpus in corpora:
+        inputs = cls(open_corpora(config.data), open_knowledge(config.knowledge), open_tokenizer(config.data))
+        for corpus in inputs.corpora:
             inputs._check(corpus, config.knowledge)
         return inputs
 
@@ -89,7 +86,7 @@ class Inputs:
         """Of everything that decides what the model sees."""
         found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
         mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
-        return {**found, "tokenizer": self.tokenizer, **({"mixed_with": ", ".join(mixed)} if mixed else {})}
+        return {**found, "tokenizer": tokenizer_fingerprint(self.tokenizer), **({"mixed_with": ", ".join(mixed)} if mixed else {})}
 
     def _check(self, corpus: CorpusInputs, knowledge: str) -> None:
         made_with, links, where = self.bundle.provenance, corpus.links, corpus.folders.links
@@ -106,9 +103,9 @@ class Inputs:
             )
 
 
-def training_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
+def training_split(config: RunConfig, corpora: tuple[CorpusInputs, ...], bundle: KnowledgeBundle) -> PlannedSplit:
     """The training samples of all corpora."""
-    return _planned_split(config, inputs, inputs.corpora, "train", corpus_negatives=config.data.negatives == "corpus")
+    return _planned_split(config, corpora, bundle, "train", corpus_negatives=config.data.negatives == "corpus")
 
 
 def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSplit:
@@ -117,10 +114,12 @@ def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSp
     Raises:
         DataError: it has no such split, or no sample in it.
     """
-    return _planned_split(config, inputs, inputs.corpora[:1], split)
+    return _planned_split(config, inputs.corpora[:1], inputs.bundle, split)
 
 
-def task_context(config: RunConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle, targets: Mapping[str, Any]) -> TaskContext:
+def task_context(
+    config: RunConfig, tokenizer: "PreTrainedTokenizerBase", bundle: KnowledgeBundle, targets: Mapping[str, Any]
+) -> TaskContext:
     """What a run gives its task to work with."""
     data = config.data
     return TaskContext(
@@ -138,7 +137,7 @@ def task_context(config: RunConfig, tokenizer: PreTrainedTokenizerBase, bundle: 
 
 
 def _planned_split(
-    config: RunConfig, inputs: Inputs, corpora: tuple[CorpusInputs, ...], split: str, *, corpus_negatives: bool = False
+    config: RunConfig, corpora: tuple[CorpusInputs, ...], bundle: KnowledgeBundle, split: str, *, corpus_negatives: bool = False
 ) -> PlannedSplit:
     plan = StreamPlan(
         corpora=tuple(corpus.planned(split) for corpus in corpora),
@@ -151,11 +150,20 @@ def _planned_split(
     reader = RowReader(
         corpora=tuple(replace(corpus.folders, label=label) for corpus, label in zip(corpora, labels, strict=True)),
         seed=config.train.seed,
-        entity_ids=inputs.bundle.entity_ids,
+        entity_ids=bundle.entity_ids,
         label_negated=config.data.label_negated,
         attributes=config.task.uses_attributes,
     )
     return PlannedSplit(plan, reader)
+
+
+def open_corpora(data: DataConfig) -> tuple[CorpusInputs, ...]:
+    """Shards and links of all corpora, the main one first.
+
+    Raises:
+        DataError: shards or links are missing or damaged, or the links are of other shards.
+    """
+    return tuple(CorpusInputs.open(each.shards, each.links, each.weight) for each in (data, *data.mixed_with))
 
 
 def open_knowledge(uri: str) -> KnowledgeBundle:
@@ -175,12 +183,14 @@ def tokenizer_uri(data: DataConfig) -> str:
     return data.tokenizer or storage.join(data.shards, TOKENIZER_FOLDER)
 
 
-def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
+def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
     """The tokenizer of a run.
 
     Raises:
         ConfigurationError: there is none.
     """
+    from medvlp.data.tokenizer import load_tokenizer
+
     uri = tokenizer_uri(data)
     if not storage.exists(uri):
         return load_tokenizer(uri)
@@ -188,7 +198,7 @@ def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
         return load_tokenizer(folder)
 
 
-def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
     """A hash of the vocabulary: token ids mean the same under every tokenizer that has it."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

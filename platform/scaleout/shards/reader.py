@@ -5,11 +5,9 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
-from webdataset.tariterators import group_by_keys, tar_file_iterator
 
 from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA
 from medvlp.errors import DataError
@@ -55,10 +53,13 @@ def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = 
 
 
 def _parse_shard(content: bytes, uri: str) -> pa.Table:
+    from webdataset.tariterators import group_by_keys, tar_file_iterator  # late: it imports torch, and who only plans reads nothing
+
+    files = ({**file, "__url__": uri} for file in tar_file_iterator(io.BytesIO(content)))
     rows = []
     previous = ""
     try:
-        for members in group_by_keys(_files(content, uri)):
+        for members in group_by_keys(files):
             row = _row(members)
             if row["key"] <= previous:
                 raise ValueError(f"key {row['key']} comes after {previous}")
@@ -72,11 +73,6 @@ def _parse_shard(content: bytes, uri: str) -> pa.Table:
 def _reason(error: Exception) -> str:
     """The first line of what went wrong, without the address of a buffer that webdataset appends."""
     return str(error.args[0] if error.args else error).split(" @ ")[0]
-
-
-def _files(content: bytes, uri: str) -> Iterator[dict[str, Any]]:
-    for file in tar_file_iterator(io.BytesIO(content)):
-        yield {**file, "__url__": uri}
 
 
 def _row(members: dict[str, Any]) -> dict[str, Any]:

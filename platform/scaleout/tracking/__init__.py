@@ -3,7 +3,7 @@
 from scaleout.tracking.jsonlines import JsonLinesTracker
 from scaleout.tracking.mlflow import MlflowTracker, replay
 from scaleout.tracking.pictures import Picture
-from scaleout.tracking.runs import close_children, end_run, log_evaluation, redacted, resolve_tracking_uri, start_run
+from scaleout.tracking.runs import close_children, end_run, import_mlflow, log_evaluation, redacted, resolve_tracking_uri, start_run
 from scaleout.tracking.tracker import CompositeTracker, RunStatus, Tracker
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Tracker",
     "close_children",
     "end_run",
+    "import_mlflow",
     "log_evaluation",
     "redacted",
     "replay",

@@ -54,10 +54,16 @@ def resolve_tracking_uri(storage: str, configured: str | None = None) -> str:
     return f"{_SQLITE}{Path(path).absolute()}/mlflow.db"
 
 
-def open_client(uri: str) -> "MlflowClient":
-    """A client of the store, with no global state of MLflow touched. Takes a second: MLflow is imported here."""
+def import_mlflow() -> None:
+    """Import MLflow. It takes a second or two, which a thread can spend while something else is waited for."""
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    import mlflow  # noqa: F401
+
+
+def open_client(uri: str) -> "MlflowClient":
+    """A client of the store, with no global state of MLflow touched."""
+    import_mlflow()
     if uri.startswith(_SQLITE):
         Path(uri.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True)
     from mlflow import MlflowClient

@@ -28,6 +28,7 @@ from scaleout.train.hooks.nonfinite import Forward, name_causes
 from scaleout.train.hooks.spikes import SpikeReport
 from scaleout.train.hooks.watchdog import Watchdog
 from scaleout.train.interval import Interval
+from scaleout.train.start_times import StartTimes
 from scaleout.train.stop_request import StopRequest
 
 SHARE_COUNTS_FROM = 1000
@@ -84,6 +85,8 @@ class Loop:
     more_metrics: Callable[[], dict[str, float]] = dict
     """Asked by the first worker for every point of the curves: what the loop cannot know, as of the cluster."""
     spikes: SpikeReport = field(default_factory=SpikeReport)
+    times: StartTimes | None = None
+    """Of this start, which the first step ends."""
 
     def run(self, progress: Progress) -> dict[str, float]:
         """Train to the last step, or until asked to stop; returns the metrics of the last validation."""
@@ -101,6 +104,7 @@ class Loop:
                 self.stop_request.has_something_to_save = True
                 if progress.step == first:  # what may take long is done: compilation, the start of the data
                     self.processes.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
+                    self._report_start(progress.step)
                 last = progress.step == train.max_steps
                 is_point = progress.step % train.log_every == 0 or last
                 is_validated = progress.step % train.validate_every == 0 or last
@@ -153,6 +157,12 @@ class Loop:
             interval.add(forwards, norm)
         else:
             self._skip(forwards, progress)
+
+    def _report_start(self, step: int) -> None:
+        if self.times is not None and self.processes.is_first:
+            self.times.end_part("first step")
+            self._tell(self.times.describe())
+            self.tracker.metrics({"perf/start_seconds": self.times.total}, step)
 
     def _skip(self, forwards: list[Forward], progress: Progress) -> None:
         """Count a step that changed nothing, for its gradient is not finite, and stop a run that had too many of them."""

@@ -26,7 +26,7 @@ from scaleout.engine.process_group import ProcessGroup
 from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
-from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context
+from scaleout.runs.inputs import Inputs, evaluation_split, task_context
 from scaleout.runs.record import checkpoint_store, run_folder
 from scaleout.runs.start import forked_checkpoint, load_start
 from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, decode_threads
@@ -35,6 +35,7 @@ from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker,
 from scaleout.train.evaluation import Evaluator
 from scaleout.train.hooks.ledger import open_ledger
 from scaleout.train.loop import KeepTraining, Loop, Progress, keep_going
+from scaleout.train.start_times import StartTimes
 from scaleout.train.stop_request import StopRequest
 
 SPOOL_FOLDER = "mlflow-spool"
@@ -59,6 +60,7 @@ def run_worker(
     tables: Callable[[int], Iterator[pa.Table]],
     processes: ProcessGroup,
     *,
+    times: StartTimes | None = None,
     workers_on_node: int = 1,
     announce: Callable[[str], None] = print,
     keep_training: KeepTraining = keep_going,
@@ -71,6 +73,7 @@ def run_worker(
         setup: what the driver decided.
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         processes: all workers.
+        times: of this start, so far.
         workers_on_node: workers that share this machine's cores.
         announce: shows the user a line; called by the first worker only.
         keep_training: see ``Loop``.
@@ -81,7 +84,7 @@ def run_worker(
     threads = config.scale.threads or decode_threads(workers_on_node)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
-    context = task_context(config, open_tokenizer(config.data), inputs.bundle, setup.targets)
+    context = task_context(config, inputs.tokenizer, inputs.bundle, setup.targets)
     torch.manual_seed(keyed_seed(config.train.seed, Purpose.MODEL, "initial weights"))
     module = config.task.build(context)
     store = checkpoint_store(config, setup.lease)
@@ -91,7 +94,8 @@ def run_worker(
     # Reading starts processes and takes a whole window: they come up while the engine does.
     stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, threads))
     origin = "" if newest else load_start(module, config)
-    cost = prepare_module(config, context, module)
+    # Of a CPU no peak is known that operations could be compared with, and counting them takes seconds.
+    cost = prepare_module(config, context, module, counts_flops=processes.uses_gpu)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
     configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
@@ -117,6 +121,8 @@ def run_worker(
             announce(f"starts from the first sample, with {origin}")
         else:
             announce(f"continues from step {progress.step}, sample {start}" + ("" if own else f", of {newest[0]}"))
+    if times is not None:
+        times.end_part("model and engine")
     tracker = build_tracker(setup) if processes.is_first else CompositeTracker()
     tracker.params(to_plain(config))
     loop = Loop(
@@ -129,11 +135,12 @@ def run_worker(
         processes=processes,
         fingerprints=inputs.fingerprints,
         announce=announce,
-        flops_per_sample=cost.flops.per_sample if processes.uses_gpu else None,  # of a CPU no peak is known
+        flops_per_sample=cost.flops.per_sample if cost.flops else None,
         keep_training=keep_training,
         stop_request=stop_request or StopRequest(),
         ledger=open_ledger(config, processes),
         more_metrics=more_metrics,
+        times=times,
     )
     return _run_tracked(loop, progress)
 
@@ -155,24 +162,24 @@ class Cost:
 
     parameters: int
     frozen: int
-    flops: FlopCount
+    flops: FlopCount | None
 
     def describe(self, config: RunConfig) -> str:
         """One sentence for the user."""
         samples = config.train.max_steps * config.train.global_batch
+        text = f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen)"
+        if self.flops is None:
+            return f"{text}; {samples:,} samples"
         flops = self.flops.per_sample(config.data.maximum_tokens)
-        return (
-            f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen); "
-            f"{flops / 1e9:.2f} GFLOP a sample of full width, {samples:,} samples: at most {samples * flops / 1e15:.3g} PFLOP"
-        )
+        return f"{text}; {flops / 1e9:.2f} GFLOP a sample of full width, {samples:,} samples: at most {samples * flops / 1e15:.3g} PFLOP"
 
 
-def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, size: int = 2) -> Cost:
+def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, *, counts_flops: bool, size: int = 2) -> Cost:
     """Freeze what no objective reaches, found in one forward and backward on random numbers; returns what the rest costs."""
     with torch.random.fork_rng():
         frozen = freeze_unreached(module, module(config.task.synthetic_batch(context, size)).loss)
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
-    flops = FlopCount(config.task, context, micro_batch=config.train.micro_batch, frozen=frozenset(frozen))
+    flops = FlopCount(config.task, context, micro_batch=config.train.micro_batch, frozen=frozenset(frozen)) if counts_flops else None
     return Cost(sum(sizes.values()), sum(sizes[name] for name in frozen), flops)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import ray
 
 from scaleout.runs.config import RunConfig
-from scaleout.runs.inputs import Inputs, training_split
+from scaleout.runs.inputs import open_corpora, open_knowledge, training_split
 from scaleout.stream.rows import PlannedSplit
 from scaleout.stream.source import start_segment_server, worker_tables
 
@@ -20,7 +20,7 @@ def start_feed(config: RunConfig) -> Any:
 
 
 def _open_split(config: RunConfig) -> PlannedSplit:
-    return training_split(config, Inputs.open(config))
+    return training_split(config, open_corpora(config.data), open_knowledge(config.knowledge))
 
 
 @dataclass(frozen=True)

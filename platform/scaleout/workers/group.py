@@ -1,7 +1,9 @@
 """The groups of workers under Ray Train: started together, ended together, each worker fed by Ray Data."""
 
 import logging
+import os
 import uuid
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -9,15 +11,18 @@ import ray
 import ray.train
 from ray.train import ControllerError, FailureConfig, PreemptionError, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
-from ray.train.torch import TorchConfig, TorchTrainer
+from ray.train.torch import TorchConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from medvlp.errors import Interrupted, TrainingError
+from scaleout.compat.ray_internals import start_autoscaling_coordinator
+from scaleout.compat.ray_train_internals import DatalessTrainer
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.record import run_folder
 from scaleout.train.loop import KeepTraining, keep_going
+from scaleout.train.start_times import StartTimes
 from scaleout.train.stop_request import StopRequest
 from scaleout.train.worker import WorkerSetup, run_worker
 from scaleout.workers.capacity import capacity_for, workers_for
@@ -29,12 +34,40 @@ from scaleout.workers.preemption import Poll, Supervisor, catch_termination, fol
 START_SECONDS = 1800
 """A collective waits so long until the first step is done; then ``scale.collective_timeout_minutes``."""
 
+_RAY_TRAIN = {
+    # How often it looks whether the workers have ended; by default every 2 s, and a run ends seconds later than it could.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    # An actor for each group that looks for nodes which are taken away: ``Supervisor`` does.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+}
+"""Environment variables of Ray Train; what is set already stays."""
+
 _NO_RETRIES: dict[str, Any] = {"controller_failure_limit": 0, "max_preemption_failures": 0}
 
 logger = logging.getLogger("scaleout.run")
 
 
-def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining | None = None) -> dict[str, float]:
+@dataclass(frozen=True)
+class RunActors:
+    """Actors of a run that outlive its groups of workers."""
+
+    channel: Any
+    """See ``Channel``."""
+    server: Any
+    """See ``SegmentServer``."""
+
+
+def start_actors(config: RunConfig) -> RunActors:
+    """Start them and wait for none: their processes start while the driver goes on."""
+    for name, value in _RAY_TRAIN.items():
+        os.environ.setdefault(name, value)
+    start_autoscaling_coordinator()
+    return RunActors(_open_channel(), start_feed(config))
+
+
+def run_group(
+    setup: WorkerSetup, actors: RunActors, times: StartTimes, *, use_gpu: bool, keep_training: KeepTraining | None = None
+) -> dict[str, float]:
     """Train until the last step, with one group of workers after the other; returns the metrics of the last validation.
 
     A group lives until it is done, fails, or is stopped because nodes go or come. The next one has as many workers as there is room
@@ -47,7 +80,7 @@ def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining 
     """
     scale = setup.config.scale
     capacity = partial(_capacity, scale, use_gpu)
-    channel, server = _open_channel(), start_feed(setup.config)
+    channel = actors.channel
     failures = 0
     with ChannelPrinter(channel, logger.info), catch_termination() as terminated:
         while (result := ray.get(channel.result.remote())) is None:
@@ -57,7 +90,7 @@ def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining 
             if workers < scale.workers:
                 logger.info("the cluster has room for %d of %d workers", workers, scale.workers)
             ray.get(channel.open.remote())
-            trainer = _trainer(setup, channel, server, keep_training, workers, use_gpu=use_gpu)
+            trainer = _trainer(setup, times, actors, keep_training, workers, use_gpu=use_gpu)
             supervisor = Supervisor(
                 scale=scale,
                 workers=workers,
@@ -68,10 +101,11 @@ def run_group(setup: WorkerSetup, *, use_gpu: bool, keep_training: KeepTraining 
             )
             with Poll(supervisor.look):
                 failures += _has_failed(trainer, channel, failures, scale.max_failures)
+            times = StartTimes()
     return result
 
 
-def _has_failed(trainer: TorchTrainer, channel: Any, failures: int, allowed: int) -> bool:
+def _has_failed(trainer: DatalessTrainer, channel: Any, failures: int, allowed: int) -> bool:
     """Run one group of workers to its end; returns whether that end was a failure, to be counted beside ``failures``.
 
     Raises: see ``run_group``.
@@ -104,12 +138,18 @@ def _capacity(scale: ScaleConfig, use_gpu: bool) -> int:
 
 
 def _trainer(
-    setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTraining | None, workers: int, *, use_gpu: bool
-) -> TorchTrainer:
+    setup: WorkerSetup,
+    times: StartTimes,
+    actors: RunActors,
+    keep_training: KeepTraining | None,
+    workers: int,
+    *,
+    use_gpu: bool,
+) -> DatalessTrainer:
     """One group of workers, which is not restarted by Ray: the next one may have another size."""
     config = setup.config
-    return TorchTrainer(
-        partial(_worker, setup, channel, server, keep_training),
+    return DatalessTrainer(
+        partial(_worker, setup, times, actors, keep_training),
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo", timeout_s=START_SECONDS),
         scaling_config=ScalingConfig(
             num_workers=workers,
@@ -131,12 +171,20 @@ def _ray_run_config(config: RunConfig) -> RayRunConfig:
     )
 
 
-def _worker(setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTraining | None, _: dict[str, Any] | None = None) -> None:
+def _worker(
+    setup: WorkerSetup,
+    times: StartTimes,
+    actors: RunActors,
+    keep_training: KeepTraining | None,
+    _: dict[str, Any] | None = None,
+) -> None:
     """What Ray Train runs on every worker."""
+    times.end_part("workers")
+    channel = actors.channel
     if ray.get(channel.error.remote()) is not None:
         return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
     context, processes = ray.train.get_context(), ProcessGroup.current()
-    feed = WorkerFeed(setup.config, server, processes.gather(uuid.uuid4().hex)[0], processes.rank, processes.workers)
+    feed = WorkerFeed(setup.config, actors.server, processes.gather(uuid.uuid4().hex)[0], processes.rank, processes.workers)
     stop_request = StopRequest()
     ray.get(channel.enter.remote(ray.get_runtime_context().get_node_id()))
     try:
@@ -145,6 +193,7 @@ def _worker(setup: WorkerSetup, channel: Any, server: Any, keep_training: KeepTr
                 setup,
                 feed.tables,
                 processes,
+                times=times,
                 workers_on_node=context.get_local_world_size(),
                 announce=lambda text: ray.get(channel.say.remote(text)),
                 keep_training=keep_training if keep_training and context.get_world_rank() == 0 else keep_going,

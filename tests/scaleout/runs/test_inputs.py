@@ -31,7 +31,7 @@ def test_inputs_that_belong_together_are_opened(config: RunConfig) -> None:
     inputs = Inputs.open(config)
     assert set(inputs.fingerprints) == {"shards", "links", "knowledge", "tokenizer"}
     assert Inputs.open(config).fingerprints == inputs.fingerprints
-    training = training_split(config, inputs)
+    training = training_split(config, inputs.corpora, inputs.bundle)
     assert (training.plan.rows, training.plan.seed) == (240, config.train.seed)
     assert evaluation_split(config, inputs, "validation").plan.rows == 60
 
@@ -43,7 +43,7 @@ def test_rows_bring_attributes_to_a_task_that_asks(config: RunConfig) -> None:
     inputs = Inputs.open(config)
     for task, expected in ((Pretraining(), set()), (Asking(), {"modality", "findings"})):
         asked = replace(config, task=task)
-        for split in (training_split(asked, inputs), evaluation_split(asked, inputs, "validation")):
+        for split in (training_split(asked, inputs.corpora, inputs.bundle), evaluation_split(asked, inputs, "validation")):
             rows = [row for table in split.tables(0, 5) for row in stream_rows(table)]
             assert all(set(row.attributes) == expected for row in rows)
             assert all(row.group and row.labels for row in rows)
@@ -69,7 +69,7 @@ def test_a_mixture_is_trained_on_and_its_first_corpus_is_validated(config: RunCo
     link_shards(shards, ontology, DictionaryLinker.build(ontology), links, run=map)
     mixed = replace(config, data=replace(config.data, mixed_with=[CorpusConfig(shards=shards, links=links, weight=0.5)]))
     inputs = Inputs.open(mixed)
-    rows = [row for table in training_split(mixed, inputs).tables(0, 300) for row in stream_rows(table)]
+    rows = [row for table in training_split(mixed, inputs.corpora, inputs.bundle).tables(0, 300) for row in stream_rows(table)]
     of_corpus = Counter(row.shard.split("/")[0] for row in rows)
     assert [row.position for row in rows] == list(range(300))
     assert of_corpus["1-phantom"] + of_corpus["2-phantom"] == 300

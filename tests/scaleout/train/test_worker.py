@@ -34,19 +34,21 @@ def build(config: RunConfig, seed: int = 0) -> tuple[TaskContext, TaskModule]:
 
 def test_the_cost_is_that_of_the_step(config: RunConfig) -> None:
     context, module = build(config)
-    cost = prepare_module(config, context, module)
+    cost = prepare_module(config, context, module, counts_flops=True)
     assert cost.parameters == sum(parameter.numel() for parameter in module.parameters())
     assert cost.frozen == 0
+    assert cost.flops is not None
     width = config.data.maximum_tokens
     assert cost.flops.per_sample(width // 2) < cost.flops.per_sample(width)
     assert f"{cost.flops.per_sample(width) / 1e9:.2f} GFLOP a sample of full width, 96 samples" in cost.describe(config)
+    assert "GFLOP" not in replace(cost, flops=None).describe(config)
 
 
 def test_counting_costs_changes_nothing_else(config: RunConfig) -> None:
     context, module = build(config)
     before = {name: parameter.clone() for name, parameter in module.named_parameters()}
     torch.manual_seed(5)
-    prepare_module(config, context, module)
+    prepare_module(config, context, module, counts_flops=True).describe(config)
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(torch.rand(3), drawn)
@@ -58,7 +60,7 @@ def test_what_no_objective_reaches_is_frozen(config: RunConfig) -> None:
     weights = ObjectiveWeights(mlm=1, mim=0, itm=0, align=0)
     config = replace(config, task=replace(config.task, weights=weights))
     context, module = build(config)
-    cost = prepare_module(config, context, module)
+    cost = prepare_module(config, context, module, counts_flops=False)
     assert cost.frozen > 0
     assert not module.arl.image_pooler.weight.requires_grad
     assert module.arl.fusion.layers[0].text_self_attention.query.weight.requires_grad

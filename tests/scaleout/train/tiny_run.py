@@ -85,7 +85,7 @@ class TinyRun:
             self.store.resume(self.engine, newest[0], newest[1], processes)
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
-        split = training_split(config, inputs)
+        split = training_split(config, inputs.corpora, inputs.bundle)
         self.loop = Loop(
             config=config,
             engine=self.engine,

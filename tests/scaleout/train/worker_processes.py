@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from scaleout.runs.inputs import Inputs, training_split
+from scaleout.runs.inputs import open_corpora, open_knowledge, training_split
 from scaleout.stream.local import local_tables
 from scaleout.train.worker import WorkerSetup, run_worker
 from tests.scaleout.engine.zero_workers import join
@@ -15,7 +15,7 @@ def work(rank: int, workers: int, setup: WorkerSetup, stop_at: int, folder: str)
     """Train as one of ``workers`` from the newest checkpoint until the validation at step ``stop_at``."""
     processes = join(rank, workers, Path(folder, f"rendezvous-{stop_at}"))
     config = setup.config
-    split = training_split(config, Inputs.open(config))
+    split = training_split(config, open_corpora(config.data), open_knowledge(config.knowledge))
     # Enough for every worker to take its turns.
     stop = (config.train.max_steps + 1) * config.train.global_batch
     tables = partial(local_tables, split, stop=stop, micro_batch=config.train.micro_batch, rank=rank, workers=workers)
