@@ -44,6 +44,7 @@ BESIDE = {
     "train/skipped_samples",
     "train/skipped_steps",
     "perf/checkpoint_stall_seconds",
+    "perf/start_seconds",
     "perf/spilled_bytes",
     *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
     "val/modality_only_itm_accuracy",
