@@ -1,6 +1,5 @@
 """Evaluates a whole split on all workers: metrics as JSON, a record of every sample as Parquet, and both in MLflow."""
 
-import io
 import json
 import logging
 import re
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
@@ -24,6 +22,7 @@ from medvlp.tasks.base import Task
 from scaleout.checkpoint.read import read_weights
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.sidecar import pack_sidecar
 from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, task_context, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
@@ -160,7 +159,8 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     folder = storage.join(output, f"{split}-step-{subject.step:08d}")
     facts = {"run": subject.name, "step": subject.step, "split": split, "samples": len(records[KEY]), "fingerprints": inputs.fingerprints}
     content = json.dumps({**facts, "metrics": metrics}, indent=1).encode()
-    storage.write_bytes(storage.join(folder, SAMPLES_FILE), _parquet({KEY: records[KEY], **config.task.sample_records(context, records)}))
+    samples = pa.table({KEY: records[KEY], **config.task.sample_records(context, records)})
+    storage.write_bytes(storage.join(folder, SAMPLES_FILE), pack_sidecar(samples))
     storage.write_bytes(storage.join(folder, METRICS_FILE), content)
     _track(subject, split, metrics, content)
     return Evaluation(folder, metrics, config.task)
@@ -213,12 +213,6 @@ def _check_same_world(subject: Subject, inputs: Inputs) -> None:
         then, now = subject.fingerprints.get(name), inputs.fingerprints[name]
         if then != now:
             raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, found is {now}: put the old one back")
-
-
-def _parquet(columns: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _track(subject: Subject, split: str, metrics: Mapping[str, float], content: bytes) -> None:
