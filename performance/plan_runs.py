@@ -9,12 +9,9 @@ from typing import Any
 import psutil
 import ray
 
-from medvlp.data.collate import PretrainCollate
-from medvlp.data.image import ImageConfig
-from medvlp.data.text import TextConfig
 from scaleout.cluster import connect
 from scaleout.runs.config import RunConfig
-from scaleout.runs.inputs import Inputs, open_tokenizer
+from scaleout.runs.inputs import Inputs, open_tokenizer, task_context
 from scaleout.stream.batches import BatchStream
 from scaleout.workers.feed import WorkerFeed, start_feed
 from scaleout.workers.preflight import check_run, cluster_resources
@@ -41,17 +38,8 @@ def run(config: RunConfig, start: int) -> dict[str, Any]:
 
 def first_batch(config: RunConfig, server: Any, start: int) -> int:
     """Make the first batch as a worker does; returns the position of its first sample."""
-    Inputs.open(config)  # for validation
-    size, data = config.train.micro_batch, config.data
-    collate = PretrainCollate(
-        tokenizer=open_tokenizer(data),
-        image=ImageConfig(),
-        text=TextConfig(),
-        seed=0,
-        augment=True,
-        masking=data.masking,
-        negatives="same_modality",
-    )
+    size, bundle = config.train.micro_batch, Inputs.open(config).bundle  # opened for validation
+    collate = config.task.collate(task_context(config, open_tokenizer(config.data), bundle, {}), augment=True)
     tables = partial(WorkerFeed(config, server, GROUP, 0, 1).tables, start)
     micro = next(iter(BatchStream(tables=tables, collate=collate, micro_batch=size, first=start // size, stride=1, ahead=1)))
     if len(micro.batch) != size or micro.batch.skipped:

@@ -54,12 +54,12 @@ def join(uri: str | Path, *parts: str) -> str:
     """
     text = str(uri)
     for part in parts:
-        if not _is_below(part):
+        if not is_below(part):
             raise DataError(f"{part!r} is no name of a file or folder in {text}; whatever gives this name was altered")
     return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
 
 
-def _is_below(part: str) -> bool:
+def is_below(part: str) -> bool:
     """Whether a relative path stays below the folder that it begins in."""
     path = PurePosixPath(part)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in part
