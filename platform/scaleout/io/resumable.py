@@ -67,7 +67,7 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
     if len(missing) < len(names):
         logger.info("%d of %d files are there already", len(names) - len(missing), len(names))
     every = -(-len(names) // 10)
-    made = iter(run(_Task(output, make), missing))
+    made = iter(run(partial(_make_file, output, make), missing))
     found = read_ahead(partial(_read_record, output), (name for name in names if name in finished))
     for number, name in enumerate(names, start=1):
         record = next(found if name in finished else made)
@@ -124,22 +124,16 @@ def _run_one(shared: list[Any], name: str) -> Record:
     return _functions[reference.hex()](name)
 
 
-class _Task:
+def _make_file(output: str, make: Make, name: str) -> Record:
     """What runs on a worker: make, write, remember."""
-
-    def __init__(self, output: str, make: Make) -> None:
-        self.output = output
-        self.make = make
-
-    def __call__(self, name: str) -> Record:
-        try:
-            content, details = self.make(name)
-            storage.write_bytes(storage.join(self.output, name), content)
-            record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            storage.write_bytes(storage.join(self.output, RECORDS, f"{name}.json"), json.dumps(record).encode())
-        except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
-            return {"name": name, "error": f"{name}: {error}"}
-        return record
+    try:
+        content, details = make(name)
+        storage.write_bytes(storage.join(output, name), content)
+        record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        storage.write_bytes(storage.join(output, RECORDS, f"{name}.json"), json.dumps(record).encode())
+    except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
+        return {"name": name, "error": f"{name}: {error}"}
+    return record
 
 
 def _read_record(output: str, name: str) -> Record:
