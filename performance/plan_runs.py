@@ -3,13 +3,13 @@
 import os
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psutil
 import ray
 
 from scaleout.cluster import connect
+from scaleout.engine.device import peak_resident
 from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer, task_context
 from scaleout.stream.batches import BatchStream
@@ -30,7 +30,7 @@ def run(config: RunConfig, start: int) -> dict[str, Any]:
         server = start_feed(config)
         position = ray.get(ray.remote(num_cpus=0.5)(first_batch).remote(config, server, start))
         seconds = time.perf_counter() - started
-        processes = {name: _peak_bytes(process) for name, process in _processes().items()}
+        processes = {name: peak_resident(process.pid) for name, process in _processes().items()}
     if position != start:
         raise AssertionError(f"the first batch begins at {position}, not at {start}")
     return {"seconds": seconds, "processes": processes}
@@ -51,8 +51,3 @@ def _processes() -> dict[str, psutil.Process]:
     driver = psutil.Process(os.getpid())
     found = {name: child for name in SEEN for child in driver.children(recursive=True) if child.name()[:15] == name[:15]}
     return {"driver": driver, **found}
-
-
-def _peak_bytes(process: psutil.Process) -> int:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

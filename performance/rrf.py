@@ -5,17 +5,15 @@ keeps, spread over the file among names in other languages, of other sources, or
 process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
 """
 
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from medvlp.knowledge.readers.rrf import NAMES_FILE, RELATIONS_FILE, TYPES_FILE, UMLSFilter, read_rrf
-from performance.measure import machine, run_benchmark
+from performance.measure import fresh_process, machine, run_benchmark
+from scaleout.engine.device import peak_resident
 
 KEPT = 25_000
 """Concepts that the filter keeps, with two names each."""
@@ -56,7 +54,7 @@ def _relations(number: int, concepts: int) -> Iterator[str]:
 def read(folder: Path) -> dict[str, float]:
     """Read a release; what it took."""
     rows = sum(_rows(folder / file) for file in (NAMES_FILE, RELATIONS_FILE, TYPES_FILE))
-    before = _peak()
+    before = peak_resident()
     begin, processor = time.perf_counter(), time.process_time()
     ontology = read_rrf(folder, UMLSFilter(sources=["SNOMEDCT_US"]))
     seconds, processor_seconds = time.perf_counter() - begin, time.process_time() - processor
@@ -68,7 +66,7 @@ def read(folder: Path) -> dict[str, float]:
         "seconds": round(seconds, 2),
         "rows_per_second": round(rows / seconds),
         "rows_per_processor_second": round(rows / processor_seconds),
-        "peak_megabytes_above_start": round(_peak() - before),
+        "peak_megabytes_above_start": round((peak_resident() - before) / 2**20),
     }
 
 
@@ -77,13 +75,9 @@ def _rows(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(rows: int) -> dict[str, float]:
     """The figures of a release with ``rows`` names."""
-    with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with tempfile.TemporaryDirectory() as folder, fresh_process() as process:
         release = Path(folder, "META")
         write_release(release, rows)
         return process.submit(read, release).result()
