@@ -7,7 +7,6 @@ after the file itself. A file without a record does not count. The caller writes
 import hashlib
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
 from scaleout.cluster import connect
 from scaleout.io import storage
-from scaleout.io.ahead import read_ahead
+from scaleout.io.ahead import in_flight, read_ahead
 
 logger = logging.getLogger(__name__)
 
@@ -95,18 +94,10 @@ def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterab
     with connect():
         shared = [ray.put(function)]  # in a list Ray hands on the reference, not what it refers to
         run_one = ray.remote(_run_one)
-        waiting: deque[Any] = deque()
-        try:
-            for name in names:
-                waiting.append(run_one.remote(shared, name))
-                if len(waiting) >= IN_FLIGHT:
-                    yield ray.get(waiting.popleft())
-            while waiting:
-                yield ray.get(waiting.popleft())
-        finally:
-            for task in waiting:  # somebody stopped asking
-                # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
-                ray.cancel(task, force=True)
+        wait: Callable[[Any], Record] = ray.get
+        # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
+        cancel = partial(ray.cancel, force=True)
+        yield from in_flight(names, partial(run_one.remote, shared), wait, cancel, most=IN_FLIGHT)
 
 
 _functions: dict[str, Callable[[str], Record]] = {}
