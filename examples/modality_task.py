@@ -97,19 +97,11 @@ class ModalityTask(Task):
 
     def collate(self, context: TaskContext, *, augment: bool) -> Collate:
         """See ``Task``."""
-        return ModalityCollate(context.tokenizer, context.image, context.text, context.seed, augment, tuple(context.targets[CLASSES]))
+        return ModalityCollate(**context.reading, augment=augment, classes=tuple(context.targets[CLASSES]))
 
     def synthetic_batch(self, context: TaskContext, size: int, width: int | None = None) -> ModalityBatch:
         """See ``Task``."""
-        batch = synthetic_batch(
-            size,
-            image_size=context.image.size,
-            width=width or context.text.maximum_tokens,
-            entities=context.text.maximum_entities,
-            slots=1,
-            vocabulary=len(context.tokenizer),
-            graph=len(context.bundle.entities),
-        )
+        batch = synthetic_batch(size, slots=1, **context.batch_sizes(width))
         common = {field.name: getattr(batch, field.name) for field in fields(Batch)}
         return ModalityBatch(**common, labels=torch.arange(size) % len(context.targets[CLASSES]))
 

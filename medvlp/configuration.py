@@ -7,7 +7,7 @@ section, called as the dataclass says, holds the dataclass's own fields::
     vqa: {minimum_answer_count: 2}
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
@@ -70,6 +70,15 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
         return kind(**{name: _value(hints[name], value) for name, value in values.items() if name not in chosen}, **chosen)
     except TypeError as error:
         raise ConfigurationError(f"{kind.__name__} is incomplete: {error}; was it written by another version?") from error
+
+
+def flat(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is no mapping, by its name with those above it, dots between."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
 
 
 def _fields(kind: type) -> dict[str, Field[Any]]:

@@ -10,9 +10,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +20,7 @@ from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.text import encode_texts
 from performance.ingest_runs import run_peer, run_stream, share_cores
 from performance.ingest_source import Source, prepare
-from performance.measure import machine, run_benchmark
+from performance.measure import fresh_process, machine, run_benchmark
 from scaleout.links.reader import read_links_checked
 from scaleout.shards.reader import read_shard_checked
 from scaleout.stream.rows import stream_rows
@@ -102,7 +100,7 @@ def compare(source: Source, *, samples: int, warm_up: int, repeats: int) -> dict
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for repeat in range(repeats):
         for name in list(subjects)[:: 1 if repeat % 2 == 0 else -1]:
-            with ProcessPoolExecutor(1, get_context("spawn"), initializer=share_cores, initargs=(source.cores,)) as process:
+            with fresh_process(initializer=share_cores, initargs=(source.cores,)) as process:
                 runs[name].append(process.submit(subjects[name], source, samples, warm_up).result())
     return {name: {key: median(run[key] for run in runs[name]) for key in runs[name][0]} for name in subjects}
 
@@ -112,8 +110,8 @@ def time_stages(source: Source) -> dict[str, float]:
     split, collate = source.split(), source.collate()
     reader, window = split.reader, next(split.plan.slices(0, split.plan.rows))
     shards, links = [planned.shard for planned in window.shards], [planned.links for planned in window.shards]
-    read = _seconds(lambda: [read_shard_checked(source.shards, shard, verify_hash=True) for shard in shards])
-    read_links = _seconds(lambda: [read_links_checked(source.links, record, verify_hash=True) for record in links])
+    read = _seconds(lambda: [read_shard_checked(source.shards, shard) for shard in shards])
+    read_links = _seconds(lambda: [read_links_checked(source.links, record) for record in links])
     joined = _seconds(lambda: reader.read(window))
     table = reader.read(window)
     tables = [table.slice(first, source.micro_batch) for first in range(0, table.num_rows - source.micro_batch + 1, source.micro_batch)]

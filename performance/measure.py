@@ -6,7 +6,9 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,6 +53,11 @@ def time_in_turn(subjects: Mapping[str, Callable[[], object]], repeats: int, dev
             _synchronise(device)
             seconds[name].append((clock() - started, time.perf_counter() - wall))
     return {name: Timing(*(median(column) for column in zip(*rows, strict=True))) for name, rows in seconds.items()}
+
+
+def fresh_process(**options: Any) -> ProcessPoolExecutor:
+    """One process that shares neither memory nor caches with this one, with ``options`` of the executor."""
+    return ProcessPoolExecutor(1, get_context("spawn"), **options)
 
 
 def peak_memory_of(subject: Callable[[], object], device: torch.device) -> int | None:

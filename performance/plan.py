@@ -6,12 +6,10 @@ with hashes, joining, decoding, tokenising, masking. Ray itself is started befor
 
 import os
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from performance.measure import machine, run_benchmark
+from performance.measure import fresh_process, machine, run_benchmark
 from performance.plan_runs import SEEN, run
 from performance.plan_source import write_source
 
@@ -58,7 +56,7 @@ def measure(shards: int, samples_per_shard: int, micro_batch: int) -> dict[str, 
         resumed = int(EPOCHS * shards * samples_per_shard) // micro_batch * micro_batch
         runs = {}
         for name, start in (("fresh", 0), ("resumed", resumed)):
-            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            with fresh_process() as process:
                 runs[name] = process.submit(run, config, start).result()
         size = sum(path.stat().st_size for path in Path(temporary).glob("*/index.parquet"))
     processes = {name: max(found["processes"].get(name, 0) for found in runs.values()) for name in SEEN}

@@ -3,18 +3,15 @@
 import os
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psutil
 import ray
 
-from medvlp.data.collate import PretrainCollate
-from medvlp.data.image import ImageConfig
-from medvlp.data.text import TextConfig
 from scaleout.cluster import connect
+from scaleout.engine.device import peak_resident
 from scaleout.runs.config import RunConfig
-from scaleout.runs.inputs import Inputs, open_tokenizer
+from scaleout.runs.inputs import Inputs, open_tokenizer, task_context
 from scaleout.stream.batches import BatchStream
 from scaleout.workers.feed import WorkerFeed, start_feed
 from scaleout.workers.preflight import check_run, cluster_resources
@@ -33,7 +30,7 @@ def run(config: RunConfig, start: int) -> dict[str, Any]:
         server = start_feed(config)
         position = ray.get(ray.remote(num_cpus=0.5)(first_batch).remote(config, server, start))
         seconds = time.perf_counter() - started
-        processes = {name: _peak_bytes(process) for name, process in _processes().items()}
+        processes = {name: peak_resident(process.pid) for name, process in _processes().items()}
     if position != start:
         raise AssertionError(f"the first batch begins at {position}, not at {start}")
     return {"seconds": seconds, "processes": processes}
@@ -41,17 +38,8 @@ def run(config: RunConfig, start: int) -> dict[str, Any]:
 
 def first_batch(config: RunConfig, server: Any, start: int) -> int:
     """Make the first batch as a worker does; returns the position of its first sample."""
-    Inputs.open(config)  # for validation
-    size, data = config.train.micro_batch, config.data
-    collate = PretrainCollate(
-        tokenizer=open_tokenizer(data),
-        image=ImageConfig(),
-        text=TextConfig(),
-        seed=0,
-        augment=True,
-        masking=data.masking,
-        negatives="same_modality",
-    )
+    size, bundle = config.train.micro_batch, Inputs.open(config).bundle  # opened for validation
+    collate = config.task.collate(task_context(config, open_tokenizer(config.data), bundle, {}), augment=True)
     tables = partial(WorkerFeed(config, server, GROUP, 0, 1).tables, start)
     micro = next(iter(BatchStream(tables=tables, collate=collate, micro_batch=size, first=start // size, stride=1, ahead=1)))
     if len(micro.batch) != size or micro.batch.skipped:
@@ -63,8 +51,3 @@ def _processes() -> dict[str, psutil.Process]:
     driver = psutil.Process(os.getpid())
     found = {name: child for name in SEEN for child in driver.children(recursive=True) if child.name()[:15] == name[:15]}
     return {"driver": driver, **found}
-
-
-def _peak_bytes(process: psutil.Process) -> int:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

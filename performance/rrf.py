@@ -5,8 +5,6 @@ keeps, spread over the file among names in other languages, of other sources, or
 process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
 """
 
-import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.knowledge.readers.rrf import NAMES_FILE, RELATIONS_FILE, TYPES_FILE, UMLSFilter, read_rrf
-from performance.measure import machine, run_benchmark
+from performance.measure import fresh_process, machine, run_benchmark
+from scaleout.engine.device import peak_resident
 
 KEPT = 25_000
 """Concepts that the filter keeps, with two names each."""
@@ -52,25 +51,23 @@ def _relations(number: int, concepts: int) -> Iterator[str]:
         yield f"{ends}|{attribute}|R{number}{index}||SNOMEDCT_US|SNOMEDCT_US||Y|N||\n"
 
 
-def read(folder: Path, figures: "multiprocessing.SimpleQueue[dict[str, float]]") -> None:
-    """Read a release and say what it took."""
+def read(folder: Path) -> dict[str, float]:
+    """Read a release; what it took."""
     rows = sum(_rows(folder / file) for file in (NAMES_FILE, RELATIONS_FILE, TYPES_FILE))
-    before = _peak()
+    before = peak_resident()
     begin, processor = time.perf_counter(), time.process_time()
     ontology = read_rrf(folder, UMLSFilter(sources=["SNOMEDCT_US"]))
     seconds, processor_seconds = time.perf_counter() - begin, time.process_time() - processor
-    figures.put(
-        {
-            "rows": rows,
-            "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6),
-            "concepts": len(ontology.concepts),
-            "triples": len(ontology.triples),
-            "seconds": round(seconds, 2),
-            "rows_per_second": round(rows / seconds),
-            "rows_per_processor_second": round(rows / processor_seconds),
-            "peak_megabytes_above_start": round(_peak() - before),
-        }
-    )
+    return {
+        "rows": rows,
+        "megabytes": round(sum(file.stat().st_size for file in folder.iterdir()) / 1e6),
+        "concepts": len(ontology.concepts),
+        "triples": len(ontology.triples),
+        "seconds": round(seconds, 2),
+        "rows_per_second": round(rows / seconds),
+        "rows_per_processor_second": round(rows / processor_seconds),
+        "peak_megabytes_above_start": round((peak_resident() - before) / 2**20),
+    }
 
 
 def _rows(path: Path) -> int:
@@ -78,22 +75,12 @@ def _rows(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
 
 
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(rows: int) -> dict[str, float]:
     """The figures of a release with ``rows`` names."""
-    context = multiprocessing.get_context("spawn")
-    with tempfile.TemporaryDirectory() as folder:
-        write_release(Path(folder) / "META", rows)
-        figures: multiprocessing.SimpleQueue[dict[str, float]] = context.SimpleQueue()
-        process = context.Process(target=read, args=(Path(folder) / "META", figures))
-        process.start()
-        process.join()
-        if process.exitcode:
-            raise SystemExit(f"reading {rows} rows failed")
-        return figures.get()
+    with tempfile.TemporaryDirectory() as folder, fresh_process() as process:
+        release = Path(folder, "META")
+        write_release(release, rows)
+        return process.submit(read, release).result()
 
 
 def rrf(*, rows: int = 5_000_000) -> dict[str, Any]:

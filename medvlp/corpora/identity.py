@@ -6,9 +6,11 @@ Names are compared without case, spaces and punctuation, so "Patient ID", "Patie
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+
+from medvlp.configuration import flat
 
 _PEOPLE = ("patient", "person", "subject", "participant", "individual")
 _OF_A_PERSON = (
@@ -106,7 +108,7 @@ def group_of(row: Mapping[str, Any]) -> str:
     """
     found: dict[str, str] = {}
     behind_others: dict[str, str] = {}
-    for name, value in _flat(row):
+    for name, value in flat(row):
         whole, *endings = _spellings(name)
         if not (text := named(value)) or "issuer" in whole or (whole in _IF_A_NUMBER and not _is_a_number(value)):
             continue
@@ -153,15 +155,6 @@ def _spellings(name: str) -> tuple[str, ...]:
 def _is_a_number(value: object) -> bool:
     text = str(value).strip()
     return any(character.isdigit() for character in text) and not any(character.isspace() for character in text)
-
-
-def _flat(row: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Every field that is no object, by its name with those above it."""
-    for name, value in row.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value
 
 
 def _cleaned(row: Mapping[str, Any], above: str) -> dict[str, Any]:

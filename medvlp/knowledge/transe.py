@@ -72,33 +72,6 @@ def fit_transe(triples: Tensor, entities: int, relations: int, config: TransECon
     return model
 
 
-@torch.no_grad()
-def filtered_ranks(model: TransE, triples: Tensor, known: Tensor) -> Tensor:
-    """Where the true end of each triple stands among all entities, by score; 1 is first (Bordes et al. 2013, "filtered").
-
-    Args:
-        model: what scores.
-        triples: int64 [M, 3].
-        known: int64 [L, 3]: all true triples; another true answer to the same question does not count as wrong.
-
-    Returns:
-        int64 [2 * M]: the ranks of the heads, then of the tails.
-    """
-    everything = torch.arange(model.num_nodes)
-    ranks = []
-    for end in (0, 2):
-        for triple in triples:
-            asked = triple.expand(model.num_nodes, 3).clone()
-            asked[:, end] = everything
-            scores = model(*asked.unbind(1))
-            other = 2 - end
-            true = known[(known[:, 1] == triple[1]) & (known[:, other] == triple[other])][:, end]
-            score = scores[triple[end]].clone()
-            scores[true] = -torch.inf
-            ranks.append((scores > score).sum() + 1)
-    return torch.stack(ranks)
-
-
 def _fit(model: TransE, triples: Tensor, config: TransEConfig) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
     for _ in range(config.epochs):

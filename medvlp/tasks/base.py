@@ -52,6 +52,21 @@ class TaskContext:
         """What the tokenizer decides of a module, as arguments of ``ARL``."""
         return {"vocabulary": len(self.tokenizer), "padding_id": self.tokenizer.pad_token_id}
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How images and texts are read, as arguments of ``CommonCollate``."""
+        return {"tokenizer": self.tokenizer, "image": self.image, "text": self.text, "seed": self.seed}
+
+    def batch_sizes(self, width: int | None = None) -> dict[str, int]:
+        """The sizes of a batch with texts of ``width`` tokens (the most if None), as arguments of ``synthetic_batch``."""
+        return {
+            "image_size": self.image.size,
+            "width": width or self.text.maximum_tokens,
+            "entities": self.text.maximum_entities,
+            "vocabulary": len(self.tokenizer),
+            "graph": len(self.bundle.entities),
+        }
+
 
 @dataclass(frozen=True)
 class ReportRow:

@@ -1,5 +1,6 @@
 """The command line of every job: options from typed parameters and docstrings, YAML recipes, clear errors."""
 
+import argparse
 import difflib
 import inspect
 import json
@@ -10,8 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -107,9 +107,10 @@ class _Options:
         self._choices = choices(kind)
         self._chosen: dict[str, Any] = {}
         self._names: dict[str, str] = {}
+        said = _said(self._choices, argv)
         for name, choice in self._choices.items():
             default: Any = fields_of[name].default_factory
-            self._names[name] = _said(name, argv) or choice.name_of(type(default()))
+            self._names[name] = said.get(name) or choice.name_of(type(default()))
             self._chosen[name] = choice.find(self._names[name])
 
     def add_to(self, parser: ArgumentParser) -> None:
@@ -126,26 +127,25 @@ class _Options:
         return self._kind(**values)
 
 
-def _said(name: str, argv: Sequence[str]) -> str | None:
-    """What a command line, or else its last recipe that does, says for the option ``name``."""
-    said, recipes = None, []
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        option, equals, value = argument.partition("=")
-        if option == f"--{name}":
-            said = value if equals else following
-        if option == "--config":
-            recipes.append(value if equals else following)
-    for recipe in reversed(recipes):
-        said = said or _in_recipe(name, Path(recipe))
-    return said
+def _said(names: Iterable[str], argv: Sequence[str]) -> dict[str, Any]:
+    """What a command line, or else its last recipe that does, says for these options, among others."""
+    parser = _plain_parser()  # a value that is missing is for the other parser to report
+    parser.add_argument("--config", action="append", nargs="?", const="")
+    for name in names:
+        parser.add_argument(f"--{name}", nargs="?")
+    on_line = vars(parser.parse_known_args(argv)[0])
+    said: dict[str, Any] = {}
+    for recipe in on_line.pop("config", []):
+        said |= _content(Path(recipe))
+    return said | on_line
 
 
-def _in_recipe(name: str, recipe: Path) -> str | None:
+def _content(recipe: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(recipe.read_text())
     except (OSError, ValueError, yaml.YAMLError):
-        return None  # the parser says what is wrong with it
-    return content.get(name) if isinstance(content, dict) else None
+        return {}  # the parser says what is wrong with it
+    return content if isinstance(content, dict) else {}
 
 
 def _parser(docstring: str | None) -> ArgumentParser:
@@ -174,29 +174,29 @@ def _arrange(parser: ArgumentParser, argv: list[str]) -> list[str]:
     JSON list, which also replaces, not extends, what a recipe says. ``--flag`` of a boolean option becomes ``--flag=true``.
     """
     known = option_types(parser)
-    lists = {name for name in known if f"{name}+" in known}
-    flags = {name for name, hint in known.items() if hint is bool}
-    recipes: list[str] = []
-    values: dict[str, list[str]] = {}
-    others: list[str] = []
-    rest = deque(argv)
-    while rest:
-        argument = rest.popleft()
-        name, equals, value = argument.partition("=")
-        if name == "--config" or name in lists:
-            value = value if equals or not rest else rest.popleft()
-            if name == "--config":
-                recipes += [name, value]
-            else:
-                values.setdefault(name, []).append(value)
-        elif argument in flags and (not rest or rest[0] not in ("true", "false")):
-            others.append(f"{name}=true")
-        else:
-            others.append(argument)
-    for name, given in values.items():
-        is_list = len(given) == 1 and given[0].startswith("[")
-        others += [name, given[0] if is_list else json.dumps(given)]
-    return recipes + others
+    plain = _plain_parser()
+    plain.add_argument("--config", action="append", dest="--config")
+    for name, hint in known.items():
+        if f"{name}+" in known:
+            plain.add_argument(name, action="append", dest=name)
+        elif hint is bool:
+            plain.add_argument(name, nargs="?", const="true", dest=name)
+    found, others = plain.parse_known_args(argv)
+    values = vars(found)
+    recipes = [f"--config={recipe}" for recipe in values.pop("--config", [])]
+    return recipes + [f"{name}={_as_json(value)}" for name, value in values.items()] + others
+
+
+def _as_json(value: str | list[str]) -> str:
+    """What a list option was given, once or several times, as one JSON list; other values as they are."""
+    if isinstance(value, str):
+        return value
+    return value[0] if len(value) == 1 and value[0].startswith("[") else json.dumps(value)
+
+
+def _plain_parser() -> argparse.ArgumentParser:
+    """One that knows only a few options, and leaves out those that were not given."""
+    return argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=argparse.SUPPRESS)
 
 
 def _explain(parser: ArgumentParser, error: Exception) -> str:

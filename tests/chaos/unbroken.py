@@ -14,7 +14,8 @@ from scaleout.io import storage
 from scaleout.runs.record import CHECKPOINTS_FOLDER
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import decode_metrics, read_records
-from scaleout.train.hooks.ledger import LEDGER_FOLDER, Step, read_ledger
+from scaleout.train.hooks.ledger import LEDGER_FOLDER, Step
+from tests.scaleout.train.ledger import read_ledger
 
 Point = tuple[str, int]
 """Name of a metric, and step."""

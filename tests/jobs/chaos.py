@@ -25,10 +25,11 @@ from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
 from scaleout.tracking.runs import open_client
-from scaleout.train.hooks.ledger import LEDGER_FOLDER, read_ledger
+from scaleout.train.hooks.ledger import LEDGER_FOLDER
 from scaleout.train.worker import WorkerSetup
 from tests.conftest import REPOSITORY
 from tests.faults import Fault, record
+from tests.scaleout.train.ledger import read_ledger
 from tests.scaleout.train.worker_processes import work
 
 STEPS = 30

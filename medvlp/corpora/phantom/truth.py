@@ -1,6 +1,6 @@
 """What a phantom shows, exactly: kept with each sample so that labels and questions can be derived from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,9 +47,3 @@ class Truth:
     def boxes(self) -> tuple[SampleBox, ...]:
         """Where the findings are."""
         return tuple(SampleBox(finding.name, *finding.box) for finding in self.findings)
-
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> "Truth":
-        """What ``to_attributes`` wrote; other attributes are left alone."""
-        findings = (PlacedFinding(**{**finding, "box": tuple(finding["box"])}) for finding in attributes["findings"])
-        return cls(attributes["modality"], tuple(findings))

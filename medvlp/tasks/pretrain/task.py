@@ -44,10 +44,7 @@ class Pretraining(Task):
     def collate(self, context: TaskContext, *, augment: bool) -> Collate:
         """See ``Task``. Validation takes negatives of the same modality, whatever training takes."""
         return PretrainCollate(
-            tokenizer=context.tokenizer,
-            image=context.image,
-            text=context.text,
-            seed=context.seed,
+            **context.reading,
             augment=augment,
             masking=context.masking,
             negatives=context.negatives if augment else "same_modality",
@@ -59,12 +56,8 @@ class Pretraining(Task):
 
         return synthetic_batch(
             size,
-            image_size=context.image.size,
-            width=width or context.text.maximum_tokens,
-            entities=context.text.maximum_entities,
+            **context.batch_sizes(width),
             slots=context.masking.slots(context.text.maximum_tokens),
-            vocabulary=len(context.tokenizer),
-            graph=len(context.bundle.entities),
             corpus_negatives=context.negatives == "corpus",
         )
 

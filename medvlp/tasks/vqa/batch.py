@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,11 +53,9 @@ class QuestionCollate(CommonCollate):
         )
 
 
-def synthetic_questions(
-    size: int, *, image_size: int, width: int, entities: int, vocabulary: int, graph: int, answers: int
-) -> QuestionBatch:
-    """A ``QuestionBatch`` of random numbers; see ``synthetic_batch``."""
-    batch = synthetic_batch(size, image_size=image_size, width=width, entities=entities, slots=1, vocabulary=vocabulary, graph=graph)
+def synthetic_questions(size: int, *, answers: int, **sizes: Any) -> QuestionBatch:
+    """A ``QuestionBatch`` of random numbers; for ``sizes`` see ``synthetic_batch``."""
+    batch = synthetic_batch(size, slots=1, **sizes)
     common = {field.name: getattr(batch, field.name) for field in fields(Batch)}
     labels = torch.arange(size) % answers
     return QuestionBatch(**common, labels=labels, partner=batch.partner, answers=("",) * size, answer_types=("",) * size)

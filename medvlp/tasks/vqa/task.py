@@ -49,28 +49,13 @@ class QuestionAnswering(Task):
         """See ``Task``."""
         from medvlp.tasks.vqa.batch import QuestionCollate
 
-        return QuestionCollate(
-            tokenizer=context.tokenizer,
-            image=context.image,
-            text=context.text,
-            seed=context.seed,
-            augment=augment,
-            vocabulary=vocabulary(context),
-        )
+        return QuestionCollate(**context.reading, augment=augment, vocabulary=vocabulary(context))
 
     def synthetic_batch(self, context: TaskContext, size: int, width: int | None = None) -> "QuestionBatch":
         """See ``Task``."""
         from medvlp.tasks.vqa.batch import synthetic_questions
 
-        return synthetic_questions(
-            size,
-            image_size=context.image.size,
-            width=width or context.text.maximum_tokens,
-            entities=context.text.maximum_entities,
-            vocabulary=len(context.tokenizer),
-            graph=len(context.bundle.entities),
-            answers=len(vocabulary(context)),
-        )
+        return synthetic_questions(size, answers=len(vocabulary(context)), **context.batch_sizes(width))
 
     def evaluate(self, module: "QuestionAnsweringModule", batch: "QuestionBatch") -> Records:  # type: ignore[override]
         """See ``Task``."""

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor
 
-from medvlp.errors import CheckpointError, DamagedCheckpointError, DataError
+from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, CheckpointRecord, read_record
 from scaleout.checkpoint.universal import universal_engine_folder
 from scaleout.engine.base import Engine
@@ -51,8 +51,7 @@ def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, p
         engine.set_frozen(load_file(local / WEIGHTS_FILE))
 
 
-@contextmanager
-def fetched(folder: str, record: CheckpointRecord, processes: ProcessGroup, *, resharded: bool) -> Iterator[Path]:
+def fetched(folder: str, record: CheckpointRecord, processes: ProcessGroup, *, resharded: bool) -> AbstractContextManager[Path]:
     """A local folder with what the workers of this node load of a training state; all of it if it is ``resharded``.
 
     Called by all workers together: the first of every node fetches and compares the files, the others wait for it.
@@ -60,21 +59,9 @@ def fetched(folder: str, record: CheckpointRecord, processes: ProcessGroup, *, r
     Raises:
         CheckpointError: a file is missing or not what was written; on every worker.
     """
-    nodes = processes.gather(processes.node)
-    mates = [rank for rank, node in enumerate(nodes) if node == processes.node]
+    mates = [rank for rank, node in enumerate(processes.gather(processes.node)) if node == processes.node]
     wanted = list(record.files) if resharded else training_files(record, mates)
-    with ExitStack() as stack:
-        path, failure = "", None
-        if processes.rank == mates[0]:
-            try:
-                path = str(stack.enter_context(verified_copy(folder, record, wanted)))
-            except (CheckpointError, DataError) as error:
-                failure = error
-        found = processes.gather((path, failure))
-        if failures := [failed for _, failed in found if failed is not None]:
-            raise failures[0]
-        yield Path(found[mates[0]][0])
-        processes.barrier()  # before the folder goes
+    return processes.folder_for_node(lambda: verified_copy(folder, record, wanted))
 
 
 def training_files(record: CheckpointRecord, processes: Collection[int]) -> list[str]:

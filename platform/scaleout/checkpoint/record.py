@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any
 
 from medvlp.errors import DamagedCheckpointError
@@ -60,7 +59,7 @@ def read_record(folder: str) -> CheckpointRecord:
             raise ValueError("another version")
         found = CheckpointRecord(**record)
         for name in found.files:
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            if not storage.is_below(name):
                 raise ValueError(f"{name!r} lies outside of it")
         return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:

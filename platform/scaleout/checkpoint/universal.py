@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from medvlp.errors import CheckpointError
@@ -15,8 +15,7 @@ from scaleout.engine.base import TAG
 from scaleout.engine.process_group import ProcessGroup
 
 
-@contextmanager
-def universal_engine_folder(saved: Path, processes: ProcessGroup) -> Iterator[Path]:
+def universal_engine_folder(saved: Path, processes: ProcessGroup) -> AbstractContextManager[Path]:
     """What ``Engine.save`` of other workers wrote into ``saved``, as an engine with ``resharded`` loads it.
 
     Called by all workers together; the first of every machine converts, the others wait for it.
@@ -24,22 +23,17 @@ def universal_engine_folder(saved: Path, processes: ProcessGroup) -> Iterator[Pa
     Raises:
         CheckpointError: a conversion failed; on every worker.
     """
-    maker = processes.gather(processes.node).index(processes.node)
-    with ExitStack() as stack:
-        target, failure = "", ""
-        if processes.rank == maker:
-            target = stack.enter_context(tempfile.TemporaryDirectory(prefix="medvlp-universal-"))
-            failure = _convert(saved / TAG, Path(target, TAG))
-        made = processes.gather((target, failure))
-        if failures := [failure for _, failure in made if failure]:
-            raise CheckpointError(f"the training state in {saved} could not be converted for another number of workers: {failures[0]}")
-        yield Path(made[maker][0])
-        processes.barrier()  # before the folder goes
+    return processes.folder_for_node(lambda: _converted(saved))
 
 
-def _convert(source: Path, target: Path) -> str:
-    """Run the converter; returns what it died of, or nothing. It forks and prints: it gets a process of its own."""
-    # The state that ZeRO 1 and 2 do not write is that of tensor parallelism, of which there is none.
-    options = ["--input_folder", str(source), "--output_folder", str(target), "--inject_missing_state"]
-    done = subprocess.run([sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", *options], capture_output=True, text=True)
-    return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1] if done.returncode else ""
+@contextmanager
+def _converted(saved: Path) -> Iterator[Path]:
+    """The converter forks and prints: it gets a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="medvlp-universal-") as target:
+        # The state that ZeRO 1 and 2 do not write is that of tensor parallelism, of which there is none.
+        options = ["--input_folder", str(saved / TAG), "--output_folder", str(Path(target, TAG)), "--inject_missing_state"]
+        done = subprocess.run([sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", *options], capture_output=True, text=True)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise CheckpointError(f"the training state in {saved} could not be converted for another number of workers: {reason}")
+        yield Path(target)

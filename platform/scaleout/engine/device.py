@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -71,6 +72,10 @@ def peak_memory(device: torch.device) -> int:
     """Bytes: the most that tensors took of a GPU, or the largest resident set of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Not getrusage: its maximum starts at that of the process which started this one.
-    status = Path("/proc/self/status").read_text()
+    return peak_resident()
+
+
+def peak_resident(process: int | Literal["self"] = "self") -> int:
+    """Bytes of the largest resident set of a process. Not getrusage, whose maximum starts at that of the process which started it."""
+    status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

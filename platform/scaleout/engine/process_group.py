@@ -1,12 +1,16 @@
 """The workers of a run as seen from one of them; one process alone needs no process group."""
 
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from medvlp.errors import MedvlpError
 from scaleout.compat.torch_internals import set_collective_timeout
 
 
@@ -57,6 +61,27 @@ class ProcessGroup:
         """
         if self.workers > 1:
             set_collective_timeout(seconds)
+
+    @contextmanager
+    def folder_for_node(self, make: Callable[[], AbstractContextManager[Path]]) -> Iterator[Path]:
+        """A folder that the first worker of every node makes, for all workers of the node; entered by all workers together.
+
+        Raises:
+            MedvlpError: one of them could not make it; on every worker.
+        """
+        maker = self.gather(self.node).index(self.node)
+        with ExitStack() as stack:
+            path, failure = Path(), None
+            if self.rank == maker:
+                try:
+                    path = stack.enter_context(make())
+                except MedvlpError as error:
+                    failure = error
+            made = self.gather((path, failure))
+            if failures := [failed for _, failed in made if failed is not None]:
+                raise failures[0]
+            yield made[maker][0]
+            self.barrier()  # before the folder goes
 
     def barrier(self) -> None:
         """Wait until every worker is here."""

@@ -7,7 +7,6 @@ after the file itself. A file without a record does not count. The caller writes
 import hashlib
 import json
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
 from scaleout.cluster import connect
 from scaleout.io import storage
-from scaleout.io.ahead import read_ahead
+from scaleout.io.ahead import in_flight, read_ahead
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
     if len(missing) < len(names):
         logger.info("%d of %d files are there already", len(names) - len(missing), len(names))
     every = -(-len(names) // 10)
-    made = iter(run(_Task(output, make), missing))
+    made = iter(run(partial(_make_file, output, make), missing))
     found = read_ahead(partial(_read_record, output), (name for name in names if name in finished))
     for number, name in enumerate(names, start=1):
         record = next(found if name in finished else made)
@@ -95,18 +94,10 @@ def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterab
     with connect():
         shared = [ray.put(function)]  # in a list Ray hands on the reference, not what it refers to
         run_one = ray.remote(_run_one)
-        waiting: deque[Any] = deque()
-        try:
-            for name in names:
-                waiting.append(run_one.remote(shared, name))
-                if len(waiting) >= IN_FLIGHT:
-                    yield ray.get(waiting.popleft())
-            while waiting:
-                yield ray.get(waiting.popleft())
-        finally:
-            for task in waiting:  # somebody stopped asking
-                # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
-                ray.cancel(task, force=True)
+        wait: Callable[[Any], Record] = ray.get
+        # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
+        cancel = partial(ray.cancel, force=True)
+        yield from in_flight(names, partial(run_one.remote, shared), wait, cancel, most=IN_FLIGHT)
 
 
 _functions: dict[str, Callable[[str], Record]] = {}
@@ -124,22 +115,16 @@ def _run_one(shared: list[Any], name: str) -> Record:
     return _functions[reference.hex()](name)
 
 
-class _Task:
+def _make_file(output: str, make: Make, name: str) -> Record:
     """What runs on a worker: make, write, remember."""
-
-    def __init__(self, output: str, make: Make) -> None:
-        self.output = output
-        self.make = make
-
-    def __call__(self, name: str) -> Record:
-        try:
-            content, details = self.make(name)
-            storage.write_bytes(storage.join(self.output, name), content)
-            record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            storage.write_bytes(storage.join(self.output, RECORDS, f"{name}.json"), json.dumps(record).encode())
-        except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
-            return {"name": name, "error": f"{name}: {error}"}
-        return record
+    try:
+        content, details = make(name)
+        storage.write_bytes(storage.join(output, name), content)
+        record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        storage.write_bytes(storage.join(output, RECORDS, f"{name}.json"), json.dumps(record).encode())
+    except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
+        return {"name": name, "error": f"{name}: {error}"}
+    return record
 
 
 def _read_record(output: str, name: str) -> Record:

@@ -2,21 +2,22 @@
 
 A URI is a string: a local path, or ``s3://bucket/path``. S3 is reached through s3fs, with endpoint and keys from the
 standard environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing is cached: other processes write here too.
-A bucket that is away for a while is waited for (``patience.py``); what comes cut is asked for again.
+A bucket that is away for a while is waited for (``retry.py``); what comes cut is asked for again.
 """
 
 import errno
 import os
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import pyarrow.fs
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from medvlp.errors import ConfigurationError, DataError
 from scaleout.io.retry import GaveUpError, retry
@@ -53,12 +54,12 @@ def join(uri: str | Path, *parts: str) -> str:
     """
     text = str(uri)
     for part in parts:
-        if not _is_below(part):
+        if not is_below(part):
             raise DataError(f"{part!r} is no name of a file or folder in {text}; whatever gives this name was altered")
     return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
 
 
-def _is_below(part: str) -> bool:
+def is_below(part: str) -> bool:
     """Whether a relative path stays below the folder that it begins in."""
     path = PurePosixPath(part)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in part
@@ -71,9 +72,7 @@ def base_name(uri: str | Path) -> str:
 
 def exists(uri: str | Path) -> bool:
     """Whether there is a file or folder at ``uri``."""
-    if not is_remote(uri):
-        return Path(uri).exists()
-    return bool(_on_s3("look for", uri, lambda s3: s3.exists(str(uri))))
+    return bool(_on_files("look for", uri, lambda files: files.exists(str(uri))))
 
 
 def file_size(uri: str | Path) -> int:
@@ -82,10 +81,7 @@ def file_size(uri: str | Path) -> int:
     Raises:
         DataError: there is none.
     """
-    if is_remote(uri):
-        return int(_on_s3("read", uri, lambda s3: s3.size(str(uri))))
-    with _clear_errors("read", uri):
-        return Path(uri).stat().st_size
+    return int(_on_files("read", uri, lambda files: files.size(str(uri))))
 
 
 def read_bytes(uri: str | Path) -> bytes:
@@ -94,32 +90,18 @@ def read_bytes(uri: str | Path) -> bytes:
     Raises:
         DataError: it is missing or unreadable.
     """
-    if is_remote(uri):
-        return bytes(_on_s3("read", uri, lambda s3: s3.cat_file(str(uri))))
-    with _clear_errors("read", uri):
-        return Path(uri).read_bytes()
+    return bytes(_on_files("read", uri, lambda files: files.cat_file(str(uri))))
 
 
 def write_bytes(uri: str | Path, content: bytes) -> None:
     """Write a file as a whole: a reader sees the old content or the new one, never a part."""
-    if is_remote(uri):
-        _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content))
-        return
-    with _clear_errors("write", uri):
-        _replace_file(Path(uri), content)
+    _on_files("write", uri, lambda files: files.pipe_file(str(uri), content))
 
 
 def create_exclusively(uri: str | Path, content: bytes) -> bool:
     """Write a file unless it exists; of several writers at once, each with content of its own, exactly one gets True."""
     try:
-        if is_remote(uri):
-            _on_s3("write", uri, lambda s3: s3.pipe_file(str(uri), content, mode="create"))
-        else:
-            path = Path(uri)
-            with _clear_errors("write", uri):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("xb") as file:
-                    file.write(content)
+        _on_files("write", uri, lambda files: files.pipe_file(str(uri), content, mode="create"))
     except DataError as error:
         if _says_it_exists(error.__cause__):
             # The answer to a first attempt may have been lost on its way, and the second one finds what the first one wrote.
@@ -130,25 +112,19 @@ def create_exclusively(uri: str | Path, content: bytes) -> bool:
 
 def list_names(uri: str | Path) -> list[str]:
     """Names of the files and folders directly in ``uri``, ascending; empty where there is no such folder."""
-    if not is_remote(uri):
-        path = Path(uri)
-        with _clear_errors("list", uri):
-            return sorted(entry.name for entry in path.iterdir()) if path.is_dir() else []
-    entries = _on_s3("list", uri, lambda s3: _entries(s3, uri))
-    folder = str(uri).removeprefix(_S3).rstrip("/")
+    folder = absolute(uri).removeprefix(_S3)
+    entries = _on_files("list", uri, lambda files: _entries(files, folder))
     return sorted({base_name(entry) for entry in entries if entry.rstrip("/") != folder})
 
 
 def delete(uri: str | Path) -> None:
     """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
-    if is_remote(uri):
-        _on_s3("delete", uri, lambda s3: s3.rm(str(uri), recursive=True) if s3.exists(str(uri)) else None)
-        return
-    with _clear_errors("delete", uri):
-        if Path(uri).is_dir():
-            shutil.rmtree(uri)
-        else:
-            Path(uri).unlink(missing_ok=True)
+
+    def remove(files: AbstractFileSystem) -> None:
+        with suppress(FileNotFoundError):
+            files.rm(str(uri), recursive=True)
+
+    _on_files("delete", uri, remove)
 
 
 def upload_folder(local: Path, uri: str | Path) -> None:
@@ -156,10 +132,7 @@ def upload_folder(local: Path, uri: str | Path) -> None:
 
     def upload(path: Path) -> None:
         target = join(uri, path.relative_to(local).as_posix())
-        if is_remote(uri):
-            _on_s3("write", target, lambda s3: s3.put_file(str(path), target))
-        else:
-            _copy(path, Path(target))
+        _on_files("write", target, lambda files: files.put_file(str(path), target))
 
     _for_each(upload, sorted(path for path in local.rglob("*") if path.is_file()))
 
@@ -170,19 +143,15 @@ def download_folder(uri: str | Path, local: Path) -> None:
     Raises:
         DataError: there is none, or an object's key leads out of it.
     """
-    if not is_remote(uri):
-        with _clear_errors("read", uri):
-            shutil.copytree(uri, local, dirs_exist_ok=True)
-        return
-    root = str(uri).removeprefix(_S3).rstrip("/")
-    sources = _on_s3("read", uri, lambda s3: s3.find(root))
+    root = absolute(uri).removeprefix(_S3)
+    sources = _on_files("read", uri, lambda files: files.find(root))
     if not sources:
         raise DataError(f"cannot read {uri}: no such file or folder")
     download_files(uri, [source.removeprefix(root).lstrip("/") for source in sources], local)
 
 
 def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
-    """Copy files of a folder in a bucket, by their paths in it, into the local folder ``local``.
+    """Copy files of a folder, by their paths in it, into the local folder ``local``.
 
     Raises:
         DataError: one is missing, or its key leads out of the folder.
@@ -191,7 +160,7 @@ def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
     def download(name: str) -> None:
         target, source = local / name, join(uri, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _on_s3("read", source, lambda s3: s3.get_file(source, str(target)))
+        _on_files("read", source, lambda files: files.get_file(source, str(target)))
 
     _for_each(download, list(names))
 
@@ -207,7 +176,7 @@ def local_copy(uri: str | Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="medvlp-") as temporary:
         target = Path(temporary) / base_name(uri)
         # Not isfile, which says no when the server does not answer.
-        if _on_s3("read", uri, lambda s3: s3.info(str(uri)))["type"] == "file":
+        if _on_files("read", uri, lambda files: files.info(str(uri)))["type"] == "file":
             target.write_bytes(read_bytes(uri))
         else:
             download_folder(uri, target)
@@ -252,15 +221,29 @@ def _s3(attempts: int | None = None) -> Any:
     return s3
 
 
-def _on_s3(verb: str, uri: str | Path, call: Callable[[Any], T]) -> T:
-    """What ``call`` makes of the S3 filesystem, patiently; it must be harmless to call it twice."""
+class _LocalFiles(LocalFileSystem):
+    """The local disk, on which a file is written as a whole."""
+
+    def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if mode == "create":
+            with Path(path).open("xb") as file:
+                file.write(value)
+        else:
+            _replace_file(Path(path), value)
+
+
+def _on_files(verb: str, uri: str | Path, call: Callable[[AbstractFileSystem], T]) -> T:
+    """What ``call`` makes of the filesystem that ``uri`` lies in; in a bucket patiently: it must be harmless to call it twice."""
     with _clear_errors(verb, uri):
-        return retry(f"{verb} {uri}", lambda: call(_s3()))
+        if is_remote(uri):
+            return retry(f"{verb} {uri}", lambda: call(_s3()))
+        return call(_LocalFiles(auto_mkdir=True))
 
 
-def _entries(s3: Any, uri: str | Path) -> list[str]:
+def _entries(files: AbstractFileSystem, folder: str) -> list[str]:
     try:
-        return list(s3.ls(str(uri), detail=False))
+        return list(files.ls(folder, detail=False))
     except FileNotFoundError:
         return []
 
@@ -270,14 +253,7 @@ def _for_each(call: Callable[[T], None], items: list[T]) -> None:
         list(pool.map(call, items))
 
 
-def _copy(source: Path, target: Path) -> None:
-    with _clear_errors("write", target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-
-
 def _replace_file(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("wb") as file:

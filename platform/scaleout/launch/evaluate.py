@@ -1,32 +1,29 @@
 """Evaluates a whole split on all workers: metrics as JSON, a record of every sample as Parquet, and both in MLflow."""
 
-import io
 import json
 import logging
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from medvlp.errors import ConfigurationError, MedvlpError
-from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, WEIGHTS_FILE, load_model_folder
+from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
 from medvlp.metrics.records import Records
 from medvlp.model.weights import load_weights
 from medvlp.tasks.base import Task
-from scaleout.checkpoint.read import read_weights
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.sidecar import pack_sidecar
 from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, task_context, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
+from scaleout.runs.start import read_any_weights
 from scaleout.stream.batches import decode_threads
 from scaleout.stream.local import EvaluationBatches
 from scaleout.tracking import log_evaluation, resolve_tracking_uri
@@ -47,7 +44,7 @@ class Subject:
     """As the run was configured; of a model folder, what evaluation needs of it."""
     targets: Mapping[str, Any]
     weights: str
-    """URI of a checkpoint, or of a file of weights."""
+    """URI of a checkpoint, or of a model folder."""
     step: int
     name: str
     """Of the run."""
@@ -82,7 +79,6 @@ class Subject:
         """
         with storage.local_copy(folder) as local:
             model = load_model_folder(local).config
-        text = model.text
         config = RunConfig(
             name=model.origin.run,
             storage=folder,
@@ -91,9 +87,7 @@ class Subject:
                 shards=corpus.shards,
                 links=corpus.links,
                 tokenizer=storage.join(folder, TOKENIZER_FOLDER),
-                maximum_tokens=text.maximum_tokens,
-                maximum_entities=text.maximum_entities,
-                width_multiple=text.width_multiple,
+                **asdict(model.text),
             ),
             train=TrainConfig(max_steps=1, findings=list(model.finding_types)),
             task=model.task,
@@ -103,7 +97,7 @@ class Subject:
         return cls(
             config=config,
             targets=model.targets,
-            weights=storage.join(folder, WEIGHTS_FILE),
+            weights=folder,
             step=model.origin.step,
             name=model.origin.run,
             fingerprints=model.origin.fingerprints,
@@ -113,13 +107,6 @@ class Subject:
         """The same, on other shards."""
         data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
         return replace(self, config=replace(self.config, data=data))
-
-    def read_weights(self) -> dict[str, Tensor]:
-        """Float32, by parameter."""
-        if self.weights.endswith(WEIGHTS_FILE):
-            with storage.local_copy(self.weights) as file:
-                return load_file(file)
-        return read_weights(self.weights)
 
 
 @dataclass(frozen=True)
@@ -160,7 +147,8 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     folder = storage.join(output, f"{split}-step-{subject.step:08d}")
     facts = {"run": subject.name, "step": subject.step, "split": split, "samples": len(records[KEY]), "fingerprints": inputs.fingerprints}
     content = json.dumps({**facts, "metrics": metrics}, indent=1).encode()
-    storage.write_bytes(storage.join(folder, SAMPLES_FILE), _parquet({KEY: records[KEY], **config.task.sample_records(context, records)}))
+    samples = pa.table({KEY: records[KEY], **config.task.sample_records(context, records)})
+    storage.write_bytes(storage.join(folder, SAMPLES_FILE), pack_sidecar(samples))
     storage.write_bytes(storage.join(folder, METRICS_FILE), content)
     _track(subject, split, metrics, content)
     return Evaluation(folder, metrics, config.task)
@@ -190,7 +178,7 @@ def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Re
     context = task_context(config, inputs.tokenizer, inputs.bundle, subject.targets)
     context = replace(context, model=context.model.from_scratch())
     module = config.task.build(context)
-    load_weights(module, subject.read_weights(), subject.weights)
+    load_weights(module, read_any_weights(subject.weights), subject.weights)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     evaluator = Evaluator(
         task=config.task,
@@ -213,12 +201,6 @@ def _check_same_world(subject: Subject, inputs: Inputs) -> None:
         then, now = subject.fingerprints.get(name), inputs.fingerprints[name]
         if then != now:
             raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, found is {now}: put the old one back")
-
-
-def _parquet(columns: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    pyarrow.parquet.write_table(pa.table({name: pa.array(values) for name, values in columns.items()}), buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _track(subject: Subject, split: str, metrics: Mapping[str, float], content: bytes) -> None:

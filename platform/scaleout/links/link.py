@@ -1,6 +1,7 @@
 """Every text of every shard goes through a linker: one task and one Parquet file per shard, the manifest last."""
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ def link_shards(
         return LinksManifest.load(output)
     names = [links_name(shard) for shard in shard_manifest.shards.strings("name")]
     tally = Tally("mentions", "found")
-    records = resumable.make_files(output, names, _LinkShard(shards, shard_manifest.shards, linker), run)
+    records = resumable.make_files(output, names, partial(_link_shard, shards, shard_manifest.shards, linker), run)
     files = RecordTable.of_rows(LinksRecord, tally.over(records))
     found = sum(map(Counter, tally["found"].values()), Counter())
     manifest = LinksManifest(
@@ -92,23 +93,16 @@ def link_texts(samples: pa.Table, linker: Linker) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=LINKS_SCHEMA)
 
 
-class _LinkShard:
-    """Makes the links of a shard by the name of their file; what travels to the workers."""
-
-    def __init__(self, folder: str, shards: RecordTable[ShardRecord], linker: Linker) -> None:
-        self.folder = folder
-        self.shards = shards
-        self.linker = linker
-
-    def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
-        shard = self.shards.named(f"{name.removesuffix('.parquet')}.tar")
-        table = link_texts(read_samples(self.folder, shard, ["key", "texts"]), self.linker)
-        concepts = table.column("concept").to_pylist()
-        mentions = Counter(concept for row in concepts for concept in row)
-        found = {
-            "linked_texts": sum(1 for row in concepts if row),
-            "spans": mentions.total(),
-            "negated_spans": sum(denied for row in table.column("negated").to_pylist() for denied in row),
-        }
-        details = {"split": shard.split, "texts": table.num_rows, "found": found, "mentions": dict(sorted(mentions.items()))}
-        return pack_sidecar(table), details
+def _link_shard(folder: str, shards: RecordTable[ShardRecord], linker: Linker, name: str) -> tuple[bytes, dict[str, Any]]:
+    """Make the links of a shard by the name of their file; what travels to the workers."""
+    shard = shards.named(f"{name.removesuffix('.parquet')}.tar")
+    table = link_texts(read_samples(folder, shard, ["key", "texts"]), linker)
+    concepts = table.column("concept").to_pylist()
+    mentions = Counter(concept for row in concepts for concept in row)
+    found = {
+        "linked_texts": sum(1 for row in concepts if row),
+        "spans": mentions.total(),
+        "negated_spans": sum(denied for row in table.column("negated").to_pylist() for denied in row),
+    }
+    details = {"split": shard.split, "texts": table.num_rows, "found": found, "mentions": dict(sorted(mentions.items()))}
+    return pack_sidecar(table), details

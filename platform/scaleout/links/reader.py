@@ -26,28 +26,18 @@ mention is kept, so that a vocabulary which lacks "lung cancer" still has "lung"
 """
 
 
-def read_links(uri: str) -> pa.Table:
-    """The links of one shard, with the columns of ``LINKS_SCHEMA``.
-
-    Raises:
-        DataError: the file is missing, damaged, or not what ``link_shards`` writes.
-    """
-    return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py")
-
-
-def read_links_checked(folder: str, record: LinksRecord, *, verify_hash: bool = False) -> pa.Table:
+def read_links_checked(folder: str, record: LinksRecord) -> pa.Table:
     """Read the links of one shard and compare them with their record in the manifest.
 
     Args:
         folder: Where the links lie.
         record: What the manifest says of this file.
-        verify_hash: Whether to compute the sha256 too, which finds any altered byte.
 
     Raises:
         DataError: the file is missing, truncated or altered; the message names it.
     """
-    uri, sha256 = storage.join(folder, record.name), record.sha256 if verify_hash else None
-    return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py", size=record.bytes, sha256=sha256)
+    uri = storage.join(folder, record.name)
+    return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py", size=record.bytes, sha256=record.sha256)
 
 
 def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:

@@ -1,7 +1,7 @@
 """What a new run starts from: another run, one of its checkpoints, imported weights, or a model folder."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -135,13 +135,11 @@ def resolve_finetuning(config: FinetuneConfig) -> RunConfig:
     if point.run is not None:
         model, data, knowledge = point.run.model, point.run.data, point.run.knowledge
     elif point.model is not None:
-        text, model, knowledge = point.model.text, point.model.model, storage.join(point.uri, KNOWLEDGE_FOLDER)
+        model, knowledge = point.model.model, storage.join(point.uri, KNOWLEDGE_FOLDER)
         data = DataConfig(
             **source,
             tokenizer=storage.join(point.uri, MODEL_TOKENIZER),
-            maximum_tokens=text.maximum_tokens,
-            maximum_entities=text.maximum_entities,
-            width_multiple=text.width_multiple,
+            **asdict(point.model.text),
         )
     else:
         raise CheckpointError(
@@ -199,7 +197,7 @@ def load_start(module: TaskModule, config: RunConfig) -> str:
         with storage.local_copy(uri) as folder:
             anew = load_imported(module, folder)
         return f"the weights of {uri}" + (f"; {len(anew)} parameters that it does not have keep their new weights" if anew else "")
-    weights = _read_any_weights(uri)
+    weights = read_any_weights(uri)
     own = {name.removeprefix(_ARL): value for name, value in weights.items() if name.startswith(_ARL)}
     load_weights(module.arl, own, uri)
     new = [name for name, head in module.named_children() if name != "arl" and not _load_head(name, head, weights)]
@@ -216,8 +214,12 @@ def _load_head(name: str, head: Any, weights: Mapping[str, Tensor]) -> bool:
     return True
 
 
-def _read_any_weights(uri: str) -> dict[str, Tensor]:
-    """The weights of a checkpoint or of a model folder."""
+def read_any_weights(uri: str) -> dict[str, Tensor]:
+    """The weights of a checkpoint or of a model folder, float32, by parameter.
+
+    Raises:
+        CheckpointError: they are missing or damaged.
+    """
     if not storage.exists(storage.join(uri, CONFIG_FILE)):
         return read_weights(uri)
     with storage.local_copy(storage.join(uri, WEIGHTS_FILE)) as file:

@@ -9,6 +9,7 @@ from pathlib import Path
 from medvlp.corpora.corpus import Corpus
 from medvlp.data.sample import Dropped, Sample
 from medvlp.errors import DataError
+from scaleout.shards.manifest import first_key
 
 REASON = "image is in a benchmark"
 
@@ -67,15 +68,6 @@ class LeakFree:
 
     def sample(self, split: str, index: int) -> Sample:
         """See ``Corpus``."""
-        if self._first_key(split) + index in self.keys:
+        if first_key(self.splits(), split) + index in self.keys:
             raise Dropped(REASON)
         return self.corpus.sample(split, index)
-
-    def _first_key(self, split: str) -> int:
-        """Keys run over the splits in their order, see ``plan_shards``."""
-        first = 0
-        for name, items in self.splits().items():
-            if name == split:
-                break
-            first += items
-        return first

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,11 @@ class ShardManifest:
 def sample_key(number: int) -> str:
     """The key of an item; its members in a shard are called KEY.jpg or KEY.png, and KEY.json."""
     return f"{number:0{KEY_DIGITS}d}"
+
+
+def first_key(splits: Mapping[str, int], split: str) -> int:
+    """The key of the first item of a split: keys run over the splits in their order."""
+    return sum(items for _, items in takewhile(lambda each: each[0] != split, splits.items()))
 
 
 class Tally:

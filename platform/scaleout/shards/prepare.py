@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
-from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally
+from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally, first_key
 from scaleout.shards.sidecar import read_texts, sidecar_name
 from scaleout.shards.writer import ShardRange, pack_shard
 
@@ -62,7 +62,7 @@ def prepare_shards(
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
     tally = Tally("dropped", "modalities", "words")
-    records = resumable.make_files(output, list(ranges), _PackShard(corpus, ranges, output), run)
+    records = resumable.make_files(output, list(ranges), partial(_pack_shard, corpus, ranges, output), run)
     manifest = ShardManifest(
         corpus=corpus.name,
         public=corpus.public,
@@ -109,24 +109,17 @@ class ShardRanges:
         """The items of a shard."""
         split, number = name.removesuffix(".tar").rsplit("-", 1)
         start = int(number) * self.samples_per_shard
-        first_key = sum(items for _, items in takewhile(lambda each: each[0] != split, self.splits.items()))
-        return ShardRange(split, start, min(start + self.samples_per_shard, self.splits[split]), first_key + start)
+        first = first_key(self.splits, split) + start
+        return ShardRange(split, start, min(start + self.samples_per_shard, self.splits[split]), first)
 
 
-class _PackShard:
-    """Makes a shard by its name; what travels to the workers."""
-
-    def __init__(self, corpus: Corpus, ranges: ShardRanges, output: str) -> None:
-        self.corpus = corpus
-        self.ranges = ranges
-        self.output = output
-
-    def __call__(self, name: str) -> tuple[bytes, dict[str, Any]]:
-        packed = pack_shard(self.corpus, self.ranges[name])
-        sidecar = pack_sidecar(packed.samples)
-        storage.write_bytes(storage.join(self.output, sidecar_name(name)), sidecar)  # first: a shard that has a record has this too
-        beside = {"sidecar_bytes": len(sidecar), "sidecar_sha256": hashlib.sha256(sidecar).hexdigest()}
-        return packed.content, {**packed.counts, **beside}
+def _pack_shard(corpus: Corpus, ranges: ShardRanges, output: str, name: str) -> tuple[bytes, dict[str, Any]]:
+    """Make a shard by its name; what travels to the workers."""
+    packed = pack_shard(corpus, ranges[name])
+    sidecar = pack_sidecar(packed.samples)
+    storage.write_bytes(storage.join(output, sidecar_name(name)), sidecar)  # first: a shard that has a record has this too
+    beside = {"sidecar_bytes": len(sidecar), "sidecar_sha256": hashlib.sha256(sidecar).hexdigest()}
+    return packed.content, {**packed.counts, **beside}
 
 
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:

@@ -1,6 +1,5 @@
 """Shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
 
-import hashlib
 import io
 import json
 import re
@@ -12,6 +11,7 @@ import pyarrow as pa
 from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA
 from medvlp.errors import DataError
 from scaleout.io import storage
+from scaleout.io.sidecar import read_recorded
 from scaleout.shards.manifest import KEY_DIGITS, ShardRecord
 
 _IMAGE_MEMBERS = ("jpg", "png")
@@ -19,40 +19,34 @@ _KEY = re.compile(rf"\d{{{KEY_DIGITS}}}")
 _REMEDY = "copy it again, or make the shards again with jobs/prepare.py"
 
 
-def read_shard(uri: str) -> pa.Table:
-    """All samples of a shard, with the columns of ``SAMPLE_SCHEMA``.
-
-    Raises:
-        DataError: the shard is missing, damaged, or not what the writer writes.
-    """
-    return _parse_shard(storage.read_bytes(uri), uri)
-
-
-def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = False) -> pa.Table:
+def read_shard_checked(folder: str, record: ShardRecord) -> pa.Table:
     """Read a shard of ``folder`` and compare it with its record in the manifest.
 
     Args:
         folder: Where the shards lie.
         record: What the manifest says of this one.
-        verify_hash: Whether to compute the sha256 too, which finds any altered byte.
 
     Raises:
         DataError: the shard is missing, truncated or altered; the message names it.
     """
     uri = storage.join(folder, record.name)
-    content = storage.read_bytes(uri)
-    if len(content) != record.bytes:
-        what = "is truncated" if len(content) < record.bytes else "was altered"
-        raise DataError(f"shard {uri} {what}: {len(content)} bytes, its manifest says {record.bytes}; {_REMEDY}")
-    if verify_hash and hashlib.sha256(content).digest() != record.sha256:
-        raise DataError(f"shard {uri} was altered: its sha256 is not the manifest's; {_REMEDY}")
-    table = _parse_shard(content, uri)
+    content = read_recorded(uri, "shard", record.bytes, record.sha256, _REMEDY)
+    table = parse_shard(content, uri)
     if table.num_rows != record.rows:
         raise DataError(f"shard {uri} was altered: {table.num_rows} samples, its manifest says {record.rows}; {_REMEDY}")
     return table
 
 
-def _parse_shard(content: bytes, uri: str) -> pa.Table:
+def parse_shard(content: bytes, uri: str) -> pa.Table:
+    """All samples of a shard, with the columns of ``SAMPLE_SCHEMA``.
+
+    Args:
+        content: of the file.
+        uri: of the file, for messages.
+
+    Raises:
+        DataError: the shard is damaged, or not what the writer writes.
+    """
     from webdataset.tariterators import group_by_keys, tar_file_iterator  # late: it imports torch, and who only plans reads nothing
 
     files = ({**file, "__url__": uri} for file in tar_file_iterator(io.BytesIO(content)))

@@ -1,5 +1,6 @@
 """Shards against their manifest, wherever they lie."""
 
+from functools import partial
 from typing import Any
 
 from medvlp.errors import DataError
@@ -26,7 +27,7 @@ def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManife
     """
     manifest = ShardManifest.load(folder)
     names = manifest.shards.strings("name")
-    problems = [found["problem"] for found in run(_CheckShard(folder, manifest.shards), names) if found["problem"]]
+    problems = [found["problem"] for found in run(partial(_check_shard, folder, manifest.shards), names) if found["problem"]]
     known = set(names)
     for name in storage.list_names(folder):
         if name.endswith(".tar") and name not in known:
@@ -34,21 +35,13 @@ def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManife
     return manifest, sorted(problems)
 
 
-class _CheckShard:
-    """Checks a shard by its name; what travels to the workers."""
-
-    def __init__(self, folder: str, records: RecordTable[ShardRecord]) -> None:
-        self.folder = folder
-        self.records = records
-
-    def __call__(self, name: str) -> dict[str, Any]:
-        try:
-            record = self.records.named(name)
-            shard = read_shard_checked(self.folder, record, verify_hash=True)
-            if not shard.drop_columns("image").equals(read_samples(self.folder, record).drop_columns("hash")):
-                raise DataError(
-                    f"the samples beside {storage.join(self.folder, name)} are not its own; make the shards again with jobs/prepare.py"
-                )
-        except DataError as error:
-            return {"problem": str(error)}
-        return {"problem": ""}
+def _check_shard(folder: str, records: RecordTable[ShardRecord], name: str) -> dict[str, Any]:
+    """Check a shard by its name; what travels to the workers."""
+    try:
+        record = records.named(name)
+        shard = read_shard_checked(folder, record)
+        if not shard.drop_columns("image").equals(read_samples(folder, record).drop_columns("hash")):
+            raise DataError(f"the samples beside {storage.join(folder, name)} are not its own; make the shards again with jobs/prepare.py")
+    except DataError as error:
+        return {"problem": str(error)}
+    return {"problem": ""}

@@ -86,7 +86,7 @@ class RowReader:
         return images.take(drawn[window.skip : window.skip + window.rows])
 
     def _read_samples(self, planned: PlannedShard) -> pa.Table:
-        samples = read_shard_checked(self.corpora[planned.corpus].shards, planned.shard, verify_hash=True)
+        samples = read_shard_checked(self.corpora[planned.corpus].shards, planned.shard)
         if self.attributes:
             return samples
         return samples.set_column(samples.schema.get_field_index(_ATTRIBUTES), _ATTRIBUTES, pa.repeat("", samples.num_rows))
@@ -94,7 +94,7 @@ class RowReader:
     def _read_shard(self, planned: PlannedShard) -> tuple[pa.Table, pa.Table]:
         """Samples of a shard with the shard's name and epoch, and the links of all their texts."""
         samples, folders = self._read_samples(planned), self.corpora[planned.corpus]
-        links = read_links_checked(folders.links, planned.links, verify_hash=True)
+        links = read_links_checked(folders.links, planned.links)
         check_alignment(samples, links, planned.shard.name)
         beside = {"shard": folders.label + planned.shard.name, "epoch": pa.scalar(planned.epoch, pa.int32())}
         for name, value in beside.items():

@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
+from medvlp.configuration import flat
 from scaleout.tracking.delivery import Delivery
 from scaleout.tracking.pictures import Picture, picture_key
 from scaleout.tracking.records import encode_metrics
@@ -51,7 +52,7 @@ class MlflowTracker:
 
     def params(self, values: Mapping[str, object]) -> None:
         """Nested mappings become dotted names."""
-        self._spool.put({"kind": "params", "values": {name: str(value) for name, value in _flat(values)}})
+        self._spool.put({"kind": "params", "values": {name: str(value) for name, value in flat(values)}})
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """See ``Tracker``; returns at once."""
@@ -129,14 +130,6 @@ def drain(spool: Spool, delivery: Delivery) -> int:
         spool.acknowledge(sent)
         delivered += sent
     return delivered
-
-
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
 
 
 def _now() -> int:

@@ -1,6 +1,5 @@
 """What the workers send to the driver: lines for the user, the result, and errors that a restart cannot mend."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import ray
 
 from medvlp import errors
 from medvlp.errors import MedvlpError
+from scaleout.workers.poll import Poll
 
 
 class Channel:
@@ -91,27 +91,17 @@ def find_user_error(error: BaseException) -> MedvlpError | None:
     return None
 
 
-class ChannelPrinter:
-    """Prints the board's lines from a thread of the driver while the run goes on."""
+class ChannelPrinter(Poll):
+    """Prints the channel's lines from a thread of the driver while the run goes on."""
 
     def __init__(self, channel: Any, show: Callable[[str], None], seconds: float = 0.5):
-        self._board, self._show, self._seconds = channel, show, seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="board", daemon=True)
-
-    def __enter__(self) -> "ChannelPrinter":
-        self._thread.start()
-        return self
+        super().__init__(self._show_new, seconds)
+        self._channel, self._show = channel, show
 
     def __exit__(self, *exception: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__(*exception)
         self._show_new()
 
-    def _listen(self) -> None:
-        while not self._stop.wait(self._seconds):
-            self._show_new()
-
     def _show_new(self) -> None:
-        for line in ray.get(self._board.take.remote()):
+        for line in ray.get(self._channel.take.remote()):
             self._show(line)

@@ -1,6 +1,5 @@
 """Who looks whether the workers have to stop before the last step: the driver at its signals and at the cluster, a worker at the board."""
 
-import logging
 import os
 import signal
 import threading
@@ -12,15 +11,11 @@ from types import FrameType
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 from scaleout.runs.config import ScaleConfig
 from scaleout.train.stop_request import StopRequest
 from scaleout.workers.capacity import workers_for
-
-logger = logging.getLogger(__name__)
-
-POLL_SECONDS = 1.0
+from scaleout.workers.poll import Poll
 
 
 @contextmanager
@@ -41,30 +36,6 @@ def catch_termination() -> Iterator[threading.Event]:
         yield asked
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class Poll:
-    """Calls a function in a thread every second while it is entered. What Ray cannot answer just now is asked again."""
-
-    def __init__(self, look: Callable[[], None], seconds: float = POLL_SECONDS):
-        self._look, self._seconds = look, seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=look.__name__, daemon=True)
-
-    def __enter__(self) -> "Poll":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._seconds):
-            try:
-                self._look()
-            except RayError as error:
-                logger.debug("Ray does not answer (%s)", error)
 
 
 @dataclass

@@ -4,8 +4,9 @@ from typing import Any
 
 import ray
 
-from medvlp.errors import ConfigurationError, DataError
+from medvlp.errors import ConfigurationError
 from scaleout.io import storage
+from scaleout.io.sidecar import check_size
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.inputs import Inputs
 from scaleout.shards.manifest import ShardManifest
@@ -71,10 +72,7 @@ def check_shards(folder: str, manifest: ShardManifest) -> None:
     every = max(1, len(manifest.shards) // CHECKED_FILES)
     for shard in manifest.shards[::every]:
         uri = storage.join(folder, shard.name)
-        size = storage.file_size(uri)
-        if size != shard.bytes:
-            what = "is truncated" if size < shard.bytes else "was altered"
-            raise DataError(f"shard {uri} {what}: {size} bytes, its manifest says {shard.bytes}; make it again with jobs/prepare.py")
+        check_size(uri, "shard", storage.file_size(uri), shard.bytes, "make it again with jobs/prepare.py")
 
 
 def cluster_resources() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medvlp.corpora.phantom import PhantomCorpus, Truth, phantom_ontology_path
+from medvlp.corpora.phantom import PhantomCorpus, phantom_ontology_path
 from medvlp.corpora.phantom.lexicon import lexicon
 from medvlp.corpora.phantom.made import phantom_streams
 from medvlp.corpora.phantom.scene import VIEWS, compose, draw, paint
@@ -22,6 +22,7 @@ from medvlp.data.sample import Sample
 from medvlp.errors import DataError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker, leftmost_longest
 from medvlp.knowledge.readers.registry import read_ontology
+from tests.medvlp.corpora.truth import truth_of
 
 KINDS = [(view, kind) for view in VIEWS for kind in view.kinds]
 SMALL = PhantomCorpus(size=32)
@@ -62,7 +63,7 @@ def test_an_unknown_item_is_refused() -> None:
 @given(index=st.integers(0, 39_999))
 def test_the_truth_survives_json(index: int) -> None:
     sample = SMALL.sample("train", index)
-    truth = Truth.from_attributes(json.loads(json.loads(sample.metadata())["attributes"]))
+    truth = truth_of(json.loads(json.loads(sample.metadata())["attributes"]))
     assert truth.to_attributes() == sample.attributes
     assert truth.modality == sample.modality
     assert [(box.name, box[1:]) for box in sample.boxes] == [(finding.name, finding.box) for finding in truth.findings]
@@ -100,7 +101,7 @@ def test_drawing_one_more_finding_leaves_the_anatomy_alone() -> None:
 def test_every_text_names_every_finding_and_no_other(samples: list[Sample]) -> None:
     drawn = {kind.name for _, kind in KINDS}
     for sample in samples:
-        present = {finding.name for finding in Truth.from_attributes(sample.attributes).findings}
+        present = {finding.name for finding in truth_of(sample.attributes).findings}
         for text in sample.texts:
             named = {name for name in drawn if any(_mentions(text, spelling) for spelling in lexicon().names(name))}
             assert named == present, text
@@ -110,7 +111,7 @@ def test_the_linker_finds_the_findings_and_little_is_left_unlinked(samples: list
     linker = DictionaryLinker.build(read_ontology(phantom_ontology_path()))
     linked_words = words = 0
     for sample in samples[:300]:
-        concepts = {finding.concept for finding in Truth.from_attributes(sample.attributes).findings}
+        concepts = {finding.concept for finding in truth_of(sample.attributes).findings}
         for text in sample.texts:
             spans = linker.link(text)
             assert concepts <= {span.concept for span in spans}, text

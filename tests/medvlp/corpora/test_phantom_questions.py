@@ -5,12 +5,13 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions, Truth
+from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
 from medvlp.corpora.phantom.lexicon import lexicon
 from medvlp.corpora.phantom.questions import QUESTION_TYPES
 from medvlp.corpora.phantom.scene import VIEWS
 from medvlp.data.sample import Sample
 from medvlp.errors import DataError
+from tests.medvlp.corpora.truth import truth_of
 
 CORPUS = PhantomQuestions(size=32)
 NAMES = sorted({kind.name for view in VIEWS for kind in view.kinds})
@@ -27,7 +28,7 @@ def test_the_answer_follows_from_the_truth(samples: list[Sample]) -> None:
 
 
 def _answer(sample: Sample) -> str:
-    truth = Truth.from_attributes(sample.attributes)
+    truth = truth_of(sample.attributes)
     if sample.answer_type == "modality":
         return truth.modality
     if sample.answer_type == "count":

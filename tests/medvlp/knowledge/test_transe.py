@@ -6,11 +6,39 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+from torch_geometric.nn.kge import TransE
 
 from medvlp.errors import KnowledgeError
-from medvlp.knowledge.transe import TransEConfig, filtered_ranks, fit_transe, train_transe
+from medvlp.knowledge.transe import TransEConfig, fit_transe, train_transe
 
 FAST = TransEConfig(width=16, epochs=5)
+
+
+@torch.no_grad()
+def filtered_ranks(model: TransE, triples: Tensor, known: Tensor) -> Tensor:
+    """Where the true end of each triple stands among all entities, by score; 1 is first (Bordes et al. 2013, "filtered").
+
+    Args:
+        model: what scores.
+        triples: int64 [M, 3].
+        known: int64 [L, 3]: all true triples; another true answer to the same question does not count as wrong.
+
+    Returns:
+        int64 [2 * M]: the ranks of the heads, then of the tails.
+    """
+    everything = torch.arange(model.num_nodes)
+    ranks = []
+    for end in (0, 2):
+        for triple in triples:
+            asked = triple.expand(model.num_nodes, 3).clone()
+            asked[:, end] = everything
+            scores = model(*asked.unbind(1))
+            other = 2 - end
+            true = known[(known[:, 1] == triple[1]) & (known[:, other] == triple[other])][:, end]
+            score = scores[triple[end]].clone()
+            scores[true] = -torch.inf
+            ranks.append((scores > score).sum() + 1)
+    return torch.stack(ranks)
 
 
 def star_forest(parents: int = 10, children: int = 9) -> Tensor:

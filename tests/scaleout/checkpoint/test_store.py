@@ -13,9 +13,9 @@ from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FIL
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.engine.base import EngineConfig
 from scaleout.engine.layout import Layout
-from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -14,9 +14,9 @@ from scaleout.checkpoint.read import verified_copy
 from scaleout.checkpoint.store import PARTS_FOLDER, CheckpointStore, Written
 from scaleout.checkpoint.upload import CheckpointUpload
 from scaleout.engine.base import EngineConfig
-from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 FACTS: dict[str, Any] = {"position": 0, "skipped": 0, "workers": 1, "zero_stage": 0, "fingerprints": {}}
 

@@ -16,7 +16,7 @@ from torch import Tensor, multiprocessing
 
 from medvlp.tasks.pretrain.evaluation import evaluate_pretraining
 from medvlp.tasks.pretrain.module import PretrainingModule
-from scaleout.engine.plain import TorchEngine
+from tests.scaleout.engine.torch_engine import TorchEngine
 from tests.scaleout.engine.zero_workers import (
     ACCUMULATION,
     FROZEN,

@@ -1,5 +1,6 @@
 """Links: where concepts stand in the texts, beside the shards and in step with them."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import check_links, read_ontology_uris
-from scaleout.links.reader import LINKS_SCHEMA, check_alignment, read_links, read_links_checked
+from scaleout.links.reader import LINKS_SCHEMA, check_alignment, read_links_checked
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.reader import read_shard_checked
@@ -43,7 +44,7 @@ def test_spans_name_the_characters_of_the_text(shards: str, tmp_path: Path) -> N
     surfaces = set()
     for shard, record in zip(ShardManifest.load(shards).shards, manifest.files, strict=True):
         samples = read_shard_checked(shards, shard)
-        links = read_links_checked(str(tmp_path / "links"), record, verify_hash=True)
+        links = read_links_checked(str(tmp_path / "links"), record)
         assert links.schema.equals(LINKS_SCHEMA)
         check_alignment(samples, links, shard.name)
         texts = {row["key"]: row["texts"] for row in samples.to_pylist()}
@@ -67,7 +68,7 @@ def test_altered_texts_are_not_linked(shards: str, tmp_path: Path) -> None:
     path = Path(shards) / "samples" / "train-00001.parquet"
     content = path.read_bytes()
     path.write_bytes(content[:200] + bytes([content[200] ^ 1]) + content[201:])
-    with pytest.raises(DataError, match=r"train-00001\.parquet: samples .*train-00001\.parquet were altered"):
+    with pytest.raises(DataError, match=r"train-00001\.parquet: file of samples .*train-00001\.parquet was altered"):
         make(shards, tmp_path / "links")
 
 
@@ -113,14 +114,15 @@ def test_bad_files_are_named(shards: str, tmp_path: Path) -> None:
     manifest = make(shards, tmp_path / "links")
     path = tmp_path / "links" / manifest.files[0].name
     whole = path.read_bytes()
-    path.write_bytes(whole[:-10])
-    with pytest.raises(DataError, match=r"train-00000\.parquet were altered"):
+    cut = whole[:-10]
+    path.write_bytes(cut)
+    with pytest.raises(DataError, match=r"train-00000\.parquet is truncated"):
         read_links_checked(str(tmp_path / "links"), manifest.files[0])
-    with pytest.raises(DataError, match=r"train-00000\.parquet are damaged"):
-        read_links(str(path))
+    with pytest.raises(DataError, match=r"train-00000\.parquet is damaged"):
+        read_links_checked(str(tmp_path / "links"), replace(manifest.files[0], bytes=len(cut), sha256=hashlib.sha256(cut).digest()))
     path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
-    with pytest.raises(DataError, match=r"train-00000\.parquet were altered: their sha256"):
-        read_links_checked(str(tmp_path / "links"), manifest.files[0], verify_hash=True)
+    with pytest.raises(DataError, match=r"train-00000\.parquet was altered: its sha256"):
+        read_links_checked(str(tmp_path / "links"), manifest.files[0])
     path.unlink()
     with pytest.raises(DataError, match=r"train-00000\.parquet: no such file"):
         read_links_checked(str(tmp_path / "links"), manifest.files[0])

@@ -25,7 +25,6 @@ from medvlp.tasks.vqa.module import QuestionAnsweringModule
 from medvlp.tasks.vqa.task import ANSWERS, QuestionAnswering
 from scaleout.checkpoint.read import read_weights
 from scaleout.engine.base import EngineConfig
-from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.launch.export import export_run
 from scaleout.launch.launch import prepare
@@ -40,6 +39,7 @@ from scaleout.stream.local import local_tables
 from scaleout.tracking import CompositeTracker
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.worker import build_validation, prepare_module
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 TRAIN = TrainConfig(
     max_steps=4,

@@ -11,12 +11,12 @@ from medvlp.metrics.records import Records
 from medvlp.tasks.base import TaskContext
 from medvlp.tasks.pretrain.task import Pretraining
 from scaleout.engine.base import EngineConfig
-from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.stream.batches import MicroBatch
 from scaleout.stream.local import NO_KEY
 from scaleout.train.evaluation import Evaluator
 from tests.medvlp.tiny import IMAGE, TEXT, bundle, model_config, pretext_config, pretrain_batch, pretraining_module, tokenizer
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 CONTEXT = TaskContext(model=model_config(), image=IMAGE, text=TEXT, tokenizer=tokenizer(), bundle=bundle())
 

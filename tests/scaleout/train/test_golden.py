@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from scaleout.train.hooks.ledger import LEDGER_FOLDER, read_ledger
+from scaleout.train.hooks.ledger import LEDGER_FOLDER
+from tests.scaleout.train.ledger import read_ledger
 from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 LEDGER = "1616927bebe00fbf"

@@ -14,7 +14,6 @@ from medvlp.data.sample import StreamRow
 from medvlp.optimisation import OptimiserConfig, build_optimiser, learning_rate_factor, parameter_groups
 from scaleout.checkpoint.lease import Lease
 from scaleout.engine.base import EngineConfig
-from scaleout.engine.plain import TorchEngine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.runs.config import DataConfig, RunConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, open_tokenizer, task_context, training_split
@@ -28,6 +27,7 @@ from scaleout.train.hooks.ledger import open_ledger
 from scaleout.train.loop import Loop, Progress
 from scaleout.train.worker import build_validation
 from tests.medvlp.tiny import model_config, pretext_config
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 
 def tiny_config(shards: str, links: str, knowledge: Path, storage: Path, **train: Any) -> RunConfig:

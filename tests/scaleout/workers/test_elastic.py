@@ -13,8 +13,9 @@ from scaleout.runs.record import checkpoint_store
 from scaleout.tracking import start_run
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import read_records
-from scaleout.train.hooks.ledger import LEDGER_FOLDER, read_ledger
+from scaleout.train.hooks.ledger import LEDGER_FOLDER
 from scaleout.train.worker import WorkerSetup
+from tests.scaleout.train.ledger import read_ledger
 from tests.scaleout.train.tiny_run import tiny_config
 from tests.scaleout.train.worker_processes import work
 from tests.scaleout.workers.elastic_figure import draw, who_did_what

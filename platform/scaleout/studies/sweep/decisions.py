@@ -54,12 +54,6 @@ class TuneDecisions:
             return self._reports[number]
 
 
-class AskTune:
-    """The ``KeepTraining`` that a trial's first worker calls."""
-
-    def __init__(self, decisions: Any) -> None:
-        self._decisions = decisions
-
-    def __call__(self, metrics: dict[str, float], step: int) -> bool:
-        """Whether the run goes on."""
-        return bool(ray.get(self._decisions.ask.remote({**metrics, "step": step})))
+def ask_tune(decisions: Any, metrics: dict[str, float], step: int) -> bool:
+    """The ``KeepTraining`` that a trial's first worker calls, once ``decisions`` is bound: whether the run goes on."""
+    return bool(ray.get(decisions.ask.remote({**metrics, "step": step})))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -15,7 +16,7 @@ from scaleout.launch.launch import Outcome, launch
 from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from scaleout.studies.sweep.config import SweepConfig
-from scaleout.studies.sweep.decisions import AskTune, TuneDecisions
+from scaleout.studies.sweep.decisions import TuneDecisions, ask_tune
 from scaleout.tracking.runs import open_client
 
 NUMBER = "number"
@@ -55,7 +56,7 @@ class Trial(tune.Trainable):
         self._reported = 0
         self._decisions: Any = ray.remote(num_cpus=0)(TuneDecisions).remote()
         driver = ThreadPoolExecutor(1, thread_name_prefix="trial")
-        self._run = driver.submit(launch, self._config, keep_training=AskTune(self._decisions))
+        self._run = driver.submit(launch, self._config, keep_training=partial(ask_tune, self._decisions))
 
     def step(self) -> dict[str, Any]:
         """Let the run go on, and return its next validation. Tune calls ``stop`` instead when it shall not go on."""

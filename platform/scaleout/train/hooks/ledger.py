@@ -1,10 +1,9 @@
 """Which samples a run consumed, step by step: for audits, and to prove that an interrupted run saw what an unbroken one sees."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from medvlp.errors import DataError
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
@@ -35,22 +34,6 @@ class Ledger:
             name = f"step-{max(self._steps):09d}-rank-{self.processes.rank:05d}.json"
             storage.write_bytes(storage.join(self.folder, name), json.dumps(self._steps).encode())
             self._steps = {}
-
-
-def read_ledger(folder: str) -> dict[int, Step]:
-    """All steps of a run, in order, with the micro-batches of all workers.
-
-    Raises:
-        DataError: two files disagree about a micro-batch.
-    """
-    steps: dict[int, Step] = {}
-    for name in storage.list_names(folder):
-        part: Mapping[str, Mapping[str, list[str]]] = json.loads(storage.read_bytes(storage.join(folder, name)))
-        for step, micro_batches in part.items():
-            for number, keys in micro_batches.items():
-                if steps.setdefault(int(step), {}).setdefault(int(number), keys) != keys:
-                    raise DataError(f"{storage.join(folder, name)} says other samples of micro-batch {number} than a file before it")
-    return {step: dict(sorted(steps[step].items())) for step in sorted(steps)}
 
 
 def open_ledger(config: RunConfig, processes: ProcessGroup) -> Ledger | None:

@@ -8,7 +8,7 @@ import pytest
 from medvlp.errors import DataError
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
-from scaleout.train.hooks.ledger import read_ledger
+from tests.scaleout.train.ledger import read_ledger
 from tests.scaleout.train.tiny_run import TinyRun, tiny_config
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from medvlp.errors import CheckpointError
 from scaleout.engine.base import EngineConfig
-from scaleout.engine.plain import TorchEngine
+from tests.scaleout.engine.torch_engine import TorchEngine
 
 
 def engine(accumulation: int = 1, clip_norm: float = 0.0) -> TorchEngine:

@@ -15,7 +15,7 @@ from scaleout.engine.readings import follow_schedule, gradient_norm, learning_ra
 
 
 class TorchEngine:
-    """Plain torch in one process: for profiles, notebooks, and as the reference of tests. See ``Engine``."""
+    """Plain torch in one process: what DeepSpeed's engines are compared with. See ``Engine``."""
 
     def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig, device: torch.device | None = None):
         self.device = device or torch.device("cpu")
