@@ -128,7 +128,7 @@ def test_links_of_other_shards_are_refused(phantoms: Artefacts, tmp_path: Path, 
     manifest = ShardManifest.load(str(shards))
     replace(manifest, shards=manifest.shards[1:]).save(str(shards))
     message = early_refusal(pretrain_options(replace(phantoms, shards=str(shards)), "refused", tmp_path), capsys)
-    assert "were made of other shards" in message
+    assert "were made from other shards" in message
 
 
 def test_a_storage_that_cannot_be_written_is_refused(

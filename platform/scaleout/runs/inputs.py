@@ -1,4 +1,4 @@
-"""What a run reads, opened once on the driver: manifests, their fingerprints, and whether they belong together."""
+"""The inputs of a run, opened once on the driver: manifests, fingerprints, and the check that they belong together."""
 
 import hashlib
 import json
@@ -36,15 +36,15 @@ class CorpusInputs:
         """Read the manifests.
 
         Raises:
-            DataError: shards or links are missing or damaged, or the links are of other shards.
+            DataError: shards or links are missing or damaged, or the links were made from other shards.
         """
         corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
         if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
-            raise DataError(f"the links {links} were made of other shards than {shards}; make them again with jobs/link.py")
+            raise DataError(f"the links {links} were made from other shards than {shards}; make them again with jobs/link.py")
         return corpus
 
     def planned(self, split: str) -> PlannedCorpus:
-        """What a plan has to know of a split."""
+        """Return what a plan needs to know about a split."""
         return PlannedCorpus.of_split(self.shards, self.links, split, weight=self.weight)
 
 
@@ -53,7 +53,7 @@ class Inputs:
     """Shards, links, knowledge and tokenizer of a run."""
 
     corpora: tuple[CorpusInputs, ...]
-    """The main one first."""
+    """The corpora, the main one first."""
     bundle: KnowledgeBundle
     tokenizer: str
     """Fingerprint of the tokenizer."""
@@ -63,8 +63,8 @@ class Inputs:
         """Read the manifests, the bundle and the tokenizer.
 
         Raises:
-            DataError: shards or links are missing or damaged, or the links are of other shards.
-            KnowledgeError: the bundle is missing or damaged, or of another ontology than the links.
+            DataError: shards or links are missing or damaged, or the links were made from other shards.
+            KnowledgeError: the bundle is missing or damaged, or its ontology is not that of the links.
             ConfigurationError: there is no tokenizer.
         """
         data = config.data
@@ -76,17 +76,17 @@ class Inputs:
 
     @property
     def shards(self) -> ShardManifest:
-        """Of the main corpus."""
+        """The shards of the main corpus."""
         return self.corpora[0].shards
 
     @property
     def links(self) -> LinksManifest:
-        """Of the main corpus."""
+        """The links of the main corpus."""
         return self.corpora[0].links
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Of everything that decides what the model sees."""
+        """Return the fingerprints of everything that determines what the model sees."""
         found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
         mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
         return {**found, "tokenizer": self.tokenizer, **({"mixed_with": ", ".join(mixed)} if mixed else {})}
@@ -107,21 +107,21 @@ class Inputs:
 
 
 def training_split(config: RunConfig, inputs: Inputs) -> PlannedSplit:
-    """The training samples of all corpora."""
+    """Return the training samples of all corpora."""
     return _planned_split(config, inputs, inputs.corpora, "train", corpus_negatives=config.data.negatives == "corpus")
 
 
 def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSplit:
-    """The samples of a split of the main corpus.
+    """Return the samples of a split of the main corpus.
 
     Raises:
-        DataError: it has no such split, or no sample in it.
+        DataError: the corpus has no such split, or no sample in it.
     """
     return _planned_split(config, inputs, inputs.corpora[:1], split)
 
 
 def task_context(config: RunConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle, targets: Mapping[str, Any]) -> TaskContext:
-    """What a run gives its task to work with."""
+    """Return what a run passes to its task."""
     data = config.data
     return TaskContext(
         model=config.model,
@@ -146,7 +146,7 @@ def _planned_split(
         window_shards=config.data.window_shards,
         corpus_negatives=corpus_negatives,
     )
-    # Shards of several corpora have the same names, and so may the corpora.
+    # Shards of different corpora have the same names, and the corpora may share a name too.
     labels = [f"{number}-{corpus.shards.corpus}/" if len(corpora) > 1 else "" for number, corpus in enumerate(corpora, 1)]
     reader = RowReader(
         corpora=tuple(replace(corpus.folders, label=label) for corpus, label in zip(corpora, labels, strict=True)),
@@ -159,7 +159,7 @@ def _planned_split(
 
 
 def open_knowledge(uri: str) -> KnowledgeBundle:
-    """The knowledge bundle at ``uri``.
+    """Open the knowledge bundle at ``uri``.
 
     Raises:
         KnowledgeError: there is none, or it is damaged.
@@ -171,12 +171,12 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
 
 
 def tokenizer_uri(data: DataConfig) -> str:
-    """Where the tokenizer of a run lies, or its Hugging Face name."""
+    """Return the URI of a run's tokenizer, or its Hugging Face name."""
     return data.tokenizer or storage.join(data.shards, TOKENIZER_FOLDER)
 
 
 def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
-    """The tokenizer of a run.
+    """Open the tokenizer of a run.
 
     Raises:
         ConfigurationError: there is none.
@@ -189,6 +189,6 @@ def open_tokenizer(data: DataConfig) -> PreTrainedTokenizerBase:
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """A hash of the vocabulary: token ids mean the same under every tokenizer that has it."""
+    """Return a hash of the vocabulary: token ids have the same meaning in all tokenizers with the same hash."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

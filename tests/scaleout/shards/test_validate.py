@@ -73,7 +73,7 @@ def test_the_job_ends_with_an_error(tmp_path: Path, ray_cluster: None, capsys: p
     output = str(tmp_path / "shards")
     prepare_shards(ToyCorpus(), output, run=map, **OPTIONS)
     run_job(prepare, ["--validate", "--output", output])
-    assert "7 shards with 35 samples are as their manifest says" in capsys.readouterr().out
+    assert "7 shards with 35 samples match their manifest" in capsys.readouterr().out
     (tmp_path / "shards" / "validation-00000.tar").unlink()
     with pytest.raises(SystemExit):
         run_job(prepare, ["--validate", "--output", output])
