@@ -1,4 +1,4 @@
-"""Means that leave out samples of weight zero and never divide by nothing."""
+"""Weighted means that ignore samples of weight zero and never divide by zero."""
 
 from torch import Tensor
 

@@ -24,6 +24,6 @@ class MaskedLanguageHead(nn.Module):
 
 
 def masked_language_loss(logits_BMV: Tensor, labels_BM: Tensor, weight_B: Tensor) -> Tensor:
-    """Mean cross-entropy over the masked tokens of samples that count."""
+    """Return the mean cross-entropy over the masked tokens, weighted by sample."""
     losses = F.cross_entropy(logits_BMV.float().flatten(0, 1), labels_BM.flatten(), ignore_index=IGNORED, reduction="none")
     return weighted_mean(losses.view_as(labels_BM), (labels_BM != IGNORED) * weight_B[:, None])
