@@ -51,7 +51,7 @@ def early_refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--scale.zero_stage", "4"], "one of 0, 1, 2, 3"),
         (["--train.global_batch", "30"], "not a multiple of train.micro_batch"),
         (["--scale.workers", "8", "--train.global_batch", "64"], "set scale.workers to at most 6"),
-        (["--scale.use_gpu", "true"], "need as many GPUs"),
+        (["--scale.use_gpu", "true"], "need one GPU each"),
         (["--data.shards", "/nowhere"], "jobs/prepare.py"),
         (["--data.links", "/nowhere"], "jobs/link.py"),
         (["--knowledge", "/nowhere"], "jobs/knowledge.py"),

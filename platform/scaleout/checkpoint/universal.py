@@ -1,6 +1,6 @@
-"""A checkpoint of ZeRO for another number of workers: DeepSpeed's universal layout, one file per parameter and state.
+"""Convert a ZeRO checkpoint for another number of workers: DeepSpeed's universal layout, one file per parameter and state.
 
-Made by DeepSpeed's own converter, once on every machine, in a temporary folder: the checkpoint itself is only read.
+DeepSpeed's own converter runs once on every machine, in a temporary folder: the checkpoint itself is only read.
 """
 
 import subprocess
@@ -17,9 +17,9 @@ from scaleout.engine.process_group import ProcessGroup
 
 @contextmanager
 def universal_engine_folder(saved: Path, processes: ProcessGroup) -> Iterator[Path]:
-    """What ``Engine.save`` of other workers wrote into ``saved``, as an engine with ``resharded`` loads it.
+    """Yield ``saved``, written by ``Engine.save`` of other workers, in the layout that an engine with ``resharded`` loads.
 
-    Called by all workers together; the first of every machine converts, the others wait for it.
+    Called by all workers together; the first worker of every machine converts, the others wait.
 
     Raises:
         CheckpointError: a conversion failed; on every worker.
@@ -38,8 +38,8 @@ def universal_engine_folder(saved: Path, processes: ProcessGroup) -> Iterator[Pa
 
 
 def _convert(source: Path, target: Path) -> str:
-    """Run the converter; returns what it died of, or nothing. It forks and prints: it gets a process of its own."""
-    # The state that ZeRO 1 and 2 do not write is that of tensor parallelism, of which there is none.
+    """Run the converter in a separate process, since it forks and prints; return its error, or ""."""
+    # The state that ZeRO 1 and 2 do not write belongs to tensor parallelism, which is not used.
     options = ["--input_folder", str(source), "--output_folder", str(target), "--inject_missing_state"]
     done = subprocess.run([sys.executable, "-m", "deepspeed.checkpoint.ds_to_universal", *options], capture_output=True, text=True)
     return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1] if done.returncode else ""

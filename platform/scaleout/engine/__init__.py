@@ -1,1 +1,1 @@
-"""What turns a loss into an optimiser step: DeepSpeed or plain torch, on any device."""
+"""Engines that turn a loss into an optimiser step: DeepSpeed or plain torch, on any device."""

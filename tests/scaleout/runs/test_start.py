@@ -170,7 +170,7 @@ def test_one_of_the_checkpoints_can_be_named(config: FinetuneConfig, pretrained:
     assert resolve_finetuning(replace(config, start_from=checkpoint)).start_from == checkpoint
     assert resolve_finetuning(replace(config, start_checkpoint="2")).start_from == checkpoint
     assert resolve_finetuning(replace(config, start_checkpoint="best")).start_from == checkpoint
-    with pytest.raises(CheckpointError, match=r"no checkpoint '7' .*; take last, best or one of the steps 2, 9"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint '7' .*; choose last, best or one of the steps 2, 9"):
         resolve_finetuning(replace(config, start_checkpoint="7"))
 
 
