@@ -86,7 +86,7 @@ def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(co
         Fault(
             fault="kill -9 of the process that holds the name",
             setting=SETTING,
-            outcome=f"the same command goes on after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a sign of life",
+            outcome=f"the same command goes on after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a heartbeat",
             lost_steps=resumed.lost_steps,
             recovery_seconds=waited + resumed.seconds,
         )
@@ -108,9 +108,9 @@ def test_a_run_that_was_taken_for_dead_writes_no_other_checkpoint(config: RunCon
     assert_as_unbroken(left_by(run_folder(config)), unbroken)
     record(
         Fault(
-            fault="a run that gives no sign of life is displaced, and wakes up",
+            fault="a run that sends no heartbeat is displaced, and wakes up",
             setting=SETTING,
-            outcome="the displaced one stops at its next checkpoint, which it does not write; the other one goes on",
+            outcome="the displaced one stops at its next checkpoint, which it does not write; the other one continues",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

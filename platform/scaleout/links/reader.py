@@ -1,4 +1,4 @@
-"""Links as Arrow tables, and the check that they belong to the samples beside them."""
+"""Read links as Arrow tables, and check that they belong to the samples of a shard."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,18 +19,18 @@ LINKS_SCHEMA = pa.schema(
         ("negated", pa.list_(pa.bool_())),
     ]
 )
-"""One row per sample and text: ``text`` is the text's place in the sample.
+"""One row per sample and text: ``text`` is the index of the text in the sample.
 
-Span i is [start[i], end[i]) and names concept[i]; negated[i] says that the text denies it. Spans are ascending and may overlap: every
-mention is kept, so that a vocabulary which lacks "lung cancer" still has "lung".
+Span i is [start[i], end[i]) and names concept[i]; negated[i] is true if the text negates it. Spans are ascending and may overlap: every
+mention is kept, so that a vocabulary without "lung cancer" still finds "lung".
 """
 
 
 def read_links(uri: str) -> pa.Table:
-    """The links of one shard, with the columns of ``LINKS_SCHEMA``.
+    """Read the links of one shard, with the columns of ``LINKS_SCHEMA``.
 
     Raises:
-        DataError: the file is missing, damaged, or not what ``link_shards`` writes.
+        DataError: the file is missing, damaged, or not in the format of ``link_shards``.
     """
     return read_sidecar(uri, LINKS_SCHEMA, what="links", maker="jobs/link.py")
 
@@ -39,9 +39,9 @@ def read_links_checked(folder: str, record: LinksRecord, *, verify_hash: bool = 
     """Read the links of one shard and compare them with their record in the manifest.
 
     Args:
-        folder: Where the links lie.
-        record: What the manifest says of this file.
-        verify_hash: Whether to compute the sha256 too, which finds any altered byte.
+        folder: Folder of the links.
+        record: Manifest record of this file.
+        verify_hash: Whether to check the sha256 too, which finds any changed byte.
 
     Raises:
         DataError: the file is missing, truncated or altered; the message names it.
@@ -54,7 +54,7 @@ def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
     """Make sure that ``links`` has exactly one row per text of ``samples``, in the same order.
 
     Raises:
-        DataError: it has not.
+        DataError: the rows do not match.
     """
     texts = samples.column("texts").combine_chunks()
     keys = samples.column("key").combine_chunks().take(pyarrow.compute.list_parent_indices(texts))
@@ -63,6 +63,6 @@ def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
 
 
 def _text_indices(texts: pa.ListArray) -> np.ndarray:
-    """int64, for every text its place in its sample."""
+    """Return the index of every text in its sample, int64."""
     counts = texts.value_lengths().to_numpy()
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,4 +1,4 @@
-"""Shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
+"""Read shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
 
 import hashlib
 import io
@@ -22,10 +22,10 @@ _REMEDY = "copy it again, or make the shards again with jobs/prepare.py"
 
 
 def read_shard(uri: str) -> pa.Table:
-    """All samples of a shard, with the columns of ``SAMPLE_SCHEMA``.
+    """Read all samples of a shard, with the columns of ``SAMPLE_SCHEMA``.
 
     Raises:
-        DataError: the shard is missing, damaged, or not what the writer writes.
+        DataError: the shard is missing, damaged, or not in the writer's format.
     """
     return _parse_shard(storage.read_bytes(uri), uri)
 
@@ -34,9 +34,9 @@ def read_shard_checked(folder: str, record: ShardRecord, *, verify_hash: bool = 
     """Read a shard of ``folder`` and compare it with its record in the manifest.
 
     Args:
-        folder: Where the shards lie.
-        record: What the manifest says of this one.
-        verify_hash: Whether to compute the sha256 too, which finds any altered byte.
+        folder: Folder of the shards.
+        record: Manifest record of the shard.
+        verify_hash: Whether to check the sha256 too, which finds any changed byte.
 
     Raises:
         DataError: the shard is missing, truncated or altered; the message names it.
@@ -70,7 +70,7 @@ def _parse_shard(content: bytes, uri: str) -> pa.Table:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what went wrong, without the address of a buffer that webdataset appends."""
+    """Return the first line of the error, without the buffer address that webdataset appends."""
     return str(error.args[0] if error.args else error).split(" @ ")[0]
 
 
@@ -80,10 +80,10 @@ def _files(content: bytes, uri: str) -> Iterator[dict[str, Any]]:
 
 
 def _row(members: dict[str, Any]) -> dict[str, Any]:
-    """A sample from its members, which are exactly KEY.jpg or KEY.png, and KEY.json."""
+    """Build a sample from its members, which must be exactly KEY.jpg or KEY.png, and KEY.json."""
     key = members["__key__"]
     if not _KEY.fullmatch(key):
-        raise ValueError(f"member {key} is not called by a key of {KEY_DIGITS} digits")
+        raise ValueError(f"member {key} is not named by a key of {KEY_DIGITS} digits")
     names = {name for name in members if not name.startswith("__")}
     if unknown := names - {*_IMAGE_MEMBERS, "json"}:
         raise ValueError(f"sample {key} has another member, {', '.join(sorted(unknown))}")

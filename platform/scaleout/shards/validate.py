@@ -1,4 +1,4 @@
-"""Shards against their manifest, wherever they lie."""
+"""Validate shards against their manifest, local or remote."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from scaleout.shards.sidecar import read_samples
 
 
 def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManifest, list[str]]:
-    """Read every shard again, and the file beside it, and compare both with the manifest: size, hash, members, samples.
+    """Read every shard and its sidecar again, and compare both with the manifest: size, hash, members, samples.
 
     Args:
         folder: URI of the shards.
         run: How to run the tasks.
 
     Returns:
-        The manifest, and what is wrong, in words.
+        The manifest, and a list of problems as text.
 
     Raises:
-        DataError: there is no manifest, or it was altered.
+        DataError: there is no manifest, or it was changed.
     """
     manifest = ShardManifest.load(folder)
     names = manifest.shards.strings("name")
@@ -35,7 +35,7 @@ def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManife
 
 
 class _CheckShard:
-    """Checks a shard by its name; what travels to the workers."""
+    """Checks a shard by its name; sent to the workers."""
 
     def __init__(self, folder: str, records: RecordTable[ShardRecord]) -> None:
         self.folder = folder
@@ -47,7 +47,7 @@ class _CheckShard:
             shard = read_shard_checked(self.folder, record, verify_hash=True)
             if not shard.drop_columns("image").equals(read_samples(self.folder, record).drop_columns("hash")):
                 raise DataError(
-                    f"the samples beside {storage.join(self.folder, name)} are not its own; make the shards again with jobs/prepare.py"
+                    f"the sidecar of {storage.join(self.folder, name)} does not match it; make the shards again with jobs/prepare.py"
                 )
         except DataError as error:
             return {"problem": str(error)}
