@@ -65,7 +65,7 @@ def test_samples_of_another_shard_are_not_a_shard_s_own(tmp_path: Path) -> None:
     replace(manifest, shards=RecordTable.of(ShardRecord, [replace(first, **beside), second, *others])).save(str(output))
     _, problems = validate_shards(str(output), run=map)
     assert len(problems) == 1
-    assert re.search(r"the samples beside .*train-00000\.tar are not its own; make the shards again", problems[0])
+    assert re.search(r"the sidecar of .*train-00000\.tar does not match it; make the shards again", problems[0])
 
 
 @pytest.mark.ray

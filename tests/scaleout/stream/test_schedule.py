@@ -60,7 +60,7 @@ def test_where_it_divides_nothing_is_weighed(micro_batches: int, workers: int) -
 
 def test_another_micro_batch_than_the_next_is_a_defect() -> None:
     turns = MicroSteps(stream(3, 2, 20), AccumulationSchedule(4, 2), first=1)
-    with pytest.raises(TrainingError, match="gave micro-batch 3 where 1 was due"):
+    with pytest.raises(TrainingError, match="yielded micro-batch 3 instead of 1"):
         list(turns.of_step(0))
 
 
