@@ -82,7 +82,7 @@ def open_plain(
 ) -> FileCorpus:
     """A corpus of the rows of ``file``, of each of which only its place is held.
 
-    Rows without a split are dealt to train and validation by patient, case or source, so that nobody is in both.
+    Rows without a split are divided between train and validation by patient, case or source, so that no patient is in both.
 
     Raises:
         DataError: a row is not what it should be.

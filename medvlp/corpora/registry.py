@@ -64,7 +64,7 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
     """
     opener = CORPORA.get(name)
     if opener is None:
-        raise ConfigurationError(f"unknown corpus {name!r}{_nearest(name)}; known are {', '.join(CORPORA)}")
+        raise ConfigurationError(f"unknown corpus {name!r}{_nearest(name)}; known corpora: {', '.join(CORPORA)}")
     parameters = inspect.signature(opener).parameters
     if "root" in parameters and root is None:
         raise ConfigurationError(f"corpus {name!r} is read from files: give the folder that holds them as its root")

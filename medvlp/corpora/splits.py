@@ -47,29 +47,29 @@ def check_split(name: str, where: str = "") -> str:
 
 
 def deal(rows: Iterable[tuple[T, str, str]], validation_share: float, seed: int = 0) -> dict[str, list[T]]:
-    """Rows by split; nobody is in two of those that are dealt here.
+    """Divide rows between splits; no group is in two of the splits assigned here.
 
     Args:
-        rows: what is dealt, the group that stays together (a patient, a case, an image), and the split if the corpus states one.
-        validation_share: of the groups without a split: a hash of (seed, group) decides, so that rows which are added move no others.
-        seed: another one deals otherwise.
+        rows: each with its group, which stays together (a patient, a case, an image), and its split if the corpus states one.
+        validation_share: fraction of the groups without a split: a hash of (seed, group) decides, so that added rows move no others.
+        seed: seed of the hash.
     """
     rows = list(rows)
     stated = {group: split for _, group, split in rows if split}
-    dealt: dict[str, list[T]] = defaultdict(list)
+    divided: dict[str, list[T]] = defaultdict(list)
     for row, group, split in rows:
-        dealt[split or stated.get(group) or _drawn(group, validation_share, seed)].append(row)
-    return ordered(dealt)
+        divided[split or stated.get(group) or _drawn(group, validation_share, seed)].append(row)
+    return ordered(divided)
 
 
 def ordered(splits: Mapping[str, T]) -> dict[str, T]:
-    """Training first, then validation, test and whatever else there is."""
+    """Sort splits: training first, then validation, test and the others."""
     known = [split for split in _ORDER if split in splits]
     return {split: splits[split] for split in [*known, *sorted(set(splits) - set(_ORDER))]}
 
 
 def shuffled(rows: list[T], *, validation: int, test: int, seed: int) -> dict[str, list[T]]:
-    """The last rows of a shuffle by Python's generator are for validation and test, as ARL's preparation does it."""
+    """Take validation and test from the end of a shuffle by Python's generator, as in ARL's preparation."""
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
     held_out = min(validation + test, len(rows))

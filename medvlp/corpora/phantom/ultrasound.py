@@ -24,7 +24,7 @@ def _sector(canvas: Canvas) -> Mask:
 
 
 def _beam(canvas: Canvas, x: float, y: float, width: float) -> Mask:
-    """What lies behind (x, y), seen from the probe: where a stone throws its shadow and fluid lets more sound through."""
+    """Return the area behind (x, y), seen from the probe: where a stone casts its shadow and fluid transmits more sound."""
     distance, angle = canvas.polar(*PROBE)
     depth, direction = np.hypot(x - PROBE[0], y - PROBE[1]), np.arctan2(y - PROBE[1], x - PROBE[0])
     beam: Mask = ramp((np.float32(width / depth) - np.abs(angle - np.float32(direction))) * 40) * ramp((distance - np.float32(depth)) * 60)
@@ -52,7 +52,7 @@ def _draw_anatomy(canvas: Canvas, rng: Generator) -> None:
 
 
 def _finish(canvas: Canvas, rng: Generator) -> None:
-    """Speckle grows with the echo; outside of the sector there is nothing."""
+    """Add speckle, which grows with the echo; outside the sector there is nothing."""
     canvas.pixels *= 1.0 + np.float32(0.16) * canvas.clouds(rng, canvas.size * 5 // 8)
     canvas.expose(rng, noise=0.01)
     canvas.pixels *= _sector(canvas)

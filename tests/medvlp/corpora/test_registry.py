@@ -24,7 +24,7 @@ def test_known_corpora_open_with_their_options(tmp_path: Path) -> None:
     ("name", "root", "options", "message"),
     [
         ("fantom", None, {}, "unknown corpus 'fantom', did you mean 'phantom'"),
-        ("imagenet", None, {}, "unknown corpus 'imagenet'; known are phantom, phantom-questions, jsonl"),
+        ("imagenet", None, {}, "unknown corpus 'imagenet'; known corpora: phantom, phantom-questions, jsonl"),
         ("jsonl", None, {}, "read from files"),
         ("phantom", Path("/data"), {}, "leave out the root /data"),
         ("phantom", None, {"train": "many"}, "option 'train' of corpus 'phantom' takes a int, as 40000, not 'many'"),

@@ -155,7 +155,7 @@ def test_tsv_with_tab_inside_a_synonym(tmp_path: Path) -> None:
         ("C1\t\t\tD:1\n", "", r"entities\.tsv, line 1: an entity needs"),
         ("C1\tlung\t\tD:1\n", "C1\tC1\tsource\n", r"triples\.tsv, line 1: 3 tab-separated columns"),
         ("C1\tlung\t\tD:1\n", "\nC1\t\tsource\tis_a\n", r"triples\.tsv, line 2: a triple needs"),
-        ("", "", "holds no concept"),
+        ("", "", "contains no concept"),
     ],
 )
 def test_malformed_rows_are_named(tmp_path: Path, entities: str, triples: str, message: str) -> None:
@@ -166,15 +166,15 @@ def test_malformed_rows_are_named(tmp_path: Path, entities: str, triples: str, m
 def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(KnowledgeError, match="no such file or folder"):
         read_ontology(tmp_path / "nowhere")
-    with pytest.raises(KnowledgeError, match=r"looked for entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
+    with pytest.raises(KnowledgeError, match=r"there is no file entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
         read_ontology(tmp_path)
     (tmp_path / "entities.tsv").write_text("C1\tlung\t\tD:1\n")
-    with pytest.raises(KnowledgeError, match=r"looked for .*triples\.tsv"):
+    with pytest.raises(KnowledgeError, match=r"there is no file .*triples\.tsv"):
         read_ontology(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(KnowledgeError, match=r"notes\.txt is no ontology"):
         read_ontology(tmp_path / "notes.txt")
-    with pytest.raises(KnowledgeError, match="name at least one path"):
+    with pytest.raises(KnowledgeError, match="give at least one path"):
         read_ontologies([])
 
 
@@ -184,7 +184,7 @@ def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None
         (b"hello", "not a readable OBO"),
         (b"format-version: 1.2\n\n[Term]\nid: A:1\nname: caf\xe9\n", "UTF-8"),
         (b"format-version: 1.2\n\n[Term]\nid A:1\n\n[Term\nid: A:2\n", r"not a readable OBO .*line \d"),
-        (b"format-version: 1.2\n", "holds no concept"),
+        (b"format-version: 1.2\n", "contains no concept"),
     ],
 )
 def test_broken_obo(tmp_path: Path, content: bytes, message: str) -> None:
