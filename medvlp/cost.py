@@ -26,7 +26,7 @@ class FlopCount:
     """Operations per sample, including its share of the work done once per micro-batch. Counted on first use."""
 
     def __init__(self, task: Task, context: TaskContext, *, micro_batch: int, frozen: Container[str] = ()):
-        """``frozen``: names of the parameters without a gradient."""
+        """Prepare the count; ``frozen`` are the names of the parameters without a gradient."""
         self._task, self._micro_batch, self._frozen = task, micro_batch, frozen
         self._context = replace(context, model=context.model.from_scratch())
         self._counted: dict[int, float] = {}

@@ -163,7 +163,7 @@ class Model:
         return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in leftmost_longest(self._linker.link(text)))
 
     def _fuse(self, image_1IH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
+        """Return the text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
         arl = self.module.arl
         text = arl.encode_texts(batch.token_ids, batch.token_mask)
         image = image_1IH.expand(len(batch), -1, -1)

@@ -1,4 +1,4 @@
-"""Single runs of ``performance/plan.py``: from a configuration to the first batch, as a run's driver and its worker get there."""
+"""Single runs of ``performance/plan.py``: from a configuration to the first batch, as in a run's driver and worker."""
 
 import os
 import time
@@ -25,7 +25,7 @@ SEEN = ("driver", "ray::SegmentServer", "ray::SplitCoordinator")
 
 
 def run(config: RunConfig, start: int) -> dict[str, Any]:
-    """Seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes that know the plan."""
+    """Return seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes with the plan."""
     with connect():
         started = time.perf_counter()
         inputs = Inputs.open(config)
@@ -40,7 +40,7 @@ def run(config: RunConfig, start: int) -> dict[str, Any]:
 
 
 def first_batch(config: RunConfig, server: Any, start: int) -> int:
-    """Make the first batch as a worker does; returns the position of its first sample."""
+    """Make the first batch as a worker does; return the position of its first sample."""
     Inputs.open(config)  # for validation
     size, data = config.train.micro_batch, config.data
     collate = PretrainCollate(

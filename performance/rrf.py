@@ -1,8 +1,8 @@
-"""How fast UMLS's files are read, and that memory does not grow with them.
+"""Speed of reading UMLS files, with memory that does not grow with their size.
 
-Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both hold the same 25,000 concepts that the filter
-keeps, spread over the file among names in other languages, of other sources, or suppressed, as in a real release. Each is read in a
-process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
+Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both contain the same 25,000 concepts that the filter
+keeps, spread over the file among suppressed names and names in other languages or from other sources, as in a real release. Each is read in
+a separate process. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
 """
 
 import multiprocessing
@@ -17,11 +17,11 @@ from medvlp.knowledge.readers.rrf import NAMES_FILE, RELATIONS_FILE, TYPES_FILE,
 from performance.measure import machine, run_benchmark
 
 KEPT = 25_000
-"""Concepts that the filter keeps, with two names each."""
+"""Number of concepts that the filter keeps, with two names each."""
 
 
 def write_release(folder: Path, rows: int) -> None:
-    """A release with ``rows`` names and as many relations; four rows a concept, half as many rows of types."""
+    """Write a release with ``rows`` names and as many relations; four rows per concept, half as many rows of types."""
     folder.mkdir()
     concepts = rows // 4
     with (
@@ -53,7 +53,7 @@ def _relations(number: int, concepts: int) -> Iterator[str]:
 
 
 def read(folder: Path, figures: "multiprocessing.SimpleQueue[dict[str, float]]") -> None:
-    """Read a release and say what it took."""
+    """Read a release and report time and memory."""
     rows = sum(_rows(folder / file) for file in (NAMES_FILE, RELATIONS_FILE, TYPES_FILE))
     before = _peak()
     begin, processor = time.perf_counter(), time.process_time()
@@ -83,7 +83,7 @@ def _peak() -> float:
 
 
 def measure(rows: int) -> dict[str, float]:
-    """The figures of a release with ``rows`` names."""
+    """Return the figures of a release with ``rows`` names."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         write_release(Path(folder) / "META", rows)
@@ -100,7 +100,7 @@ def rrf(*, rows: int = 5_000_000) -> dict[str, Any]:
     """Read a UMLS release with many names, and one with a tenth of them.
 
     Args:
-        rows: Rows of names in the larger release.
+        rows: Number of rows of names in the larger release.
     """
     small, large = (measure(count) for count in (rows // 10, rows))
     for name, figures in (("a tenth", small), ("whole", large)):

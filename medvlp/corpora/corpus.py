@@ -34,7 +34,7 @@ class Corpus(Protocol):
         ...
 
     def sample(self, split: str, index: int) -> Sample:
-        """The sample at ``index`` of ``split``.
+        """Return the sample at ``index`` of ``split``.
 
         Raises:
             Dropped: the rules of the corpus exclude it.

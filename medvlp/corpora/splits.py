@@ -1,4 +1,4 @@
-"""Splits where a corpus has none of its own, or only some."""
+"""Splits for corpora without official ones, or with only some."""
 
 import random
 import re
@@ -15,33 +15,33 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _ORDER = (TRAIN, VALIDATION, TEST)
 _SYNONYMS = {"val": VALIDATION, "valid": VALIDATION, "validate": VALIDATION, "dev": VALIDATION}
 _NAME = re.compile(r"\w(?:[\w .-]{0,38}\w)?")
-"""What may name a split, and so begin the names of its files."""
+"""Valid split names; file names begin with them."""
 
 
 def split_name(name: str, where: str = "") -> str:
-    """One name for each split, however a corpus calls it.
+    """Return the standard name of a split.
 
     Args:
-        name: as the corpus gives it; "" where it states none.
-        where: the row that gives it, for messages.
+        name: the name in the corpus; "" if it states none.
+        where: the row with the name, for messages.
 
     Raises:
-        DataError: it could not be part of the name of a file.
+        DataError: the name cannot be part of a file name.
     """
     known = _SYNONYMS.get(name.strip().lower(), name.strip().lower())
     return check_split(known, where) if known else known
 
 
 def check_split(name: str, where: str = "") -> str:
-    """The name of a split, which becomes part of the names of files.
+    """Check the name of a split, which becomes part of file names, and return it.
 
     Raises:
-        DataError: it is anything but a plain name, such as a path.
+        DataError: it is not a plain name, but for example a path.
     """
     if not _NAME.fullmatch(name):
         raise DataError(
             f"{where or 'a corpus'} has the split {name!r}: "
-            "a split is named by at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"
+            "a split name has at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"
         )
     return name
 

@@ -93,7 +93,7 @@ class FusionLayer(nn.Module):
         return self.text_feed_forward(text), entities
 
     def image(self, text_BLH: Tensor, image_BIH: Tensor, context: TextContext) -> Tensor:
-        """The image stream [B, I, H]."""
+        """Return the image stream [B, I, H]."""
         image = self.image_self_attention(image_BIH)
         image = self.image_cross_attention(image, context.text_bias, text_BLH)
         return self.image_feed_forward(image)

@@ -61,7 +61,7 @@ def patchify(pixels_B3SS: Tensor, patch: int) -> Tensor:
 
 
 def unpatchify(patches_BPD: Tensor, patch: int) -> Tensor:
-    """The inverse of ``patchify``."""
+    """Reverse ``patchify``."""
     batch, count, _ = patches_BPD.shape
     grid = round(count**0.5)
     blocks = patches_BPD.reshape(batch, grid, grid, patch, patch, -1)

@@ -25,7 +25,7 @@ class Place:
 
     @property
     def outward(self) -> float:
-        """Direction of x that leads away from the midline."""
+        """Direction of x away from the midline."""
         return -1.0 if self.side == "right" else 1.0
 
 
@@ -65,19 +65,19 @@ class View:
     kinds: tuple[FindingKind, ...]
     draw_anatomy: Callable[[Canvas, Generator], None]
     finish: Callable[[Canvas, Generator], None]
-    """What the device does to the picture when everything is drawn: noise, speckle, the shape of the beam."""
+    """Effects of the device on the finished picture: noise, speckle, the shape of the beam."""
 
     def kind(self, name: str) -> FindingKind:
-        """The finding of this name."""
+        """Return the finding with this name."""
         return next(kind for kind in self.kinds if kind.name == name)
 
 
 def grow(extent: float, smallest: float, largest: float) -> float:
-    """A length for an extent between 0 and 1."""
+    """Return a length for an extent between 0 and 1."""
     return smallest + extent * (largest - smallest)
 
 
 def both_sides(site: str, x: float, y: float, *covers: str) -> tuple[Place, Place]:
-    """The place "right <site>" and its mirror image; ``x`` and ``covers`` are given for the right side."""
+    """Return the place "right <site>" and its mirror image; ``x`` and ``covers`` refer to the right side."""
     right = Place(f"right {site}", x, y, "right", tuple(f"right {name}" for name in covers))
     return right, Place(f"left {site}", 1.0 - x, y, "left", tuple(f"left {name}" for name in covers))

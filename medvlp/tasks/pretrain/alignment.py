@@ -16,7 +16,7 @@ class AlignmentHead(nn.Module):
         self.output = nn.Linear(width, knowledge_width)
 
     def forward(self, stream_BLH: Tensor, graph_NK: Tensor) -> Tensor:
-        """Logits [B, N]: inner products, without bias or temperature."""
+        """Return logits [B, N]: inner products, without bias or temperature."""
         return F.relu(self.output(F.relu(self.hidden(stream_BLH[:, 0])))) @ graph_NK.T
 
 

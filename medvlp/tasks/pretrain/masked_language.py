@@ -18,7 +18,7 @@ class MaskedLanguageHead(nn.Module):
         self.output = nn.Linear(width, vocabulary)
 
     def forward(self, text_BLH: Tensor, positions_BM: Tensor) -> Tensor:
-        """Logits [B, M, V] at ``positions_BM``: a fixed number of slots, so that no shape depends on the data."""
+        """Return logits [B, M, V] at ``positions_BM``: a fixed number of slots, so that no shape depends on the data."""
         slots = text_BLH.gather(1, positions_BM[..., None].expand(-1, -1, text_BLH.shape[-1]))
         return self.output(self.norm(F.gelu(self.hidden(slots))))
 

@@ -29,7 +29,7 @@ class AnswerHead(nn.Module):
         self.output = nn.Linear(2 * width, answers)
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
-        """Logits [B, A] of the pooled pair [B, 2H]."""
+        """Return logits [B, A] of the pooled pair [B, 2H]."""
         return self.output(F.gelu(self.norm(self.hidden(pooled_BP))))
 
 

@@ -32,7 +32,7 @@ class Overlap:
         return sorted({*self.by_name, *self.by_picture})
 
     def summary(self) -> dict[str, int]:
-        """Counts."""
+        """Return the counts."""
         return {
             "images": self.images,
             "shared": len(self.rows),

@@ -79,7 +79,7 @@ class PlannedCorpus:
 
     @classmethod
     def of_split(cls, shards: ShardManifest, links: LinksManifest, split: str, *, weight: float = 1.0) -> "PlannedCorpus":
-        """The shards of a split that hold any row.
+        """Return the non-empty shards of a split.
 
         Raises:
             DataError: there are none.

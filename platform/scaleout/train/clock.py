@@ -9,7 +9,7 @@ class CheckpointClock:
     """Measures the time since the last checkpoint, or since the start of these workers, independent of wall-clock changes."""
 
     def __init__(self, minutes: float, processes: ProcessGroup):
-        """``minutes`` between two checkpoints; 0 disables the clock."""
+        """Start a clock with ``minutes`` between two checkpoints; 0 disables it."""
         self._seconds, self._processes = 60 * minutes, processes
         self._since = time.monotonic()
 

@@ -33,5 +33,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         open_csv(tmp_path)
     write(tmp_path / "captions.csv", "image,text\n1.png,a caption of it\n,another caption here\n")
     draw(tmp_path / "1.png")
-    with pytest.raises(DataError, match=r"row 2 has no path of an image in its field 'image'"):
+    with pytest.raises(DataError, match=r"row 2 has no image path in its field 'image'"):
         open_csv(tmp_path)

@@ -118,7 +118,7 @@ def _sources(corpus: FileCorpus, split: str) -> list[str]:
     [
         ("{not json", "line 2 is not JSON"),
         ("[1, 2]", "line 2 is not a JSON object"),
-        ('{"text": "no image here"}', "row 2 has no path of an image in its field 'image'"),
+        ('{"text": "no image here"}', "row 2 has no image path in its field 'image'"),
         ('{"image": "../secret.jpg", "text": "t"}', r"row 2 names the file '\.\./secret\.jpg', which is not inside"),
         ('{"image": "images/../../secret.jpg", "text": "t"}', "row 2 names the file"),
         ('{"image": "/etc/passwd", "text": "t"}', "row 2 names the file '/etc/passwd'"),

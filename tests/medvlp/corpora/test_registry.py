@@ -31,7 +31,7 @@ def test_known_corpora_open_with_their_options(tmp_path: Path) -> None:
         ("phantom", None, {"train": 0.5}, "takes a int"),
         ("slake", Path("/data"), {"normalise_answers": 1}, "takes a bool"),
         ("vqa-rad", Path("/data"), {"validation_share": True}, "takes a float"),
-        ("slake", Path("/data"), {}, "no folder /data; the folder of corpus 'slake' holds train.json"),
+        ("slake", Path("/data"), {}, "no folder /data; the folder of corpus 'slake' must contain train.json"),
         ("phantom", None, {"trian": 5}, "no option 'trian'; it takes train, validation, test, seed, size"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_split_is_planned_from_its_shards_alone() -> None:
     assert corpus.rows == 7
     assert [shard.name for shard in corpus.shards] == ["train-00000.tar", "train-00003.tar"]
     assert [record.name for record in corpus.links] == ["train-00000.parquet", "train-00003.parquet"]
-    with pytest.raises(DataError, match="no split 'test'"):
+    with pytest.raises(DataError, match="no sample of split 'test'"):
         PlannedCorpus.of_split(manifest, links, "test")
 
 

@@ -107,7 +107,7 @@ def test_a_missing_split_is_refused(config: RunConfig) -> None:
     inputs = Inputs.open(config)
     shards = replace(inputs.shards, shards=inputs.shards.shards_of("train"))
     without = replace(inputs, corpora=(replace(inputs.corpora[0], shards=shards),))
-    with pytest.raises(DataError, match="no split 'validation'"):
+    with pytest.raises(DataError, match="no sample of split 'validation'"):
         check_run(config, without, {"CPU": 2.0})
 
 

@@ -99,7 +99,7 @@ def test_obo_with_a_cycle(tmp_path: Path) -> None:
     path = tmp_path / "cycle.obo"
     terms = ("id: A:1\nis_a: A:2", "id: A:2\nis_a: A:3", "id: A:3\nis_a: A:1", "id: A:4\nis_a: A:1")
     path.write_text("format-version: 1.2\n" + "".join(f"\n[Term]\n{term}\nname: x\n" for term in terms))
-    with pytest.raises(KnowledgeError, match=r"cycle\.obo goes in a circle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
+    with pytest.raises(KnowledgeError, match=r"cycle\.obo has a cycle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
         read_ontology(path)
 
 
@@ -166,7 +166,7 @@ def test_malformed_rows_are_named(tmp_path: Path, entities: str, triples: str, m
 def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(KnowledgeError, match="no such file or folder"):
         read_ontology(tmp_path / "nowhere")
-    with pytest.raises(KnowledgeError, match=r"there is no file entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
+    with pytest.raises(KnowledgeError, match=r"looked for entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
         read_ontology(tmp_path)
     (tmp_path / "entities.tsv").write_text("C1\tlung\t\tD:1\n")
     with pytest.raises(KnowledgeError, match=r"there is no file .*triples\.tsv"):
