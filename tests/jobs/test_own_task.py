@@ -61,7 +61,7 @@ def test_a_task_of_ones_own_goes_the_whole_way(
 
     exported = command("export", "--run", "own", "--storage", runs, "--output", str(tmp_path / "model"))
     assert exported.returncode == 0, exported.stderr
-    assert "tells" in (tmp_path / "model" / "README.md").read_text()
+    assert "distinguishes" in (tmp_path / "model" / "README.md").read_text()
     # A folder from elsewhere imports nothing: its user says whose task it is.
     with pytest.raises(CheckpointError, match="unknown task 'my_task:ModalityTask'"):
         medvlp.load(tmp_path / "model")

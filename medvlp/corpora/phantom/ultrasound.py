@@ -95,7 +95,7 @@ def _draw_haemangioma(canvas: Canvas, place: Place, extent: float, rng: Generato
 
 
 def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Draw black and round, with a brighter streak behind it."""
+    """Draw a round black area with a brighter streak behind it."""
     radius = grow(extent, 0.06, 0.085)
     canvas.add(_beam(canvas, place.x, place.y, radius * 0.7) * canvas.ellipse(place.x, place.y + 0.1, 0.09), 0.25)
     mask = canvas.ellipse(place.x, place.y, radius, edge=0.01)
@@ -104,7 +104,7 @@ def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator
 
 
 def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Draw the white centre of the kidney gives way to black, communicating calyces."""
+    """Draw black, communicating calyces in place of the white centre of the kidney."""
     size = grow(extent, 0.8, 1.05)
     mask = _kidney(canvas)
     canvas.paint(mask, 0.6)

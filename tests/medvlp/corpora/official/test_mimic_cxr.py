@@ -126,7 +126,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has images in jpg and dcm, not in 'png'"):
         open_mimic_cxr(tmp_path, image_format="png")
     make(tmp_path)
-    with pytest.raises(ConfigurationError, match="burned_in is one of drop, drop-unknown, keep, not 'maybe'"):
+    with pytest.raises(ConfigurationError, match="burned_in must be one of drop, drop-unknown, keep, not 'maybe'"):
         open_mimic_cxr(tmp_path, burned_in="maybe")
     path = tmp_path / "mimic-cxr-2.0.0-split.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")

@@ -172,7 +172,7 @@ def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None
     with pytest.raises(KnowledgeError, match=r"there is no file .*triples\.tsv"):
         read_ontology(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(KnowledgeError, match=r"notes\.txt is no ontology"):
+    with pytest.raises(KnowledgeError, match=r"notes\.txt is not a supported ontology"):
         read_ontology(tmp_path / "notes.txt")
     with pytest.raises(KnowledgeError, match="give at least one path"):
         read_ontologies([])
