@@ -121,4 +121,4 @@ def _check(triples: Tensor, entities: int, relations: int) -> None:
         raise KnowledgeError(f"TransE has no training data: {counts}; lower the minimum count of mentions")
     limits = torch.tensor([entities, relations, entities])
     if bool((triples < 0).any()) or bool((triples >= limits).any()):
-        raise KnowledgeError(f"a triple is outside the {entities} entities and {relations} relations: largest ids {triples.amax(0).tolist()}")
+        raise KnowledgeError(f"a triple is outside {entities} entities and {relations} relations: largest ids {triples.amax(0).tolist()}")

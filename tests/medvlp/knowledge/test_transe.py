@@ -46,7 +46,7 @@ def test_the_seed_decides_and_the_random_state_stays() -> None:
     [
         (torch.empty(0, 3, dtype=torch.int64), 5, "no training data: 5 entities, 0 triples"),
         (torch.empty(0, 3, dtype=torch.int64), 0, "no training data"),
-        (torch.tensor([[0, 0, 5]]), 5, "outside the 5 entities"),
+        (torch.tensor([[0, 0, 5]]), 5, "outside 5 entities"),
         (torch.tensor([[0, 1, 1]]), 5, "1 relations"),
         (torch.tensor([[-1, 0, 1]]), 5, "outside"),
         (torch.tensor([[0.0, 0.0, 1.0]]), 5, "int64"),
