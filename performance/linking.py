@@ -108,7 +108,7 @@ def rate(link: Link, captions: list[Caption]) -> float:
     return len(captions) / min(seconds)
 
 
-def commonest(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
+def print_most_common(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
     """Print the most common misses and false hits."""
     missed: Counter[str] = Counter()
     false: Counter[tuple[str, str]] = Counter()
@@ -116,9 +116,9 @@ def commonest(link: Link, captions: list[Caption], names: dict[str, str], number
         surfaces = {span.concept: caption.text[span.start : span.end].lower() for span in link(caption.text)}
         missed.update(caption.concepts - surfaces.keys())
         false.update((surfaces[concept], concept) for concept in surfaces.keys() - caption.concepts)
-    print("\ncommonest misses: " + ", ".join(f"{names[concept]} {count}" for concept, count in missed.most_common(number)))
+    print("\nmost common misses: " + ", ".join(f"{names[concept]} {count}" for concept, count in missed.most_common(number)))
     hits = (f"{surface} → {names[concept]} {count}" for (surface, concept), count in false.most_common(number))
-    print("\ncommonest false hits: " + ", ".join(hits))
+    print("\nmost common false hits: " + ", ".join(hits))
 
 
 def print_disagreements(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
@@ -168,7 +168,7 @@ def linking(*, data: Path, disagreements: int = 0) -> dict[str, Any]:
         print(f"{name:32}{tuning.recall:8.3f} {tuning.precision:7.3f}{other.recall:8.3f} {other.precision:7.3f}{speed:12.0f}")
     ratio = speeds["linker"] / speeds["plain longest match"]
     print(f"\nthe linker processes {ratio:.2f} times as many captions per second as plain longest match")
-    commonest(linker.link, halves[1], names, 25)
+    print_most_common(linker.link, halves[1], names, 25)
     print_disagreements(linker.link, halves[1], names, disagreements)
     return {"machine": machine(), "captions": len(everything), "figures": figures, "ratio_to_plain": round(ratio, 3)}
 

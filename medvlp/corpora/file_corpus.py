@@ -71,7 +71,7 @@ class FileCorpus:
 
         Raises:
             Dropped: its image is missing, all its texts are too short, or its DICOM file must not be used.
-            DataError: there is no such row, or it cannot be read, or names an image outside of the folder.
+            DataError: there is no such row, or it cannot be read, or names an image outside the folder.
         """
         if split not in self.items or not 0 <= index < len(self.items[split]):
             raise DataError(f"corpus {self.name!r} has no item {index} in split {split!r}; its splits are {self.splits()}")

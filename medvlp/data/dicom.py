@@ -86,12 +86,12 @@ def dicom_pixels(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> np.n
 
 def _check(dataset: "Dataset", burned_in: BurnedIn) -> None:
     if dataset.get("Modality") in _NO_IMAGE or "PixelData" not in dataset:
-        raise Dropped("DICOM object is no image")
+        raise Dropped("DICOM object is not an image")
     marked = str(dataset.get("BurnedInAnnotation", "")).upper()
     if burned_in is not BurnedIn.KEEP and marked == "YES":
-        raise Dropped("DICOM header says that annotations are burned into the image")
+        raise Dropped("DICOM header declares burned-in annotations")
     if burned_in is BurnedIn.DROP_UNKNOWN and marked != "NO":
-        raise Dropped("DICOM header does not say that no annotation is burned into the image")
+        raise Dropped("DICOM header does not declare the image free of burned-in annotations")
 
 
 def _render(dataset: "Dataset") -> np.ndarray:

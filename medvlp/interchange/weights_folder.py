@@ -62,10 +62,10 @@ def load_imported(task: nn.Module, folder: Path) -> list[str]:
         raise CheckpointError(f"no imported weights in {folder} ({error}); make them with jobs/import_weights.py") from error
     parts = {name.split(".")[0] for name, _ in task.named_parameters()}
     used = {name: value for name, value in weights.items() if name.split(".")[0] in parts}
-    anew = [name for name, _ in task.named_parameters() if name not in used and (is_optional(name) or name == ENTITY_VECTORS)]
-    check_weights(task, used, str(folder), but=anew)
+    unset = [name for name, _ in task.named_parameters() if name not in used and (is_optional(name) or name == ENTITY_VECTORS)]
+    check_weights(task, used, str(folder), but=unset)
     task.load_state_dict(used, strict=False)
-    return anew
+    return unset
 
 
 def _wanted(theirs: dict[str, Tensor], model: ARLConfig, masked_image: MaskedImageConfig) -> dict[str, torch.Size]:
