@@ -16,7 +16,7 @@ def work(rank: int, workers: int, setup: WorkerSetup, stop_at: int, folder: str)
     processes = join(rank, workers, Path(folder, f"rendezvous-{stop_at}"))
     config = setup.config
     split = training_split(config, Inputs.open(config))
-    # Enough for every worker to take its turns.
+    # Enough for every worker to run its micro-steps.
     stop = (config.train.max_steps + 1) * config.train.global_batch
     tables = partial(local_tables, split, stop=stop, micro_batch=config.train.micro_batch, rank=rank, workers=workers)
     run_worker(setup, tables, processes, workers_on_node=workers, keep_training=lambda metrics, step: step != stop_at)
