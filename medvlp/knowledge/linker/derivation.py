@@ -1,8 +1,8 @@
 """Names that an ontology implies but does not list, derived from its own synonyms; needs no text and no word list.
 
 - Relational adjectives: "renal cortex" and "kidney cortex" name one concept, and so do many similar pairs, so "renal" stands for "kidney".
-Where synonyms do not help, the regular endings of medical Latin do: "maxilla", "maxillary". - Shortened names: "urinary bladder neck" is
-often "bladder neck", so "bladder" stands for "urinary bladder".
+  Where synonyms do not help, the regular endings of medical Latin do: "maxilla", "maxillary".
+- Shortened names: "urinary bladder neck" is often "bladder neck", so "bladder" stands for "urinary bladder".
 """
 
 import re

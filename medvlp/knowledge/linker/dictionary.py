@@ -59,9 +59,10 @@ class DictionaryLinker:
     - Names match in the plural, in other orders and spellings, and without the qualifiers of a terminology: see ``spelling.variants``.
     - Names that the ontology implies match too: "renal" for "kidney", "bladder" for "urinary bladder"; see ``derivation``.
     - If one name means several concepts: a name as written beats a generated variant, which beats an implied name; then a preferred name
-    beats a synonym; then the smallest identifier wins. - An abbreviation that the text defines ("pulmonary embolism (PE)") has that
-    meaning, whatever the ontology says. - Negated mentions are flagged: see ``negation``. - Names of one character, or without any letter,
-    are ignored.
+      beats a synonym; then the smallest identifier wins.
+    - An abbreviation that the text defines ("pulmonary embolism (PE)") has that meaning, whatever the ontology says.
+    - Negated mentions are flagged: see ``negation``.
+    - Names of one character, or without any letter, are ignored.
     """
 
     name = "dictionary"
@@ -138,7 +139,7 @@ def _cuts_word(text: str, place: int) -> bool:
 
 
 def _with_definitions(spans: list[Span], text: str) -> list[Span]:
-    """Give abbreviations that ``text`` defines the meaning defined there; drop readings without a concept."""
+    """Give abbreviations that ``text`` defines the meaning defined there; drop all other readings of them."""
     for definition in definitions(text):
         places = _places(definition.short, text)
         meaning = _meaning(definition, spans)

@@ -40,7 +40,7 @@ class StartPoint:
     run: RunConfig | None = None
     model: ModelFolderConfig | None = None
     progress: CheckpointRecord | None = None
-    """Of a checkpoint."""
+    """The record of a checkpoint; None for other start points."""
 
     @classmethod
     def find(cls, uri: str, checkpoint: str) -> "StartPoint":

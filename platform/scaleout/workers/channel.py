@@ -46,7 +46,7 @@ class Channel:
         return self._result
 
     def open(self) -> None:
-        """Start a new group of workers."""
+        """Prepare for a new group of workers."""
         self._nodes, self._stop_reason = set(), None
 
     def enter(self, node: str) -> None:

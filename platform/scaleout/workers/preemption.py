@@ -25,7 +25,7 @@ POLL_SECONDS = 1.0
 
 @contextmanager
 def catch_termination() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets instead of ending this process; a second SIGTERM ends it. Only the main thread sets it."""
+    """Yield an event that SIGTERM sets instead of ending this process; a second SIGTERM ends it. It works only in the main thread."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked

@@ -21,7 +21,7 @@ from scaleout.tracking.runs import open_client
 NUMBER = "number"
 """The parameter that Tune varies: the number of the trial, which determines everything else."""
 STEP, SCORE = "step", "score"
-"""Name of the metric reported to Tune."""
+"""Names of the values reported to Tune."""
 _TRIALS = "trials"
 _PATIENCE_SECONDS = 1.0
 
