@@ -1,6 +1,6 @@
-"""A task in a file of its own: tell the modality of an image from the image and its text.
+"""A task in a single file: predict the modality of an image from the image and its text.
 
-Nothing else in the project knows it. From the root of the repository, after ``make pretrain``::
+No other file refers to it. From the root of the repository, after ``make pretrain``::
 
     PYTHONPATH=.:platform python jobs/finetune.py --task examples.modality_task:ModalityTask --name modality --storage results/runs \
       --start_from results/runs/quickstart --data.shards results/phantom/shards --data.links results/phantom/links --train.max_steps 100
@@ -36,12 +36,12 @@ class ModalityBatch(Batch):
     """Images and texts with the modality of each."""
 
     labels: Tensor
-    """int64 [B]."""
+    """int64 [B], the class of each sample."""
 
 
 @dataclass(frozen=True)
 class ModalityCollate(CommonCollate):
-    """Rows to ``ModalityBatch``."""
+    """Collates rows to a ``ModalityBatch``."""
 
     classes: tuple[str, ...]
 
@@ -62,12 +62,12 @@ class ModalityModule(TaskModule):
         initialise(self.head, context.model.initial_deviation)
 
     def forward(self, batch: ModalityBatch) -> TaskOutput:
-        """The cross-entropy."""
+        """Return the cross-entropy."""
         loss = weighted_mean(F.cross_entropy(self.logits(batch).float(), batch.labels, reduction="none"), batch.weight)
         return TaskOutput(loss, {"modality": loss.detach()})
 
     def logits(self, batch: ModalityBatch) -> Tensor:
-        """[B, classes]."""
+        """Return logits [B, classes]."""
         arl = self.arl
         text, image = arl.encode_texts(batch.token_ids, batch.token_mask), arl.encode_images(arl.vision.normalise(batch.images))
         streams = arl.streams(text, image, arl.knowledge(), batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens)
@@ -76,7 +76,7 @@ class ModalityModule(TaskModule):
 
 @dataclass(frozen=True, kw_only=True)
 class ModalityTask(Task):
-    """Which modality an image is of."""
+    """Classify the modality of an image."""
 
     section: ClassVar[str] = "modality"
     target_columns: ClassVar[tuple[str, ...]] = ("modality",)
@@ -85,10 +85,10 @@ class ModalityTask(Task):
     """Width of the head."""
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
-        """The modalities of the training samples, in alphabetical order."""
+        """Return the modalities of the training samples, in alphabetical order."""
         classes = sorted({modality for part in columns for modality in part["modality"] if modality})
         if len(classes) < 2:
-            raise DataError("the shards name fewer than two modalities")
+            raise DataError("the shards contain fewer than two modalities")
         return {CLASSES: classes}
 
     def build(self, context: TaskContext) -> ModalityModule:
@@ -110,7 +110,7 @@ class ModalityTask(Task):
         return to_records({"weight": batch.weight, "label": batch.labels, "predicted": module.logits(batch).argmax(-1)})
 
     def summarise(self, context: TaskContext, records: Records) -> dict[str, float]:
-        """Accuracy, beside that of always naming the commonest modality."""
+        """Return the accuracy, and that of always predicting the most common modality."""
         counted = records["weight"] > 0
         labels, predicted = records["label"][counted], records["predicted"][counted]
         return {
@@ -124,4 +124,4 @@ class ModalityTask(Task):
 
     def card(self, context: TaskContext) -> Card:
         """See ``Task``."""
-        return Card(f"A model that tells {', '.join(context.targets[CLASSES])} apart.", "model.module  # ask it as torch asks any module")
+        return Card(f"A model that distinguishes {', '.join(context.targets[CLASSES])}.", "model.module  # a torch module")

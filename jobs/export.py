@@ -9,11 +9,11 @@ def export(*, run: str, storage: str, output: str, checkpoint: str = "last", ove
     """Write a trained model as a folder that ``medvlp.load`` reads.
 
     Args:
-        run: Name of the run, of pre-training or of fine-tuning.
+        run: Name of the pre-training or fine-tuning run.
         storage: Folder with all runs, or s3://bucket/folder.
-        output: Where the model goes: a folder, or s3://bucket/folder.
-        checkpoint: last, best (by train.best_metric), or the number of a step.
-        overwrite: Replace a model that is there.
+        output: Destination of the model: a folder, or s3://bucket/folder.
+        checkpoint: last, best (by train.best_metric) or a step number.
+        overwrite: Replace an existing model.
     """
     output = absolute(output)
     config = export_run(join(storage, run), output, checkpoint=checkpoint, overwrite=overwrite)

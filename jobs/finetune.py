@@ -10,9 +10,9 @@ from scaleout.runs.start import resolve_finetuning
 def finetune(config: FinetuneConfig) -> Outcome:
     """Fine-tune a trained model on a task: --task vqa answers questions about images.
 
-    Model, text sizes, tokenizer and knowledge are those of the run, checkpoint or model folder that it starts from; the answers are
-    those of the training questions. The same name with the same configuration resumes from the last complete checkpoint; a
-    finished run says so.
+    Model, text sizes, tokenizer and knowledge come from the run, checkpoint or model folder given by --start_from; the answers come from
+    the training questions. The same name with the same configuration resumes from the last complete checkpoint. If the run has finished,
+    the job reports it.
     """
     outcome = launch(resolve_finetuning(config))
     print(outcome_card(outcome, config.task))

@@ -1,4 +1,4 @@
-"""Turn a published checkpoint of METER, M3AE or ARL into weights that jobs/pretrain.py starts from."""
+"""Convert a published checkpoint of METER, M3AE or ARL to weights that jobs/pretrain.py can start from."""
 
 import tempfile
 from pathlib import Path
@@ -22,22 +22,22 @@ def import_weights(
     entity_vectors: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Turn a published checkpoint of METER, M3AE or ARL into weights that jobs/pretrain.py starts from.
+    """Convert a published checkpoint of METER, M3AE or ARL to weights that jobs/pretrain.py can start from.
 
-    Every parameter is mapped, interpolated (positions, to the size of the image), left out for a reason, or reported as
-    missing; anything else is refused. Nothing in the checkpoint is executed.
+    Each parameter is mapped, interpolated (position embeddings, to the image size), left out for a stated reason, or reported as missing.
+    Anything else is an error. Nothing in the checkpoint is executed.
 
     Args:
         checkpoint: A .ckpt, .pt or .safetensors file, or s3://bucket/file.
-        output: Where weights and report go: a folder, or s3://bucket/folder.
-        model: Sizes of the model, as in the recipe that will train it.
-        masked_image: Sizes of the decoder of masked images.
-        entity_vectors: Take the vectors of the entities too: only for the very knowledge graph that the checkpoint was trained with.
-        overwrite: Replace weights that are there.
+        output: Destination of weights and report: a folder, or s3://bucket/folder.
+        model: Model sizes, as in the recipe that will train it.
+        masked_image: Sizes of the masked-image decoder.
+        entity_vectors: Import the entity vectors too; use only with the same knowledge graph that the checkpoint was trained with.
+        overwrite: Replace existing weights.
     """
     output = storage.absolute(output)
     if storage.exists(storage.join(output, WEIGHTS_FILE)) and not overwrite:
-        raise CheckpointError(f"{output} holds imported weights already; choose another --output, or --overwrite")
+        raise CheckpointError(f"{output} already holds imported weights; choose another --output, or add --overwrite")
     storage.check_writable(output)
     with tempfile.TemporaryDirectory(prefix="medvlp-import-") as temporary, storage.local_copy(storage.absolute(checkpoint)) as file:
         folder = Path(temporary, "weights")
@@ -49,7 +49,7 @@ def import_weights(
     for ours, shapes in report.interpolated.items():
         print(f"  interpolated  {ours}: {shapes}")
     for ours in report.missing:
-        print(f"  missing       {ours}: keeps its new weights")
+        print(f"  missing       {ours}: keeps its initial weights")
     print(f"start from them: python jobs/pretrain.py --start_from {output} …")
 
 

@@ -1,6 +1,6 @@
 """Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.
 
-With ``--inspect`` it shows what is in a bundle instead.
+With ``--inspect``, show the content of a bundle instead.
 """
 
 import io
@@ -37,18 +37,18 @@ def knowledge(
 ) -> None:
     """Build the knowledge bundle: the entities that the texts mention, the graph between them, and their vectors.
 
-    With --inspect KNOWLEDGE it shows what is in a bundle instead; see --inspect KNOWLEDGE --help.
+    With --inspect KNOWLEDGE, show the content of a bundle instead; see --inspect KNOWLEDGE --help.
 
     Args:
-        shards: Where the shards lie.
-        links: Where the links of these shards lie.
-        ontology: The ontology that the links were made with; repeat it as there.
-        output: Where the bundle goes: a folder, or s3://bucket/folder.
-        umls: Which rows of UMLS's files are taken; as for the links.
-        minimum_count: Fewest mentions of an entity in the training split; the paper's "more than 20" is 21.
-        inverse_relations: Add every relation from its other end too, so that the graph attention looks both ways.
-        transe: How the vectors of the entities are trained.
-        overwrite: Replace another bundle.
+        shards: Folder of the shards.
+        links: Folder of the links of these shards.
+        ontology: The ontology that the links were made with; repeat the option as for jobs/link.py.
+        output: Destination of the bundle: a folder, or s3://bucket/folder.
+        umls: Which rows of the UMLS files to use; the same as for the links.
+        minimum_count: Minimum number of mentions of an entity in the training split; the paper's "more than 20" is 21.
+        inverse_relations: Add the inverse of every relation too, so that graph attention works in both directions.
+        transe: How to train the entity vectors.
+        overwrite: Replace an existing bundle.
     """
     output = storage.absolute(output)
     storage.check_writable(output)
@@ -73,13 +73,13 @@ def knowledge(
 
 
 def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> None:
-    """Write the bundle, unless the folder holds another one."""
+    """Write the bundle, unless the folder already holds a different one."""
     if storage.exists(storage.join(output, METADATA_FILE)) and not overwrite:
         with storage.local_copy(output) as folder:
             found = KnowledgeBundle.load(folder).fingerprint
         if found != bundle.fingerprint:
             raise KnowledgeError(
-                f"{output} holds another bundle ({found}, this one is {bundle.fingerprint}); choose another --output, or --overwrite"
+                f"{output} holds another bundle ({found}, this one is {bundle.fingerprint}); choose another --output, or add --overwrite"
             )
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -88,13 +88,13 @@ def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> Non
 
 
 def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str | None = None, commonest: int = 20) -> None:
-    """Show what is in a knowledge bundle: sizes, degrees, the commonest entities, and a concept's neighbours.
+    """Show the content of a knowledge bundle: sizes, degrees, the most common entities, and a concept's neighbours.
 
     Args:
-        inspect: Where the bundle lies.
-        concept: A concept by identifier, name or synonym, to see its names and neighbours.
-        picture: Where a picture (PNG) of the concept's neighbourhood goes; that of the commonest entity if none is named.
-        commonest: How many of the commonest entities to print.
+        inspect: Folder of the bundle.
+        concept: Identifier, name or synonym of a concept; shows its names and neighbours.
+        picture: PNG file for a picture of the neighbourhood of the concept; of the most common entity by default.
+        commonest: How many of the most common entities to print.
     """
     with storage.local_copy(storage.absolute(inspect)) as folder:
         bundle = KnowledgeBundle.load(folder)

@@ -14,14 +14,15 @@ from scaleout.shards.manifest import ShardManifest
 def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | None = None, fail: bool = False) -> None:
     """Find the images of a benchmark's test set in shards that a model is trained on.
 
-    Images count as the same if they have the same public name (a synpic number of MedPix …) or the same perceptual hash: real
-    leaks are encoded again, so their bytes differ. Neighbouring slices of one scan may look the same: names and pictures are told apart.
+    Two images count as the same if they have the same public name (such as a MedPix synpic number) or the same perceptual hash: real leaks
+    are often re-encoded, so their bytes differ. Neighbouring slices of one scan may look the same, so matches by name and by picture are
+    counted separately.
 
     Args:
-        shards: Where the training shards lie: a folder, or s3://bucket/folder.
-        benchmark: Where the shards of the benchmark lie.
-        split: The benchmark's split that nothing may leak from.
-        output: A JSON file for the keys of the samples that leak, by split; jobs/prepare.py --leave_out makes shards without them.
+        shards: Training shards: a folder, or s3://bucket/folder.
+        benchmark: Shards of the benchmark.
+        split: Split of the benchmark to look for.
+        output: JSON file for the keys of the leaking samples, by split; jobs/prepare.py --leave_out makes shards without them.
         fail: End with an error if anything leaks.
     """
     trained, tested = storage.absolute(shards), storage.absolute(benchmark)

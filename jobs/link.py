@@ -29,18 +29,18 @@ def link(
 ) -> None:
     """Find the concepts of an ontology in every text of the shards, and write them as sidecar files.
 
-    The shards are only read, so another ontology or linker never rewrites images. After a kill, the same command makes
-    only what is missing.
+    The shards are only read, so a change of ontology or linker never rewrites images. If the job was killed, run the same command again: it
+    makes only what is missing.
 
     Args:
-        shards: Where the shards lie: a folder, or s3://bucket/folder.
-        ontology: An OBO or OWL file, a folder with triples.tsv and entities.tsv, or one with UMLS's RRF files; repeat it to merge several.
-        output: Where the links go.
-        umls: Which rows of UMLS's files are taken.
-        linker: What finds concepts: the names of the ontology, or scispaCy's linker to UMLS, which has to be installed.
-        scispacy: How scispaCy's linker is set up.
-        commonest: How many of the commonest concepts to print.
-        overwrite: Replace links of other shards, or by another ontology or linker.
+        shards: Shards: a folder, or s3://bucket/folder.
+        ontology: OBO or OWL file, folder with triples.tsv and entities.tsv, or folder with UMLS RRF files; repeat to merge several.
+        output: Destination of the links.
+        umls: Which rows of the UMLS files to use.
+        linker: How to find concepts: by the names in the ontology, or with scispaCy's UMLS linker, which must be installed.
+        scispacy: Settings of scispaCy's linker.
+        commonest: How many of the most common concepts to print.
+        overwrite: Replace existing links of other shards or by another ontology or linker.
     """
     output = storage.absolute(output)
     merged = read_ontology_uris(ontology, umls)
@@ -51,7 +51,7 @@ def link(
 
 
 def links_card(manifest: LinksManifest, ontology: Ontology, commonest: int) -> str:
-    """What was found, as a few lines."""
+    """Return a short summary of what was found."""
     names = {concept.id: concept.name for concept in ontology.concepts}
     texts = max(manifest.texts, 1)
     spans = max(manifest.spans, 1)

@@ -1,4 +1,4 @@
-"""Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer beside them."""
+"""Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer."""
 
 from pathlib import Path
 
@@ -25,28 +25,29 @@ def prepare(
     overwrite: bool = False,
     validate: bool = False,
 ) -> None:
-    """Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer beside them.
+    """Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer.
 
-    Every image is decoded once; what does not decode, and what the corpus's own rules leave out, is counted by reason.
-    After a kill, the same command makes only what is missing. The same input gives the same bytes; changed input is refused.
+    Every image is decoded once. Images that cannot be decoded, and samples that the rules of the corpus exclude, are counted by reason. If
+    the job was killed, run the same command again: it makes only what is missing. The same input gives the same bytes; changed input is an
+    error.
 
     Args:
-        output: Where the shards go: a folder, or s3://bucket/folder.
+        output: Destination of the shards: a folder, or s3://bucket/folder.
         corpus: Name of the corpus: phantom, jsonl, csv, roco, medicat, mimic-cxr, slake …
-        root: Folder with the corpus's official files; phantoms have none.
+        root: Folder with the official files of the corpus; not used for phantom.
         options: Options of the corpus, such as --options.train 5000.
         samples_per_shard: Samples per tar file.
-        vocabulary_size: Tokens of the byte-level BPE trained on the training texts; 0 for none.
-        leave_out: A report of jobs/leaks.py about shards of this corpus: these go without the samples that it names.
-        overwrite: Replace shards of another corpus or of other options.
-        validate: Make nothing: read the shards that are there again, and name what is not as the manifest says.
+        vocabulary_size: Vocabulary size of the byte-level BPE tokenizer trained on the training texts; 0 trains none.
+        leave_out: Report of jobs/leaks.py about shards of this corpus; the samples that it names are left out.
+        overwrite: Replace existing shards of another corpus or with other options.
+        validate: Write nothing; read the existing shards and report every difference from the manifest.
     """
     output = storage.absolute(output)
     if validate:
         report_problems(output)
         return
     if corpus is None:
-        raise ConfigurationError("no corpus is named; add --corpus NAME, or --validate to check shards that are there")
+        raise ConfigurationError("no corpus given; add --corpus NAME, or --validate to check existing shards")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
     prepare_shards(
         LeakFree.of(opened, leave_out) if leave_out else opened,
@@ -63,11 +64,11 @@ def prepare(
 
 
 def report_problems(output: str) -> None:
-    """Say what is wrong with shards, or that nothing is."""
+    """Check the shards and report the result."""
     manifest, problems = validate_shards(output)
     if problems:
         raise DataError(f"{len(problems)} problems in {output}: {'; '.join(problems)}")
-    print(f"{len(manifest.shards)} shards with {sum(manifest.splits.values())} samples are as their manifest says: {output}")
+    print(f"{len(manifest.shards)} shards with {sum(manifest.splits.values())} samples match their manifest: {output}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from scaleout.runs.config import RunConfig
 
 
 def pretrain(config: RunConfig) -> Outcome:
-    """Train to the last step, from the newest complete checkpoint if there is one; a finished run says so."""
+    """Train to the last step, from the newest complete checkpoint if there is one. If the run has finished, report it."""
     outcome = launch(config)
     print(outcome_card(outcome, config.task))
     return outcome
@@ -16,12 +16,12 @@ def pretrain(config: RunConfig) -> Outcome:
 def main(config: RunConfig, preflight: bool = False) -> None:
     """Pre-train ARL on shards, links and a knowledge bundle.
 
-    The same name with the same configuration resumes from the last complete checkpoint; a finished run says so, or goes on
-    if train.max_steps was raised.
+    The same name with the same configuration resumes from the last complete checkpoint. A finished run continues only if train.max_steps
+    was raised.
 
     Args:
         config: The run.
-        preflight: Only check what every run checks first, and write nothing: exit code 0, or what to change.
+        preflight: Only run the checks that precede every run; write nothing. Exit code 0, or a message that says what to change.
     """
     if preflight:
         check(config)

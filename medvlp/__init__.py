@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def load(folder: str | Path, device: str = "cpu", task: "type[Task] | None" = None) -> "Model":
-    """A trained model from a folder that ``jobs/export.py`` wrote.
+    """Load a trained model from a folder that ``jobs/export.py`` wrote.
 
     Args:
         folder: the folder.
-        device: where it computes, as torch names it.
-        task: the class of its task, for a task of your own that is not installed; a folder imports nothing by itself.
+        device: torch device to compute on.
+        task: the class of the task, for your own task that is not installed; a folder never triggers imports by itself.
 
     Raises:
         CheckpointError: there is no model, or it is damaged.

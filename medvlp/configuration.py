@@ -1,7 +1,7 @@
-"""Configurations to plain values, as JSON and YAML hold them, and back.
+"""Convert configurations to plain JSON and YAML values, and back.
 
-A field may be a *choice*: one of several dataclasses, picked by name. In plain values such a field holds the name, and beside it a
-section, called as the dataclass says, holds the dataclass's own fields::
+A field may be a *choice*: one of several dataclasses, selected by name. In plain values such a field holds the name, and a separate
+section, named by the dataclass, holds the dataclass's own fields::
 
     task: vqa
     vqa: {minimum_answer_count: 2}
@@ -21,26 +21,26 @@ _CHOICE = "choice"
 
 @dataclass(frozen=True)
 class Choice:
-    """How the value of a field is picked. The dataclasses have a class attribute ``section``."""
+    """How to select the value of a field. The dataclasses have a class attribute ``section``."""
 
     find: Callable[[str], type]
-    """The dataclass of a name; raises ``ConfigurationError`` for an unknown one."""
+    """Returns the dataclass of a name; raises ``ConfigurationError`` for an unknown one."""
     name_of: Callable[[type], str]
-    """The name of a dataclass."""
+    """Returns the name of a dataclass."""
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """For ``dataclasses.field``."""
+        """Return the metadata for ``dataclasses.field``."""
         return {_CHOICE: self}
 
 
 def choices(kind: type) -> dict[str, Choice]:
-    """The choices among the fields of a dataclass, by name of the field."""
+    """Return the choices among the fields of a dataclass, by field name."""
     return {field.name: field.metadata[_CHOICE] for field in fields(kind) if _CHOICE in field.metadata}
 
 
 def to_plain(config: Any) -> dict[str, Any]:
-    """A configuration as plain values: what JSON and YAML can hold."""
+    """Convert a configuration to plain values that JSON and YAML can hold."""
     plain: dict[str, Any] = {}
     for field in fields(config):
         value = getattr(config, field.name)
@@ -52,9 +52,9 @@ def to_plain(config: Any) -> dict[str, Any]:
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
-    """An instance of the dataclass ``kind`` from what ``to_plain`` made of one, also after its way through JSON.
+    """Create an instance of the dataclass ``kind`` from the result of ``to_plain``, also after a JSON round trip.
 
-    A field that ``values`` does not have takes its default: it is younger than they are.
+    A field that ``values`` lacks takes its default: it was added later.
 
     Raises:
         ConfigurationError: a field is unknown, or one without a default is missing.
@@ -86,7 +86,7 @@ def _fields(kind: type) -> dict[str, Field[Any]]:
 
 
 def _chosen(field: Field[Any], values: dict[str, Any]) -> Any:
-    """The value of a choice; takes its section out of ``values``."""
+    """Return the value of a choice; removes its section from ``values``."""
     chosen: Any = field.metadata[_CHOICE].find(values[field.name])
     return from_plain(chosen, values.pop(chosen.section, {}))
 
@@ -104,7 +104,7 @@ def _plain(value: Any) -> Any:
 
 
 def _value(hint: Any, value: Any) -> Any:
-    """``value`` as the type ``hint`` wants it: a dataclass (also an optional one), or a list or tuple of them or of anything."""
+    """Convert ``value`` to the type ``hint``: a dataclass (or an optional one), or a list or tuple of dataclasses or other values."""
     if value is None:
         return None
     for choice in (hint, *get_args(hint)):

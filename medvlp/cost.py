@@ -1,9 +1,8 @@
 """Floating-point operations of a forward and backward, counted by torch on tensors without content.
 
-What counts is what torch's ``FlopCounterMode`` counts with plain (math) attention: matrix products and convolutions, two
-operations for each multiply-add. Norms, softmax, activations, look-ups and the scatter of graph attention do not count. What
-attention kernels and activation checkpointing compute a second time does not count either: it is work of the execution, not of
-the model.
+The count is that of torch's ``FlopCounterMode`` with plain (math) attention: matrix products and convolutions, two operations per
+multiply-add. Norms, softmax, activations, look-ups and the scatter of graph attention do not count. Recomputation by attention kernels and
+activation checkpointing does not count either: it is work of the execution, not of the model.
 """
 
 from collections.abc import Container
@@ -24,20 +23,20 @@ from medvlp.tasks.module import TaskModule
 
 
 class FlopCount:
-    """Operations of a sample, its share of what a micro-batch computes once included. Counted when first asked for."""
+    """Operations per sample, including its share of the work done once per micro-batch. Counted on first use."""
 
     def __init__(self, task: Task, context: TaskContext, *, micro_batch: int, frozen: Container[str] = ()):
-        """``frozen`` names the parameters that get no gradient."""
+        """Prepare the count; ``frozen`` are the names of the parameters without a gradient."""
         self._task, self._micro_batch, self._frozen = task, micro_batch, frozen
         self._context = replace(context, model=context.model.from_scratch())
         self._counted: dict[int, float] = {}
 
     def per_sample(self, width: int) -> float:
-        """Of a sample whose text is padded to ``width``."""
+        """Return the operations of a sample whose text is padded to ``width``."""
         if width not in self._counted:
             with torch.random.fork_rng():
                 batch = self._task.synthetic_batch(self._context, self._micro_batch, width)
-                with torch.device("meta"):  # its shapes are all that is needed
+                with torch.device("meta"):  # only its shapes are needed
                     module = self._task.build(self._context)
             for name, parameter in module.named_parameters():
                 parameter.requires_grad_(name not in self._frozen)
@@ -46,7 +45,7 @@ class FlopCount:
 
 
 def batch_flops(module: TaskModule, batch: Batch) -> float:
-    """Operations of the forward and backward of a batch, on any device; nothing is computed and ``module`` is not changed."""
+    """Count the operations of forward and backward of a batch, on any device; computes nothing and leaves ``module`` unchanged."""
     values = {field.name: getattr(batch, field.name) for field in fields(batch)}
     with FakeTensorMode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         tensors = {name: _empty(tensor) for name, tensor in chain(module.named_parameters(), module.named_buffers())}

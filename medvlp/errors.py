@@ -1,4 +1,4 @@
-"""The exceptions of the project: one hierarchy, raised for what a user can mend.
+"""The exceptions of the project: one hierarchy, for errors that a user can fix.
 
 A message says what happened, where, and what to do.
 """
@@ -13,11 +13,11 @@ class ConfigurationError(MedvlpError):
 
 
 class DataError(MedvlpError):
-    """Shards, links, images or texts are missing, truncated, altered or not what they claim to be."""
+    """Shards, links, images or texts are missing, truncated, changed or of the wrong kind."""
 
 
 class KnowledgeError(MedvlpError):
-    """An ontology or knowledge bundle is unreadable or does not belong to the data."""
+    """An ontology or knowledge bundle is unreadable or does not match the data."""
 
 
 class CheckpointError(MedvlpError):
@@ -25,12 +25,12 @@ class CheckpointError(MedvlpError):
 
 
 class DamagedCheckpointError(CheckpointError):
-    """A checkpoint that was complete is no longer what was written."""
+    """A complete checkpoint was changed after it was written."""
 
 
 class TrainingError(MedvlpError):
-    """Training cannot go on: too many bad samples, a loss that is not finite, a stream out of order."""
+    """Training cannot continue: too many bad samples, a loss that is not finite, a stream out of order."""
 
 
 class Interrupted(MedvlpError):
-    """A run was asked to end before its last step, and did, with a checkpoint from which the same command goes on."""
+    """A run stopped on request before its last step, with a checkpoint from which the same command continues."""

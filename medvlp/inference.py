@@ -1,4 +1,4 @@
-"""A trained model as a person uses it: an image and some words in, names and scores out.
+"""A trained model for interactive use: an image and texts in, names and scores out.
 
 Shapes: T texts, S image side, I image tokens, L tokens, H fusion width.
 """
@@ -27,7 +27,7 @@ from medvlp.tasks.vqa.module import QuestionAnsweringModule
 from medvlp.tasks.vqa.task import ANSWERS
 
 Image = PIL.Image.Image | bytes | str | Path
-"""The path of a JPEG or PNG file or its content, as training reads them, or a Pillow image."""
+"""The path or content of a JPEG or PNG file, or a Pillow image."""
 
 _TEXTS_AT_ONCE = 64
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
@@ -44,11 +44,11 @@ class Features:
     token_mask: Tensor
     """bool [T, L]."""
     pooled: Tensor
-    """[T, 2H]: the pair of text and image, from which matching and answers are read."""
+    """[T, 2H]: the pooled pair of text and image, the input of matching and answers."""
 
 
 class Model:
-    """A pre-trained or fine-tuned model; ``medvlp.load`` makes one from a folder."""
+    """A pre-trained or fine-tuned model; ``medvlp.load`` reads one from a folder."""
 
     def __init__(self, loaded: LoadedModel, device: torch.device | str = "cpu"):
         self.config = loaded.config
@@ -70,14 +70,14 @@ class Model:
 
     @torch.inference_mode()
     def encode(self, image: Image, texts: Sequence[str]) -> Features:
-        """The image fused with each text."""
+        """Fuse the image with each text."""
         encoded, batch = self._image(image), self._texts(texts)
         text, pooled = self._fuse(encoded, batch)
         return Features(encoded, text, batch.token_mask, pooled)
 
     @torch.inference_mode()
     def match(self, image: Image, texts: Sequence[str]) -> list[float]:
-        """How likely each text describes the image, 0 to 1, in the order of the texts.
+        """Return the probability that each text describes the image, 0 to 1, in the order of the texts.
 
         Raises:
             ConfigurationError: the model was not pre-trained to match.
@@ -91,11 +91,11 @@ class Model:
 
     @torch.inference_mode()
     def findings(self, image: Image, semantic_types: Sequence[str] | None = None) -> list[tuple[str, float]]:
-        """What the image shows: names of entities with their probabilities, the likeliest first.
+        """Return what the image shows: entity names with probabilities, the most likely first.
 
         Args:
-            image: what to look at.
-            semantic_types: of the entities to score; by default those that counted as findings in training.
+            image: the image.
+            semantic_types: semantic types of the entities to score; by default those that counted as findings in training.
 
         Raises:
             ConfigurationError: the model was not pre-trained to align images with entities.
@@ -109,7 +109,7 @@ class Model:
         return _ranked((entity.name, score) for entity, score in scored if not types or entity.semantic_type in types)
 
     def answer(self, image: Image, question: str) -> str:
-        """The likeliest answer to a question about the image.
+        """Return the most likely answer to a question about the image.
 
         Raises:
             ConfigurationError: the model was not fine-tuned to answer questions.
@@ -118,7 +118,7 @@ class Model:
 
     @torch.inference_mode()
     def answers(self, image: Image, question: str) -> list[tuple[str, float]]:
-        """All answers that the model knows with their probabilities, the likeliest first. See ``answer``."""
+        """Return all answers in the vocabulary with their probabilities, the most likely first. See ``answer``."""
         if not isinstance(self.module, QuestionAnsweringModule):
             raise ConfigurationError("this model was not fine-tuned to answer questions: export a run of jobs/finetune.py")
         _, pooled = self._fuse(self._image(image), self._texts([question]))
@@ -126,7 +126,7 @@ class Model:
         return _ranked(zip(self.config.targets[ANSWERS], probabilities, strict=True))
 
     def entities(self, text: str) -> list[str]:
-        """Names of the entities that the text mentions, in its order."""
+        """Return the names of the entities that the text mentions, in text order."""
         return [self.bundle.entities[entity].name for _, _, entity in self._spans(text)]
 
     @cached_property
@@ -149,7 +149,7 @@ class Model:
         return arl.encode_images(arl.vision.normalise(torch.tensor(pixels, device=self.device)[None]))
 
     def _texts(self, texts: Sequence[str]) -> Batch:
-        """The texts tokenized and linked, as in training; a row without an image is for its text only."""
+        """Tokenize and link the texts, as in training; the rows have no image."""
         if not texts:
             raise DataError("give at least one text")
         rows = [
@@ -163,7 +163,7 @@ class Model:
         return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in leftmost_longest(self._linker.link(text)))
 
     def _fuse(self, image_1IH: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
+        """Return the text stream [T, L, H] and pooled pair [T, 2H] of the image with every text."""
         arl = self.module.arl
         text = arl.encode_texts(batch.token_ids, batch.token_mask)
         image = image_1IH.expand(len(batch), -1, -1)
@@ -171,7 +171,7 @@ class Model:
 
 
 def _image_file(image: Image) -> bytes:
-    """The content of an image file; a Pillow image becomes PNG, which loses nothing."""
+    """Return the content of an image file; a Pillow image becomes PNG, which is lossless."""
     if isinstance(image, bytes):
         return image
     if isinstance(image, PIL.Image.Image):

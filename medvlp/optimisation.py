@@ -18,22 +18,23 @@ class OptimiserConfig:
     """AdamW with the learning rates of the paper (ARL §4.2)."""
 
     learning_rate: float = 1e-5
-    """Peak, of the pre-trained encoders."""
+    """Peak learning rate of the pre-trained encoders."""
     fusion_multiplier: float = 5.0
-    """Of the fusion model, its projections and its poolers."""
+    """Learning-rate multiplier of the fusion model, its projections and its poolers."""
     head_multiplier: float = 5.0
-    """Of the heads of the task; in pre-training, of the knowledge encoder too."""
+    """Learning-rate multiplier of the heads of the task; in pre-training, also of the knowledge encoder."""
     weight_decay: float = 0.01
-    """Of what ``decayed`` says; the rest has none."""
+    """Weight decay of the parameters selected by ``decayed``; the others have none."""
     decayed: Literal["matrices", "authors"] = "matrices"
-    """Everything with more than one dimension; or what the authors' rules by name leave, which decay CLIP's norms too."""
+    """Parameters with weight decay: those with more than one dimension, or those selected by the authors' name rules, which include CLIP's
+    norms."""
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-8
     warmup: float = 0.1
-    """Share of the steps over which the learning rate rises linearly from 0; it then falls linearly to 0."""
+    """Fraction of the steps over which the learning rate rises linearly from 0; it then falls linearly to 0."""
     clip_norm: float = 1.0
-    """Largest norm of the gradient; 0 does not clip, as the authors."""
+    """Maximum norm of the gradient; 0 disables clipping, as the authors do."""
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.clip_norm < 0:
@@ -41,7 +42,7 @@ class OptimiserConfig:
 
 
 def parameter_groups(task: nn.Module, arl: "ARL", config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:
-    """Groups by role (encoders, knowledge, fusion, heads), each with and without weight decay; frozen parameters are left out."""
+    """Group parameters by role (encoders, knowledge, fusion, heads), each with and without weight decay, without frozen parameters."""
     encoders = [arl.vision, arl.language, arl.stream_type]
     fusion = [arl.fusion, arl.image_projection, arl.text_projection, arl.image_pooler, arl.text_pooler]
     role_of = {id(parameter): "fusion" for module in fusion for parameter in module.parameters()}
@@ -65,7 +66,7 @@ def parameter_groups(task: nn.Module, arl: "ARL", config: OptimiserConfig, *, kn
 
 
 _AUTHORS_UNDECAYED = re.compile(r".*\.bias|.*\.LayerNorm\.weight|arl\.fusion\..*norm\.weight|masked_(language|image)\.norm\.weight")
-"""Their rule by their names, in ours: CLIP's norms, that of the knowledge encoder and those of downstream heads escape it."""
+"""The authors' rule, with our names: it misses the norms of CLIP, of the knowledge encoder and of downstream heads."""
 
 
 def _is_decayed(name: str, parameter: nn.Parameter, config: OptimiserConfig) -> bool:
@@ -73,12 +74,12 @@ def _is_decayed(name: str, parameter: nn.Parameter, config: OptimiserConfig) -> 
 
 
 def build_optimiser(groups: list[dict[str, Any]], config: OptimiserConfig) -> torch.optim.AdamW:
-    """Torch's own AdamW: fused kernels compile for minutes on first use and gain nothing at this size."""
+    """Build torch's own AdamW: fused kernels compile for minutes on first use and gain nothing at this size."""
     return torch.optim.AdamW(groups, betas=(config.beta1, config.beta2), eps=config.epsilon)
 
 
 def learning_rate_factor(step: int, *, total: int, warmup: float) -> float:
-    """Factor of the peak learning rate at optimiser step ``step`` of ``total``; the authors' too starts at 0."""
+    """Return the factor of the peak learning rate at optimiser step ``step`` of ``total``; it starts at 0, as in the authors' code."""
     rising = min(round(warmup * total), total - 1)
     if step < rising:
         return step / rising
@@ -88,8 +89,8 @@ def learning_rate_factor(step: int, *, total: int, warmup: float) -> float:
 def freeze_unreached(task: nn.Module, loss: torch.Tensor) -> list[str]:
     """Freeze every parameter that ``loss`` does not depend on, and name them.
 
-    An objective that is not built leaves parts of the model without a gradient. ZeRO would still shard, reduce and
-    decay them, and its stage 3 leaves stale gradients in them.
+    An objective that is not built leaves parts of the model without a gradient. ZeRO would still shard, reduce and decay them, and stage 3
+    leaves stale gradients in them.
     """
     loss.backward()
     unreached = [name for name, parameter in task.named_parameters() if parameter.requires_grad and parameter.grad is None]

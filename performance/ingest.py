@@ -1,8 +1,8 @@
-"""Samples a second of the stream, from shards to collated batches, against plain ``webdataset`` and ``torch``'s DataLoader.
+"""Samples per second of the stream, from shards to collated batches, against plain ``webdataset`` with torch's DataLoader.
 
 Both read the same shards and links and do the same work with the same functions: read, join, choose a caption, decode (JPEG
-``draft``), crop, resize, tokenise, mask, collate. Beside it the stream checks hashes, and its order is a function of the seed.
-Every run is a process of its own on the same cores, in turn; the clock of the steady state starts some batches after the first.
+``draft``), crop, resize, tokenise, mask, collate. In addition the stream checks hashes, and its order is a function of the seed.
+The runs alternate, each in a separate process on the same cores; the steady-state clock starts some batches after the first.
 """
 
 import os
@@ -43,14 +43,14 @@ def ingest(
     """Time the stream, from shards to collated batches, against plain webdataset with torch's DataLoader.
 
     Args:
-        samples: Samples of a timed run, after the warm-up.
+        samples: Samples per timed run, after the warm-up.
         warm_up: Samples before the clock starts.
-        repeats: Runs of each; medians count.
-        size: Side of the JPEG images, pixels.
+        repeats: Runs of each side; medians are reported.
+        size: Side of the JPEG images, in pixels.
         image_size: Side of the images in a batch.
-        micro_batch: Samples of a batch.
+        micro_batch: Samples per batch.
         cores: Cores that each run may use.
-        folder: Where shards and links are kept for the next time; a temporary folder if none is given.
+        folder: Folder that keeps shards and links for the next time; by default a temporary folder.
     """
     with tempfile.TemporaryDirectory() as temporary:
         source = prepare(Path(folder or temporary), size=size, image_size=image_size, micro_batch=micro_batch, cores=cores)
@@ -94,7 +94,7 @@ def report(figures: dict[str, Any]) -> None:
 
 
 def compare(source: Source, *, samples: int, warm_up: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Medians of all runs, by name."""
+    """Return the medians of all runs, by name."""
     subjects: dict[str, Run] = {"stream": run_stream}
     subjects |= {f"webdataset_{workers}_workers": partial(run_peer, workers=workers) for workers in (0, 1, 2)}
     runs: dict[str, list[dict[str, float]]] = defaultdict(list)
@@ -106,7 +106,7 @@ def compare(source: Source, *, samples: int, warm_up: int, repeats: int) -> dict
 
 
 def time_stages(source: Source) -> dict[str, float]:
-    """Seconds a sample of every stage of the stream, each alone in one thread of this process."""
+    """Time every stage of the stream, in seconds per sample, each alone in one thread of this process."""
     split, collate = source.split(), source.collate()
     reader, window = split.reader, next(split.plan.slices(0, split.plan.rows))
     shards, links = [planned.shard for planned in window.shards], [planned.links for planned in window.shards]
@@ -132,7 +132,7 @@ def time_stages(source: Source) -> dict[str, float]:
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    """CPU time of the second call: the first one warms up."""
+    """Return the CPU time of the second call: the first one warms up."""
     function()
     started = time.process_time()
     function()

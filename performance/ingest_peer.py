@@ -22,7 +22,7 @@ SHUFFLED = 1000
 
 
 def webdataset_batches(source: Source, workers: int) -> Iterator[Batch]:
-    """Endless batches, made by ``workers`` processes; in this process for none."""
+    """Yield endless batches from ``workers`` processes; with 0 from this process."""
     shards = sorted(str(path) for path in Path(source.shards).glob("*.tar"))
     dataset = (
         webdataset.WebDataset(shards, shardshuffle=len(shards), seed=0)
@@ -35,7 +35,7 @@ def webdataset_batches(source: Source, workers: int) -> Iterator[Batch]:
 
 
 def joined(samples: Iterable[dict[str, Any]], source: Source) -> Iterator[StreamRow]:
-    """Samples with a caption drawn and the links of their shard joined."""
+    """Yield samples with a drawn caption, joined with the links of their shard."""
     shard, links = "", {}
     for position, sample in enumerate(samples):
         if sample["__url__"] != shard:

@@ -19,19 +19,19 @@ from scaleout.stream.batches import BatchStream
 from scaleout.stream.source import start_segment_server, worker_tables
 
 MARGIN = 2
-"""A run's stream is so many times longer than what is taken of it, so that it is not timed while it drains."""
+"""Length of a run's stream as a multiple of the consumed part, so that the end of the stream is not timed."""
 AHEAD = 3
-"""Batches that are kept ready, as by default in a run."""
+"""Number of prefetched batches, the default of a run."""
 GROUP = "benchmark"
 
 
 def run_peer(source: Source, samples: int, warm_up: int, workers: int) -> dict[str, float]:
-    """A run of the peer in this process and, if there are any, its loader's workers."""
+    """Run the peer in this process and its loader's workers, if any."""
     return time_run(lambda: webdataset_batches(source, workers), samples, warm_up, os.getpid())
 
 
 def run_stream(source: Source, samples: int, warm_up: int) -> dict[str, float]:
-    """A run of the stream in a Ray of its own: tasks read, an actor with half a CPU consumes as a training worker does."""
+    """Run the stream in a separate Ray instance: tasks read, an actor with half a CPU consumes like a training worker."""
     with connect(num_cpus=source.cores):
         server = start_segment_server(source.split, source.micro_batch)
         ray.get(server.begin.remote(GROUP, 0, MARGIN * (samples + warm_up), 1))
@@ -41,7 +41,7 @@ def run_stream(source: Source, samples: int, warm_up: int) -> dict[str, float]:
 
 
 def stream_batches(source: Source, server: Any) -> Iterator[Batch]:
-    """Batches of the stream as a training worker makes them."""
+    """Yield batches of the stream as a training worker does."""
     stream = BatchStream(
         tables=lambda: worker_tables(server, GROUP, 0, source.micro_batch, prefetch=AHEAD),
         collate=source.collate(),
@@ -55,18 +55,18 @@ def stream_batches(source: Source, server: Any) -> Iterator[Batch]:
 
 
 def share_cores(cores: int) -> None:
-    """Keep this process and all that it starts on the first cores."""
+    """Pin this process and its children to the first cores."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
 
 def time_run(start: Callable[[], Iterator[Batch]], samples: int, warm_up: int, process: int) -> dict[str, float]:
-    """Time to the first batch, and samples a second after the warm-up.
+    """Measure the time to the first batch, and samples per second after the warm-up.
 
     Args:
-        start: begins the run and gives its batches.
-        samples: how many are timed.
-        warm_up: how many before are not.
-        process: where the run began; CPU time is counted for it and all below it.
+        start: starts the run and returns its batches.
+        samples: number of timed samples.
+        warm_up: number of untimed samples before.
+        process: the first process of the run; its CPU time and that of its descendants is counted.
     """
     torch.set_num_threads(1)
     started = time.perf_counter()
@@ -81,7 +81,7 @@ def time_run(start: Callable[[], Iterator[Batch]], samples: int, warm_up: int, p
 
 
 def _take(batches: Iterator[Batch], samples: int) -> int:
-    """Take at least so many samples; returns how many they were."""
+    """Take at least ``samples`` samples; return how many were taken."""
     taken = 0
     while taken < samples:
         taken += len(next(batches))
@@ -89,7 +89,7 @@ def _take(batches: Iterator[Batch], samples: int) -> int:
 
 
 def _cpu_seconds(process: int) -> float:
-    """Of a process and all below it, also those that have ended."""
+    """Return the CPU time of a process and all its descendants, including ended ones."""
     root = psutil.Process(process)
     total = 0.0
     for one in (root, *root.children(recursive=True)):

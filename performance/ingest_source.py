@@ -1,4 +1,4 @@
-"""What both sides of ``performance/ingest.py`` read: shards of enlarged phantoms, their links, and the collate."""
+"""The input of both sides of ``performance/ingest.py``: shards of enlarged phantoms, their links, and the collate."""
 
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -27,7 +27,7 @@ from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 
 @dataclass(frozen=True)
 class EnlargedPhantoms(PhantomCorpus):
-    """Phantoms of 128 px enlarged, with a little noise: drawing them larger would take minutes."""
+    """Phantoms enlarged from 128 px, with a little noise: drawing them at full size would take minutes."""
 
     enlarged: int = 288
     """Side of the images, pixels."""
@@ -44,7 +44,7 @@ class EnlargedPhantoms(PhantomCorpus):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """What both sides read and how batches are made of it. Picklable: every run is a process of its own."""
+    """The input of both sides and its collate. Picklable: every run is a separate process."""
 
     folder: str
     entity_ids: dict[str, int]
@@ -63,7 +63,7 @@ class Source:
         return str(Path(self.folder, "links"))
 
     def collate(self) -> PretrainCollate:
-        """Production's collate, with the sizes of the paper."""
+        """Return the production collate, with the sizes of the paper."""
         return PretrainCollate(
             tokenizer=load_tokenizer(Path(self.shards, TOKENIZER_FOLDER)),
             image=ImageConfig(size=self.image_size),
@@ -75,7 +75,7 @@ class Source:
         )
 
     def split(self) -> PlannedSplit:
-        """Production's plan and reader of rows."""
+        """Return the production plan and row reader."""
         corpus = PlannedCorpus.of_split(ShardManifest.load(self.shards), LinksManifest.load(self.links), "train")
         reader = RowReader(corpora=(CorpusFolders(shards=self.shards, links=self.links),), seed=0, entity_ids=self.entity_ids)
         return PlannedSplit(StreamPlan(corpora=(corpus,), seed=0, window_shards=4), reader)
@@ -84,7 +84,7 @@ class Source:
 def prepare(
     folder: Path, *, samples: int = 4000, samples_per_shard: int = 250, size: int, image_size: int, micro_batch: int, cores: int
 ) -> Source:
-    """Write the shards and links, unless they are there."""
+    """Write the shards and links, unless they exist."""
     ontology = read_ontologies([phantom_ontology_path()])
     entity_ids = {concept.id: index for index, concept in enumerate(ontology.concepts)}
     source = Source(folder=str(folder), entity_ids=entity_ids, image_size=image_size, micro_batch=micro_batch, cores=cores)

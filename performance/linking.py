@@ -1,7 +1,7 @@
-"""How well and how fast texts are linked, against the concepts that ROCO's annotators found, and against plain longest match.
+"""Quality and speed of linking, against the concepts of ROCO's annotators and against plain longest match.
 
-A caption's concepts are compared as sets, restricted to those of the graph ``kg/cui_kg``. The rules were made while looking at the
-tuning half (an even sha256 of the image's name); the other half is the one to quote.
+A caption's concepts are compared as sets, restricted to those of the graph ``kg/cui_kg``. The rules were developed on the tuning half (an
+even sha256 of the image's name); quote only the other half.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ Link = Callable[[str], Iterable[Span]]
 
 @dataclass(frozen=True)
 class Caption:
-    """One caption and the concepts of the graph that its annotators found."""
+    """One caption and the concepts of the graph found by its annotators."""
 
     text: str
     concepts: frozenset[str]
@@ -44,7 +44,7 @@ class Score:
 class PlainLinker:
     """The peer: names of three characters or more in any letter case, at word boundaries, with or without an s after them.
 
-    Where several concepts have the name, the smallest identifier wins.
+    If several concepts have the name, the smallest identifier wins.
     """
 
     def __init__(self, ontology: Ontology) -> None:
@@ -60,7 +60,7 @@ class PlainLinker:
         self.automaton.make_automaton()
 
     def nested(self, text: str) -> list[Span]:
-        """Every match."""
+        """Find all matches."""
         lowered = text.lower()
         spans = []
         for last, (length, concept) in self.automaton.iter(lowered):
@@ -70,12 +70,12 @@ class PlainLinker:
         return spans
 
     def longest(self, text: str) -> list[Span]:
-        """The leftmost longest matches."""
+        """Find the leftmost longest matches."""
         return leftmost_longest(self.nested(text))
 
 
 def read_captions(folder: Path, known: set[str]) -> tuple[list[Caption], list[Caption]]:
-    """The tuning half and the other half."""
+    """Read the tuning half and the other half."""
     halves: tuple[list[Caption], list[Caption]] = ([], [])
     texts, concepts = ((folder / name).read_text(encoding="utf-8").splitlines() for name in ("captions.txt", "cuis.txt"))
     for line, row in zip(texts, concepts, strict=True):
@@ -88,7 +88,7 @@ def read_captions(folder: Path, known: set[str]) -> tuple[list[Caption], list[Ca
 
 
 def score(link: Link, captions: list[Caption]) -> Score:
-    """Recall and precision of the concepts of ``link``."""
+    """Return recall and precision of the concepts of ``link``."""
     hits = found = 0
     for caption in captions:
         concepts = {span.concept for span in link(caption.text)}
@@ -98,7 +98,7 @@ def score(link: Link, captions: list[Caption]) -> Score:
 
 
 def rate(link: Link, captions: list[Caption]) -> float:
-    """Captions a second of processor time; the best of three."""
+    """Return captions per second of processor time; the best of three."""
     seconds = []
     for _ in range(3):
         begin = time.process_time()
@@ -108,21 +108,21 @@ def rate(link: Link, captions: list[Caption]) -> float:
     return len(captions) / min(seconds)
 
 
-def commonest(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
-    """Print what is missed and what is found falsely most often."""
+def print_most_common(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
+    """Print the most common misses and false hits."""
     missed: Counter[str] = Counter()
     false: Counter[tuple[str, str]] = Counter()
     for caption in captions:
         surfaces = {span.concept: caption.text[span.start : span.end].lower() for span in link(caption.text)}
         missed.update(caption.concepts - surfaces.keys())
         false.update((surfaces[concept], concept) for concept in surfaces.keys() - caption.concepts)
-    print("\ncommonest misses: " + ", ".join(f"{names[concept]} {count}" for concept, count in missed.most_common(number)))
+    print("\nmost common misses: " + ", ".join(f"{names[concept]} {count}" for concept, count in missed.most_common(number)))
     hits = (f"{surface} → {names[concept]} {count}" for (surface, concept), count in false.most_common(number))
-    print("\ncommonest false hits: " + ", ".join(hits))
+    print("\nmost common false hits: " + ", ".join(hits))
 
 
 def print_disagreements(link: Link, captions: list[Caption], names: dict[str, str], number: int) -> None:
-    """Print random disagreements, to be judged by reading."""
+    """Print random disagreements for manual review."""
     rows = []
     for caption in captions:
         spans = list(link(caption.text))
@@ -167,8 +167,8 @@ def linking(*, data: Path, disagreements: int = 0) -> dict[str, Any]:
         figures[name] = {"tuning": asdict(tuning), "other": asdict(other), "captions_per_second": round(speed)}
         print(f"{name:32}{tuning.recall:8.3f} {tuning.precision:7.3f}{other.recall:8.3f} {other.precision:7.3f}{speed:12.0f}")
     ratio = speeds["linker"] / speeds["plain longest match"]
-    print(f"\nthe linker does {ratio:.2f} times as many captions a second as plain longest match")
-    commonest(linker.link, halves[1], names, 25)
+    print(f"\nthe linker processes {ratio:.2f} times as many captions per second as plain longest match")
+    print_most_common(linker.link, halves[1], names, 25)
     print_disagreements(linker.link, halves[1], names, disagreements)
     return {"machine": machine(), "captions": len(everything), "figures": figures, "ratio_to_plain": round(ratio, 3)}
 

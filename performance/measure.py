@@ -1,4 +1,4 @@
-"""What benchmarks share: their command line, subjects timed in turn, the machine, and figures as JSON."""
+"""The common part of the benchmarks: command line, alternating timings, machine, and figures as JSON."""
 
 import inspect
 import json
@@ -20,15 +20,15 @@ from jsonargparse import ArgumentParser
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians over the repeats, seconds."""
+    """Medians over the repeats, in seconds."""
 
     seconds: float
-    """By the clock that other jobs disturb least: on a CPU the time of this process on all its threads, on a GPU the wall's."""
+    """Time by the clock that other jobs disturb least: process CPU time over all threads on a CPU, wall-clock time on a GPU."""
     wall_seconds: float
 
 
 def run_benchmark(function: Callable[..., dict[str, Any]]) -> None:
-    """Call ``function`` with its parameters from the command line; ``--json FILE`` writes the figures that it returns."""
+    """Call ``function`` with its parameters from the command line; ``--json FILE`` writes the returned figures."""
     parser = ArgumentParser(description=docstring_parser.parse(inspect.getdoc(function) or "").description, default_meta=False)
     parser.add_function_arguments(function)
     parser.add_argument("--json", metavar="FILE", type=Path | None, help="Write the figures to this file.")
@@ -61,7 +61,7 @@ def fresh_process(**options: Any) -> ProcessPoolExecutor:
 
 
 def peak_memory_of(subject: Callable[[], object], device: torch.device) -> int | None:
-    """Bytes of a GPU that ``subject`` needs at most, beyond what is there before; None on a CPU, whose allocator keeps what it got."""
+    """Return the peak GPU bytes of ``subject``, beyond those in use before; None on a CPU, whose allocator keeps freed memory."""
     if device.type != "cuda":
         return None
     torch.cuda.reset_peak_memory_stats(device)
@@ -71,7 +71,7 @@ def peak_memory_of(subject: Callable[[], object], device: torch.device) -> int |
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were seen on."""
+    """Return a description of the machine."""
     return {
         "cpu": _processor(),
         "cores": os.cpu_count(),
@@ -83,7 +83,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The model as Linux names it."""
+    """Return the CPU model as Linux names it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 

@@ -1,7 +1,8 @@
-"""Time to the first batch, and memory, of the stream over very many shards: fresh, and resumed in mid-epoch.
+"""Time to the first batch, and memory, of the stream over very many shards: fresh, and resumed in the middle of an epoch.
 
-Everything between a run's configuration and its first batch is production's: manifests, preflight, the plan, segments in Ray, reading
-with hashes, joining, decoding, tokenising, masking. Ray itself is started before the clock. A second, smaller manifest shows what grows.
+Everything between a run's configuration and its first batch is production code: manifests, preflight, the plan, segments in Ray, reading
+with hashes, joining, decoding, tokenising, masking. Ray itself is started before the clock. A second, smaller manifest shows what grows
+with size.
 """
 
 import os
@@ -14,17 +15,17 @@ from performance.plan_runs import SEEN, run
 from performance.plan_source import write_source
 
 EPOCHS = 3.5
-"""Where the resumed stream goes on."""
+"""Position at which the resumed stream continues."""
 
 
 def plan(*, shards: int = 1_000_000, samples_per_shard: int = 10_000, micro_batch: int = 16, smaller: int = 100) -> dict[str, Any]:
     """Time the first batch of the production stream over very many shards.
 
     Args:
-        shards: Entries of the manifest.
-        samples_per_shard: Of every entry; the files are few and read under many names.
-        micro_batch: Samples of a batch.
-        smaller: The manifest that this one is compared with has so many times fewer shards.
+        shards: Number of entries of the manifest.
+        samples_per_shard: Samples of every entry; a few files are read under many names.
+        micro_batch: Samples per batch.
+        smaller: Factor by which the manifest to compare with has fewer shards.
     """
     sizes = {count: measure(count, samples_per_shard, micro_batch) for count in dict.fromkeys((max(shards // smaller, 2), shards))}
     figures = {
@@ -50,7 +51,7 @@ def report(figures: dict[str, Any]) -> None:
 
 
 def measure(shards: int, samples_per_shard: int, micro_batch: int) -> dict[str, Any]:
-    """One manifest: the first batch of a fresh and of a resumed stream, each in a process and a Ray of its own."""
+    """Measure one manifest: the first batch of a fresh and of a resumed stream, each in a separate process and Ray instance."""
     with tempfile.TemporaryDirectory() as temporary:
         config = write_source(Path(temporary), shards=shards, samples_per_shard=samples_per_shard, micro_batch=micro_batch)
         resumed = int(EPOCHS * shards * samples_per_shard) // micro_batch * micro_batch

@@ -1,4 +1,4 @@
-"""Single runs of ``performance/plan.py``: from a configuration to the first batch, as a run's driver and its worker get there."""
+"""Single runs of ``performance/plan.py``: from a configuration to the first batch, as in a run's driver and worker."""
 
 import os
 import time
@@ -22,7 +22,7 @@ SEEN = ("driver", "ray::SegmentServer", "ray::SplitCoordinator")
 
 
 def run(config: RunConfig, start: int) -> dict[str, Any]:
-    """Seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes that know the plan."""
+    """Return seconds from a configuration to the first batch at position ``start``, and the peak memory of all processes with the plan."""
     with connect():
         started = time.perf_counter()
         inputs = Inputs.open(config)

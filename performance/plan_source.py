@@ -1,4 +1,4 @@
-"""What ``performance/plan.py`` reads: a few real shards under very many names, with manifests that list them all."""
+"""The input of ``performance/plan.py``: a few real shards under very many names, with manifests that list them all."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -21,14 +21,14 @@ from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 
 DISTINCT = 2
-"""Shards that are really written."""
+"""Number of shards that are actually written."""
 FOLDER_FILES = 1000
-"""Names in a folder; folders are links to one."""
+"""Number of names in a folder; all folders are links to a single one."""
 
 
 @dataclass(frozen=True)
 class RepeatedPhantoms(PhantomCorpus):
-    """A few phantoms, again and again: drawing every one would take hours."""
+    """A few phantoms, repeated: drawing each one would take hours."""
 
     name: str = field(default="repeated-phantoms", init=False)
     drawn: int = 64
@@ -43,7 +43,7 @@ class RepeatedPhantoms(PhantomCorpus):
 
 
 def write_source(folder: Path, *, shards: int, samples_per_shard: int, micro_batch: int) -> RunConfig:
-    """Manifests of ``shards`` training shards in ``folder``, all of them readable, and a run that reads them."""
+    """Write manifests of ``shards`` readable training shards in ``folder``; return a run that reads them."""
     ontology = read_ontologies([phantom_ontology_path()])
     corpus = RepeatedPhantoms(train=DISTINCT * samples_per_shard, validation=100, test=0)
     uris = {name: str(folder / name) for name in ("shards", "links", "knowledge")}
@@ -84,7 +84,7 @@ def _repeat(folder: Path, shards: ShardManifest, links: LinksManifest, count: in
 
 
 def _renamed(kind: type, records: RecordTable, count: int, suffix: str) -> RecordTable:
-    """The first ``count`` records under names of their own."""
+    """Return ``count`` records with unique names."""
     folders = ["files", *(f"files-{number}" for number in range(1, -(-count // FOLDER_FILES)))]
     names = [f"{folders[number // FOLDER_FILES]}/{number % FOLDER_FILES:03d}.{suffix}" for number in range(count)]
     rows = ({**vars(record), "name": name} for record, name in zip(records, names, strict=False))

@@ -1,8 +1,8 @@
-"""Whether preparing shards takes more memory for ten times the images, and how fast it is against only copying them.
+"""Memory of preparing shards for ten times the images, and its speed against plain copying.
 
-Generated images with captions, in the plain form; the job's own code with Ray, in a process of its own for each size. Memory is
-what a process does not share, summed over the driver and its Ray workers, greatest over the run. The peer writes the same bytes
-into tar files with webdataset in one process: no decoding, no hashes, no manifest, no resume.
+Generated images with captions, in the plain format; the job's own code with Ray, in a separate process for each size. Memory is the
+unshared memory, summed over the driver and its Ray workers, at the peak of the run. The peer writes the same bytes into tar files with
+webdataset in one process: no decoding, no hashes, no manifest, no resume.
 
     python performance/prepare.py --json results/prepare.json
 """
@@ -68,7 +68,7 @@ def prepare_shards(sizes: list[int] | None = None, cpus: int = 2) -> dict[str, A
 
 
 def write_corpus(root: Path, size: int) -> None:
-    """Images of which every 512th is the same, and captions."""
+    """Write images, of which every 512th is the same, and captions."""
     generator = np.random.default_rng(0)
     encoded = []
     for number in range(DISTINCT):
@@ -87,7 +87,7 @@ def write_corpus(root: Path, size: int) -> None:
 
 
 def prepare(corpus: Path, output: Path, cpus: int) -> tuple[float, int, int]:
-    """Seconds, and bytes of Ray's workers and of the driver at their peaks."""
+    """Return seconds, and the peak bytes of Ray's workers and of the driver."""
     command = [sys.executable, "-c", PREPARE, str(corpus), str(output), str(cpus)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -114,7 +114,7 @@ def prepare(corpus: Path, output: Path, cpus: int) -> tuple[float, int, int]:
 
 
 def unshared(process: psutil.Process) -> int:
-    """Bytes in memory that a process shares with nobody; 0 for one that has just ended."""
+    """Return the unshared memory of a process in bytes; 0 for one that has just ended."""
     try:
         memory = process.memory_info()
     except psutil.Error:
@@ -123,7 +123,7 @@ def unshared(process: psutil.Process) -> int:
 
 
 def copy(corpus: Path, output: Path) -> float:
-    """Seconds of the peer."""
+    """Return the seconds of the peer."""
     output.mkdir()
     start = time.monotonic()
     with ShardWriter(str(output / "%05d.tar"), maxcount=1000, verbose=0) as writer, (corpus / "captions.jsonl").open() as captions:

@@ -1,8 +1,8 @@
-"""How fast UMLS's files are read, and that memory does not grow with them.
+"""Speed of reading UMLS files, with memory that does not grow with their size.
 
-Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both hold the same 25,000 concepts that the filter
-keeps, spread over the file among names in other languages, of other sources, or suppressed, as in a real release. Each is read in a
-process of its own. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
+Writes a UMLS release with ``--rows`` rows of names, and one with a tenth of them; both contain the same 25,000 concepts that the filter
+keeps, spread over the file among suppressed names and names in other languages or from other sources, as in a real release. Each is read in
+a separate process. The peer is the smaller file: ten times the rows should take ten times as long and no more memory.
 """
 
 import tempfile
@@ -16,11 +16,11 @@ from performance.measure import fresh_process, machine, run_benchmark
 from scaleout.engine.device import peak_resident
 
 KEPT = 25_000
-"""Concepts that the filter keeps, with two names each."""
+"""Number of concepts that the filter keeps, with two names each."""
 
 
 def write_release(folder: Path, rows: int) -> None:
-    """A release with ``rows`` names and as many relations; four rows a concept, half as many rows of types."""
+    """Write a release with ``rows`` names and as many relations; four rows per concept, half as many rows of types."""
     folder.mkdir()
     concepts = rows // 4
     with (
@@ -87,7 +87,7 @@ def rrf(*, rows: int = 5_000_000) -> dict[str, Any]:
     """Read a UMLS release with many names, and one with a tenth of them.
 
     Args:
-        rows: Rows of names in the larger release.
+        rows: Number of rows of names in the larger release.
     """
     small, large = (measure(count) for count in (rows // 10, rows))
     for name, figures in (("a tenth", small), ("whole", large)):

@@ -1,7 +1,7 @@
 """The training step against the paper's procedure, which runs the objectives one by one with a full forward each.
 
 Both schedules run the same modules with the same weights on the same batch, without dropout, with the same negatives and
-patch masks, and must find the same losses; only the order of the work differs. One by one, as the authors' code does:
+patch masks, and must compute the same losses; only the order of the work differs. One by one, as the authors' code does:
 
 - masked language: whole image and masked text through all fusion layers, the vocabulary head on every token;
 - masked image: kept patches and text through all fusion layers, though the features are taken before a middle one;
@@ -37,13 +37,13 @@ from medvlp.tasks.pretrain.task import Pretraining
 from performance.measure import machine, peak_memory_of, run_benchmark, time_in_turn
 
 LARGEST_DIFFERENCE = 1e-5
-"""Of the losses of both schedules, relative, in float32."""
+"""Largest relative difference of the losses of both schedules, in float32."""
 AS_IT_IS = ExecutionConfig()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """What is trained on what; all dropout is off."""
+    """The sizes of model and data; all dropout is off."""
 
     model: ARLConfig
     pretext: Pretraining
@@ -56,7 +56,7 @@ class Sizes:
 
     @property
     def slots(self) -> int:
-        """Masked tokens of a text."""
+        """Number of masked tokens per text."""
         return MaskingConfig().slots(self.tokens)
 
 
@@ -97,13 +97,13 @@ def step(
     """Time the training step against the paper's procedure, which runs the objectives one by one with a full forward each.
 
     Args:
-        config: Sizes: a small model, or the paper's.
-        batch: Samples of a step.
-        threads: Threads of torch on the CPU; figures are steadiest with one.
-        repeats: Timed steps of each schedule; medians count.
-        device: Where both run.
-        dtype: bfloat16 runs both under autocast; losses are compared in float32 before.
-        execution: How the transformer blocks of both run.
+        config: Sizes of a small model, or the paper's.
+        batch: Samples per step.
+        threads: Torch threads on the CPU; figures vary least with one.
+        repeats: Timed steps of each schedule; medians are reported.
+        device: Device of both.
+        dtype: bfloat16 runs both under autocast; losses are compared in float32 first.
+        execution: How to run the transformer blocks of both.
     """
     torch.set_num_threads(threads)
     place_of_work = torch.device(device)
@@ -116,20 +116,20 @@ def step(
         beside = f", {figures[f'{name}_peak_bytes'] / 1e9:.2f} GB" if device == "cuda" else f" of CPU, {wall:.3f} s of the wall clock"
         print(f"{name.replace('_', ' '):12}{seconds:10.3f} s{beside}")
     print(f"{'ratio':12}{figures['ratio']:10.2f}")
-    print(f"losses differ by {figures['largest_loss_difference']:.1e} at most: {_listed(figures['losses'])}")
+    print(f"losses differ by at most {figures['largest_loss_difference']:.1e}: {_listed(figures['losses'])}")
     return figures
 
 
 def compare(
     sizes: Sizes, *, batch: int, repeats: int, device: torch.device, dtype: torch.dtype, execution: ExecutionConfig = AS_IT_IS
 ) -> dict[str, Any]:
-    """Check that both schedules find the same losses, and time a forward and backward of each.
+    """Check that both schedules compute the same losses, and time a forward and backward of each.
 
     Raises:
-        SystemExit: they do not; there is no ratio then.
+        SystemExit: they do not; then there is no ratio.
     """
     task, data = build(sizes, batch, device)
-    flops = batch_flops(task, data)  # before: what is computed a second time is not counted
+    flops = batch_flops(task, data)  # before: recomputation is not counted
     configure_execution(task, execution)
     schedules: dict[str, Callable[[PretrainBatch], TaskOutput]] = {"one_by_one": partial(one_by_one, task), "step": task}
     losses = {name: run(task, schedule, data, torch.float32).losses for name, schedule in schedules.items()}
@@ -158,7 +158,7 @@ def compare(
 
 
 def build(sizes: Sizes, batch: int, device: torch.device) -> tuple[PretrainingModule, PretrainBatch]:
-    """The task with random weights, and a batch of random numbers that half fills its texts' entities."""
+    """Build the task with random weights, and a batch of random numbers that half fills its texts' entities."""
     torch.manual_seed(0)
     task = PretrainingModule(sizes.model, sizes.pretext, _random_bundle(sizes), vocabulary=sizes.vocabulary, padding_id=1)
     data = synthetic_batch(
@@ -174,7 +174,7 @@ def build(sizes: Sizes, batch: int, device: torch.device) -> tuple[PretrainingMo
 
 
 def run(task: PretrainingModule, schedule: Callable[[PretrainBatch], TaskOutput], batch: PretrainBatch, dtype: torch.dtype) -> TaskOutput:
-    """A forward and backward from the same random state, with new gradients."""
+    """Run a forward and backward from the same random state, with new gradients."""
     task.zero_grad(set_to_none=True)
     torch.manual_seed(0)
     with torch.autocast(batch.images.device.type, dtype, enabled=dtype != torch.float32):
@@ -184,10 +184,10 @@ def run(task: PretrainingModule, schedule: Callable[[PretrainBatch], TaskOutput]
 
 
 def largest_difference(expected: dict[str, Tensor], found: dict[str, Tensor]) -> float:
-    """The largest relative difference of a loss.
+    """Return the largest relative difference of a loss.
 
     Raises:
-        SystemExit: it is larger than ``LARGEST_DIFFERENCE``.
+        SystemExit: it exceeds ``LARGEST_DIFFERENCE``.
     """
     difference = max(float((expected[name] - found[name]).abs() / expected[name].abs()) for name in expected | found)
     if not difference <= LARGEST_DIFFERENCE:
@@ -196,7 +196,7 @@ def largest_difference(expected: dict[str, Tensor], found: dict[str, Tensor]) ->
 
 
 def one_by_one(task: PretrainingModule, batch: PretrainBatch) -> TaskOutput:
-    """The same total and losses as ``task``, each objective from the inputs on."""
+    """Return the same total and losses as ``task``, each objective computed from the inputs."""
     pixels = task.arl.vision.normalise(batch.images)
     losses = {
         Objective.MLM: _masked_language(task, batch, pixels),
@@ -211,7 +211,7 @@ def one_by_one(task: PretrainingModule, batch: PretrainBatch) -> TaskOutput:
 
 @dataclass(frozen=True)
 class Inferred:
-    """What the authors' ``infer`` computes of a batch, whichever objective asks."""
+    """The result of the authors' ``infer`` for a batch, whatever the objective."""
 
     text: Tensor
     images: list[Tensor]
@@ -238,7 +238,7 @@ def _masked_language(task: PretrainingModule, batch: PretrainBatch, pixels: Tens
     assert head is not None
     text = _infer(task, batch, batch.masked_token_ids, batch.entity_mask & batch.entity_kept, pixels, None).text
     logits = head.output(head.norm(F.gelu(head.hidden(text))))
-    # A label for every token; one column more takes the unused slots and is cut off.
+    # A label for every token; an extra column receives the unused slots and is cut off.
     used = batch.masked_labels != IGNORED
     positions = torch.where(used, batch.masked_positions, text.shape[1])
     labels = torch.full((len(batch), text.shape[1] + 1), IGNORED, device=text.device).scatter_(1, positions, batch.masked_labels)
@@ -273,7 +273,7 @@ def _alignment(task: PretrainingModule, batch: PretrainBatch, pixels: Tensor) ->
 
 
 def _against_graph(task: PretrainingModule, head: AlignmentHead, stream: Tensor) -> Tensor:
-    """[B, N]: inner products as the authors' code takes them, with a copy of the graph for every sample."""
+    """Return inner products [B, N] as in the authors' code, with a copy of the graph for every sample."""
     query = F.relu(head.output(F.relu(head.hidden(stream[:, 0]))))
     graph = task.arl.knowledge().T.repeat(len(stream), 1, 1)
     return torch.bmm(query[:, None], graph)[:, 0]

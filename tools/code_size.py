@@ -8,12 +8,12 @@ from collections import Counter
 from pathlib import Path
 
 MOST_FILES = 12
-"""Of a package, ``__init__.py`` not counted; a folder with one file for each of many equal things may have more."""
+"""Maximum number of files of a package without ``__init__.py``; a folder with one file per similar item may have more."""
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 
 
 def code_lines(source: str) -> int:
-    """Lines with code on them."""
+    """Count the lines with code."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
@@ -26,13 +26,13 @@ def code_lines(source: str) -> int:
 
 
 def tracked_code() -> list[Path]:
-    """The Python files of the project outside of tests."""
+    """Return the Python files of the project outside tests."""
     names = subprocess.run(["git", "ls-files", "*.py"], capture_output=True, text=True, check=True).stdout.split()
     return [Path(name) for name in names if not name.startswith("tests/") and Path(name).exists()]
 
 
 def main() -> None:
-    """Print both, and the packages that have too many files."""
+    """Print lines and files of every package, and mark packages with too many files."""
     files = tracked_code()
     lines: Counter[str] = Counter()
     for file in files:
@@ -40,7 +40,7 @@ def main() -> None:
     counts = Counter(str(file.parent) for file in files if file.name != "__init__.py")
     for folder in sorted(lines):
         print(f"{lines[folder]:6d} lines {counts[folder]:3d} files  {folder}" + ("  many" if counts[folder] > MOST_FILES else ""))
-    print(f"{sum(lines.values()):6d} lines of code outside of tests")
+    print(f"{sum(lines.values()):6d} lines of code outside tests")
 
 
 if __name__ == "__main__":

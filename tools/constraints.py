@@ -13,7 +13,7 @@ from packaging.version import Version
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXTRAS = ("test", "docs")
-"""What ``make setup`` installs beside the dependencies of a run."""
+"""Extras that ``make setup`` installs in addition to the dependencies of a run."""
 PYTHONS = ("3.11", "3.12", "3.13")
 """The versions of Python that pyproject.toml allows."""
 HEADER = """\
@@ -22,14 +22,14 @@ HEADER = """\
 
 
 def requirements(extras: Iterable[str] = EXTRAS) -> list[Requirement]:
-    """What pyproject.toml asks for, with these extras."""
+    """Return the requirements in pyproject.toml with these extras."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
     return [Requirement(line) for line in lines]
 
 
 def installed() -> dict[str, Distribution]:
-    """The dependencies in this environment by name, those of dependencies too, and nothing that was installed for another reason."""
+    """Return the direct and indirect dependencies in this environment by name, and no other packages."""
     found: dict[str, Distribution] = {}
     seen: set[tuple[str, str]] = set()
     wanted = requirements()
@@ -48,7 +48,7 @@ def installed() -> dict[str, Distribution]:
 
 
 def constraint(name: str, package: Distribution) -> str:
-    """Its public version: ``torch==2.9.0`` allows ``2.9.0+cpu`` too. A Python that this version does not support is left free."""
+    """Return the constraint on the public version: ``torch==2.9.0`` allows ``2.9.0+cpu`` too. Unsupported Pythons are unconstrained."""
     allowed = SpecifierSet(",".join(package.metadata.get_all("Requires-Python") or []))
     supported = [python for python in PYTHONS if allowed.contains(f"{python}.99")]
     pinned = f"{name}=={Version(package.version).public}"

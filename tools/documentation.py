@@ -1,7 +1,7 @@
-"""What mkdocs cannot know: pages from outside of docs/, a page for every module, links that hold in the repository and on the site.
+"""Hooks for mkdocs: pages from outside docs/, a page for every module, links that work in the repository and on the site.
 
-mkdocs calls the functions whose names begin with ``on_``. Nothing is listed by hand: a new document or module is on the site, and a link to
-one that has vanished fails the strict build.
+mkdocs calls the functions whose names begin with ``on_``. Nothing is listed by hand: a new document or module appears on the site, and a
+link to a missing one fails the strict build.
 """
 
 import ast
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 DOCS = "docs"
 PAGES_OF_THE_PROJECT = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 SOURCE_ROOTS = {"medvlp": ".", "scaleout": "platform", "jobs": "."}
-"""Top-level packages, each with the folder that it lies in."""
+"""Top-level packages, each with its parent folder."""
 
 _LINK = re.compile(r"(?<=\]\()(?P<target>[^)\s#]+)(?=[)\s#])")
 _FENCE = re.compile(r"^\s*(```|~~~)")
@@ -28,7 +28,7 @@ _LANGUAGES = {".py": "python", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml",
 
 
 def prose() -> dict[str, str]:
-    """Path in the repository of every document, with its page on the site."""
+    """Return the repository path of every document, with its page on the site."""
     pages = {"README.md": "index.md"}
     pages |= {name: name.lower() for name in PAGES_OF_THE_PROJECT if (REPOSITORY / name).is_file()}
     deploy = sorted((REPOSITORY / "platform" / "deploy").glob("*.md"))
@@ -38,7 +38,7 @@ def prose() -> dict[str, str]:
 
 
 def modules() -> dict[str, Path]:
-    """Dotted name of every package, module and job, with its file; a folder without ``__init__.py`` stands for itself."""
+    """Return the dotted name of every package, module and job, with its file; a folder without ``__init__.py`` has itself."""
     found: dict[str, Path] = {}
     for package, root in SOURCE_ROOTS.items():
         folder = REPOSITORY / root / package
@@ -70,7 +70,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages that do not lie in docs/."""
+    """Add the pages from outside docs/."""
     pages = prose()
     for path, page in pages.items():
         if not path.startswith(f"{DOCS}/"):
@@ -92,7 +92,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def rewritten(markdown: str, path: str, pages: dict[str, str]) -> str:
-    """The text of the document at ``path`` with links as its page needs them; one that leads nowhere stays, and mkdocs complains."""
+    """Rewrite the links in the document at ``path`` for its page; a dead link stays, and mkdocs reports it."""
 
     def replace(link: re.Match[str]) -> str:
         target = _resolved(link["target"], path)
@@ -104,7 +104,7 @@ def rewritten(markdown: str, path: str, pages: dict[str, str]) -> str:
 
 
 def _linked_sources(pages: dict[str, str]) -> set[str]:
-    """Files of the repository that some document links to and that are no pages or pictures of docs/ themselves."""
+    """Return the files of the repository that a document links to and that are not pages or pictures of docs/."""
     linked: set[str] = set()
     for path in pages:
         for line, is_prose in _lines((REPOSITORY / path).read_text()):
@@ -114,7 +114,7 @@ def _linked_sources(pages: dict[str, str]) -> set[str]:
 
 
 def _lines(markdown: str) -> Iterator[tuple[str, bool]]:
-    """Every line, and whether it stands outside of fenced code."""
+    """Yield every line, and whether it is outside fenced code."""
     fenced = False
     for line in markdown.split("\n"):
         fence = bool(_FENCE.match(line))
@@ -123,7 +123,7 @@ def _lines(markdown: str) -> Iterator[tuple[str, bool]]:
 
 
 def _resolved(target: str, path: str) -> str | None:
-    """The file of the repository that a link in the document at ``path`` means; None if it leads elsewhere, or nowhere."""
+    """Return the repository file of a link in the document at ``path``; None if it is external or dead."""
     if _FOREIGN.match(target):
         return None
     resolved = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
@@ -175,7 +175,7 @@ def _inside(name: str, known: list[str]) -> list[str]:
 
 
 def _summary(path: Path) -> str:
-    """The first sentence of a module's docstring, on one line."""
+    """Return the first sentence of a module's docstring, on one line."""
     text = (ast.get_docstring(ast.parse(path.read_text())) or "") if path.is_file() else ""
     return " ".join(text.split("\n\n")[0].split()).replace("``", "`").replace("|", "\\|")
 

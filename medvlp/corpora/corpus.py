@@ -1,4 +1,4 @@
-"""What a corpus is: independent items that become samples."""
+"""The protocol of a corpus: independent items that become samples."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -11,33 +11,33 @@ class Corpus(Protocol):
 
     @property
     def name(self) -> str:
-        """What manifests call it."""
+        """Its name in manifests."""
         ...
 
     @property
     def public(self) -> bool:
-        """Whether pictures of its images may be logged without being asked for."""
+        """Whether pictures of its images may be logged by default."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of what the samples are made from: a changed corpus has another one, even where it has as many items."""
+        """Fingerprint of the source of the samples: it changes with the content, even if the number of items stays the same."""
         ...
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """Rows of the official files that are no items, by reason: another language, another kind of image."""
+        """Rows of the official files that are not items, by reason: another language, another kind of image."""
         ...
 
     def splits(self) -> dict[str, int]:
-        """Number of items of every split, dropped ones included; "train" and "validation" are what training reads."""
+        """Number of items of every split, including dropped ones; training reads "train" and "validation"."""
         ...
 
     def sample(self, split: str, index: int) -> Sample:
-        """The sample at ``index`` of ``split``.
+        """Return the sample at ``index`` of ``split``.
 
         Raises:
-            Dropped: the corpus's own rules leave it out.
-            DataError: a file is missing or not what it claims to be.
+            Dropped: the rules of the corpus exclude it.
+            DataError: a file is missing or invalid.
         """
         ...

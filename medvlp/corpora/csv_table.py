@@ -1,6 +1,6 @@
-"""Any corpus that somebody has as a table: a folder with a CSV file with a header, and images.
+"""Any corpus in a table: a folder with a CSV file with a header, and images.
 
-Columns are as the fields of ``captions.jsonl`` (see ``jsonl.py``); those of the image, the text and the modality may have other names.
+Columns are named as the fields of ``captions.jsonl`` (see ``jsonl.py``); image, text and modality may have other names.
 """
 
 from pathlib import Path
@@ -26,20 +26,20 @@ def open_csv(
     maximum_missing: float = MAXIMUM_MISSING,
     burned_in: str = "drop",
 ) -> FileCorpus:
-    """Read which rows there are.
+    """Index the rows of the table.
 
     Args:
         root: the folder.
-        file: the table, inside the folder.
-        delimiter: between its fields.
-        image_column: with paths inside the folder.
-        text_column: with captions or questions.
-        modality_column: with the modality, if there is such a column.
-        name: of the corpus; by default the folder's.
+        file: the table, a path inside the folder.
+        delimiter: separator of its fields.
+        image_column: column with image paths inside the folder.
+        text_column: column with captions or questions.
+        modality_column: column with the modality, if there is one.
+        name: name of the corpus; by default the folder name.
         public: whether pictures of its images may be logged.
         minimum_words: shorter texts are left out.
-        validation_share: of the rows that have no split.
-        maximum_missing: share of the images that may be missing.
+        validation_share: fraction of the rows without a split that go to validation.
+        maximum_missing: fraction of the images that may be missing.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:

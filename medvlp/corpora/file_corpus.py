@@ -1,4 +1,4 @@
-"""A corpus that lies in files: what every converter makes of its official layout."""
+"""A corpus in files, which every converter creates from its official layout."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from medvlp.data.sample import SAMPLE_COLUMNS, Dropped, Sample, clean_texts
 from medvlp.errors import DataError
 
 MAXIMUM_MISSING = 0.01
-"""Share of the images that may be missing: a lost file or two, as in SLAKE, but no half download."""
+"""Fraction of the images that may be missing: a lost file or two, as in SLAKE, but not half a download."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileCorpus:
-    """Items whose images lie in a folder."""
+    """Items with images in a folder."""
 
     root: Path
     name: str
@@ -27,22 +27,22 @@ class FileCorpus:
     items: Mapping[str, Items]
     fingerprint: str
     minimum_words: int | None = 3
-    """Shorter texts are left out and white space is collapsed; None leaves texts as they are, as questions are."""
+    """Shorter texts are left out and white space is collapsed; None leaves texts unchanged, as for questions."""
     burned_in: BurnedIn = BurnedIn.DROP
-    """For DICOM files."""
+    """Rule for DICOM files."""
     left_out: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def hold(
         cls, folder: SourceFolder, items: Mapping[str, Iterable[Item]], *, maximum_missing: float = MAXIMUM_MISSING, **fields: Any
     ) -> "FileCorpus":
-        """A corpus of few enough rows to be held in memory, less their images.
+        """Create a corpus that keeps its rows in memory, without their images.
 
         Args:
-            folder: where the items were read from.
-            items: by split.
-            maximum_missing: share of the images that may be missing.
-            fields: of the corpus.
+            folder: the folder of the items.
+            items: the items by split.
+            maximum_missing: fraction of the images that may be missing.
+            fields: further fields of the corpus.
 
         Raises:
             DataError: there are no items, or too many images are missing.
@@ -54,9 +54,9 @@ class FileCorpus:
     def open(
         cls, folder: SourceFolder, items: Mapping[str, Items], *, maximum_missing: float = MAXIMUM_MISSING, **fields: Any
     ) -> "FileCorpus":
-        """As ``hold``, of items whose images ``folder`` has been told of."""
+        """Do the same as ``hold`` for items whose images ``folder`` has noted already."""
         if not any(len(of_split) for of_split in items.values()):
-            raise DataError(f"the files in {folder.root} hold no row for corpus {folder.corpus!r}")
+            raise DataError(f"the files in {folder.root} contain no row for corpus {folder.corpus!r}")
         for split in items:
             check_split(split, f"corpus {folder.corpus!r}")
         folder.check_images(maximum_missing)
@@ -67,11 +67,11 @@ class FileCorpus:
         return {split: len(items) for split, items in self.items.items()}
 
     def sample(self, split: str, index: int) -> Sample:
-        """Row number ``index`` of ``split``.
+        """Return row number ``index`` of ``split``.
 
         Raises:
-            Dropped: its image is missing, none of its texts is long enough, or its DICOM file must not be used.
-            DataError: there is no such row, or it cannot be read, or names an image outside of the folder.
+            Dropped: its image is missing, all its texts are too short, or its DICOM file must not be used.
+            DataError: there is no such row, or it cannot be read, or names an image outside the folder.
         """
         if split not in self.items or not 0 <= index < len(self.items[split]):
             raise DataError(f"corpus {self.name!r} has no item {index} in split {split!r}; its splits are {self.splits()}")

@@ -1,4 +1,4 @@
-"""Official files, read with errors that name the file, the line and what was expected."""
+"""Read official files with errors that state the file, the line and the expected content."""
 
 import csv
 import gzip
@@ -15,25 +15,25 @@ Row = dict[str, Any]
 
 
 class RowFile(Protocol):
-    """A file of many rows, each of which can be read alone."""
+    """A file of many rows that can be read one by one."""
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """The path of the file."""
         ...
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """Every row, and the byte at which it begins."""
+        """Yield every row with its byte offset."""
         ...
 
     def at(self, offset: int) -> Row:
-        """The row that begins at a byte."""
+        """Return the row at a byte offset."""
         ...
 
 
 @dataclass(frozen=True)
 class JsonLines:
-    """A JSON object on every line; empty lines are passed over, NaN (which is no JSON, but often exported) is unknown."""
+    """A file with a JSON object on every line; empty lines are skipped, and NaN (invalid JSON, but often exported) means unknown."""
 
     path: Path
 
@@ -41,7 +41,7 @@ class JsonLines:
         """See ``RowFile``.
 
         Raises:
-            DataError: a line is no JSON object.
+            DataError: a line is not a JSON object.
         """
         with open_binary(self.path) as file:
             offset = 0
@@ -63,7 +63,7 @@ class CsvFile:
 
     path: Path
     columns: tuple[str, ...] = ()
-    """Those that must be there."""
+    """Required columns."""
     delimiter: str = ","
 
     def rows(self) -> Iterator[tuple[int, Row]]:
@@ -104,10 +104,10 @@ class CsvFile:
 
 
 def read_json_rows(path: Path, keys: Sequence[str] = ()) -> list[Row]:
-    """A JSON list of objects that have ``keys``.
+    """Read a JSON list of objects that have ``keys``.
 
     Raises:
-        DataError: it is not.
+        DataError: the file has another content.
     """
     with open_binary(path) as file:
         try:
@@ -115,7 +115,7 @@ def read_json_rows(path: Path, keys: Sequence[str] = ()) -> list[Row]:
         except ValueError as error:
             raise DataError(f"{path} is not JSON ({error}): was the file cut off?") from error
     if not isinstance(rows, list):
-        raise DataError(f"{path} is no list of objects")
+        raise DataError(f"{path} is not a list of objects")
     for number, row in enumerate(rows):
         missing = [key for key in keys if key not in row] if isinstance(row, dict) else keys
         if missing:
@@ -124,7 +124,7 @@ def read_json_rows(path: Path, keys: Sequence[str] = ()) -> list[Row]:
 
 
 def read_fields(path: Path, count: int, delimiter: str) -> Iterator[list[str]]:
-    """The fields of every line of a file without a header and without quotes; what is beyond ``count`` stays in the last one.
+    """Yield the fields of every line of a file without header and quotes; the last of ``count`` fields takes the rest of the line.
 
     Raises:
         DataError: a line has fewer.
@@ -140,7 +140,7 @@ def read_fields(path: Path, count: int, delimiter: str) -> Iterator[list[str]]:
 
 
 def read_text(path: Path) -> str:
-    """A whole text file, in UTF-8.
+    """Read a whole UTF-8 text file.
 
     Raises:
         DataError: it cannot be read.
@@ -151,7 +151,7 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[IO[bytes]]:
-    """A file, unpacked if it is gzipped.
+    """Open a file; decompress it if it is gzipped.
 
     Raises:
         DataError: it is missing, unreadable or cut off.
@@ -164,7 +164,7 @@ def open_binary(path: Path) -> Iterator[IO[bytes]]:
 
 
 class _Lines:
-    """The lines of a file as text, and how far they have been read."""
+    """The lines of a file as text, with the current offset."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -205,5 +205,5 @@ def _json_object(line: bytes, where: str) -> Row:
     except ValueError as error:
         raise DataError(f"{where} is not JSON: {error}") from error
     if not isinstance(row, dict):
-        raise DataError(f"{where} is no JSON object")
+        raise DataError(f"{where} is not a JSON object")
     return row

@@ -1,4 +1,4 @@
-"""A folder of official files: where its images are, and what it is made of."""
+"""A folder of official files: its images and its fingerprint."""
 
 import hashlib
 from pathlib import Path, PurePosixPath
@@ -8,34 +8,34 @@ from medvlp.errors import DataError
 
 
 def path_inside(root: Path, name: str, where: str) -> Path:
-    """The path of a file that the data name.
+    """Return the path of a file named in the data.
 
     Args:
         root: the folder of the data.
-        name: as the data give it.
-        where: what gives it, for messages.
+        name: the name in the data.
+        where: the source of the name, for messages.
 
     Raises:
-        DataError: it could be outside of the folder, or is no path at all.
+        DataError: the path leaves the folder, or is invalid.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{where} names the file {name!r}, which is not inside of the folder {root}; give a path inside of it")
+        raise DataError(f"{where} names the file {name!r}, which is not inside the folder {root}; give a path inside it")
     if "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
-        raise DataError(f"{where} names the file {name!r}, which no file can be called; correct the name")
+        raise DataError(f"{where} names the file {name!r}, which is not a valid file name; correct the name")
     return root / path
 
 
 class SourceFolder:
-    """Reads names from the folder of a corpus, and remembers what was read for the corpus's fingerprint."""
+    """Reads files from the folder of a corpus, and records what was read for the fingerprint of the corpus."""
 
     def __init__(self, root: Path, corpus: str, layout: str) -> None:
         """Open a folder.
 
         Args:
             root: the folder.
-            corpus: its name, for messages.
-            layout: what such a folder holds, in words.
+            corpus: name of the corpus, for messages.
+            layout: description of the expected content, for messages.
 
         Raises:
             DataError: there is no such folder.
@@ -51,14 +51,14 @@ class SourceFolder:
 
     @property
     def remedy(self) -> str:
-        """What to look at when something is missing."""
-        return f"the folder of corpus {self.corpus!r} holds {self.layout}"
+        """A hint for the user when something is missing."""
+        return f"the folder of corpus {self.corpus!r} must contain {self.layout}"
 
     def file(self, *names: str) -> Path:
-        """The first of ``names`` that exists, an index of the corpus: its content becomes part of the fingerprint.
+        """Return the first of ``names`` that exists, an index file of the corpus: its content becomes part of the fingerprint.
 
         Raises:
-            DataError: none does; the message says which were looked for.
+            DataError: none exists; the message lists the names.
         """
         path = self.optional_file(*names)
         if path is None:
@@ -67,7 +67,7 @@ class SourceFolder:
         return path
 
     def optional_file(self, *names: str) -> Path | None:
-        """As ``file``; None where there is none."""
+        """Do the same as ``file``, but return None if there is none."""
         for name in names:
             path = self.root / name
             if path.is_file():
@@ -79,11 +79,11 @@ class SourceFolder:
         """Check that an image lies inside the folder, and note its size for the fingerprint.
 
         Args:
-            image: path inside of the folder.
+            image: path inside the folder.
             where: the row that names it, for messages.
 
         Raises:
-            DataError: it lies elsewhere.
+            DataError: it is outside the folder.
         """
         if image not in self._seen:
             size = self.note_size(image, where)
@@ -93,10 +93,10 @@ class SourceFolder:
         return image
 
     def note_size(self, name: str, where: str = "") -> int | None:
-        """The size of a file of which there are too many to read them all, for the fingerprint; None where there is none.
+        """Note the size of a file for the fingerprint, for files that are too many to read; return None if it is missing.
 
         Raises:
-            DataError: it lies outside of the folder.
+            DataError: it is outside the folder.
         """
         path = path_inside(self.root, name, where or f"corpus {self.corpus!r}")
         try:
@@ -107,10 +107,10 @@ class SourceFolder:
         return size
 
     def check_images(self, maximum_missing: float) -> None:
-        """Refuse a folder that lacks more than a share of its images: then something else is wrong than a few lost files.
+        """Check that at most the fraction ``maximum_missing`` of the images is missing: more than that is not just a few lost files.
 
         Raises:
-            DataError: it does; the message names the first.
+            DataError: more are missing; the message names the first.
         """
         if self._seen and len(self.missing) > maximum_missing * len(self._seen):
             raise DataError(
@@ -120,7 +120,7 @@ class SourceFolder:
 
     @property
     def fingerprint(self) -> str:
-        """Of the content of all index files, and the names and sizes of all images."""
+        """Return the fingerprint of the content of all index files, and of the names and sizes of all images."""
         return self._hash.hexdigest()[:16]
 
     def _note_content(self, path: Path, name: str) -> None:

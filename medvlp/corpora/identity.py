@@ -1,6 +1,6 @@
-"""Fields that identify a person or an examination: never attributes, and what keeps a person's images in one split.
+"""Fields that identify a person or an examination: they never become attributes, but keep a person's images in one split.
 
-Names are compared without case, spaces and punctuation, so "Patient ID", "PatientID", "patient-id" and "dicom_patient_id" are one.
+Names are compared without case, spaces and punctuation: "Patient ID", "PatientID", "patient-id" and "dicom_patient_id" are equal.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ _OF_A_PERSON = (
     *("phone", "phonenumber", "phonenumbers", "telephone", "telephonenumber", "telephonenumbers", "mobilephone", "fax", "faxnumber"),
     *("email", "emailaddress"),
 )
-"""Identifying whether or not a name says whose they are: "birth_date", "patient_birth_date"."""
+"""Identifying with or without an owner in the name: "birth_date", "patient_birth_date"."""
 _NUMBERS = ("id", "ids", "uid", "key", "identifier", "number", "no", "nr", "num", "code")
-"""Identifying together with what stands before them: "patient_id", but not an "id" alone."""
+"""Identifying together with the preceding word: "patient_id", but not "id" alone."""
 _EXAMINATIONS = ("case", "study", "accession", "exam", "examination", "visit", "session", "encounter", "admission", "hadm", "stay")
 _STAFF = ("physician", "doctor", "radiologist", "operator", "operators", "technician", "technologist", "nurse")
 _ROLES = ("referring", "performing", "requesting", "reporting", "attending", "consulting", "reading")
@@ -47,14 +47,14 @@ _STAFF_FIELDS = {
     *("physicianofrecord", "physiciansofrecord", "namesofphysiciansreadingstudy", "nameofphysiciansreadingstudy"),
 }
 _UNMISTAKABLE = {*_OF_A_PERSON, *_PERSON_FIELDS, *_EXAMINATION_FIELDS, *_STAFF_FIELDS}
-"""Identifying wherever they stand, also after other words: "original_patient_id"."""
+"""Identifying at any position, also after other words: "original_patient_id"."""
 _IDENTIFYING = {*_UNMISTAKABLE, *_STAFF, "patient", "person", "participant", "individual", "name", "accession", "pid"}
 """Identifying as the whole name of a field."""
 _IF_A_NUMBER = {"subject", "case", "study"}
-"""Either an identifier or a word about the image, such as "chest": what has a digit and no space is an identifier."""
+"""Either an identifier or a word about the image, such as "chest": a value with a digit and no space is an identifier."""
 _SOURCES = ("dicom", "dcm", "metadata", "meta", "header", "tags", "tag")
 _TREATMENTS = ("anon", "anonymized", "anonymised", "anonymous", "deid", "deidentified", "hash", "hashed", "encoded", "original", "orig")
-"""Words for where a field comes from and what was done to it: at the ends of a name they change nothing."""
+"""Words for the origin and processing of a field: at the ends of a name they change nothing."""
 
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
@@ -73,38 +73,38 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("accession_number", (*(f"accession{number}" for number in _NUMBERS), "accession")),
     ("source_id", ("sourceid",)),
 )
-"""What belongs together in a split, the widest first: how the group is called, and the fields that give it."""
+"""Groups that stay in one split, the widest first: the name of the group, and the fields that define it."""
 _NOBODY = {
     *("", "-", "--", ".", "?", "n/a", "na", "nan", "none", "null", "nil", "unknown", "unk", "missing", "not available"),
     *("anonymous", "anonymized", "anonymised", "anon", "deidentified", "de-identified", "removed", "redacted", "xxx", "___"),
 }
-"""Values that name nobody. Zero is not among them: patients are often counted from there."""
+"""Values that identify nobody. Zero is not one of them: patients are often numbered from zero."""
 
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 
 
 def is_identifying(name: str, value: object = "0") -> bool:
-    """Whether a field identifies a person or an examination.
+    """Return whether a field identifies a person or an examination.
 
     Args:
-        name: of the field, of any spelling; names of nested fields have dots between.
-        value: decides where the name alone could mean either.
+        name: name of the field in any spelling; nested names are joined by dots.
+        value: decides if the name alone is ambiguous.
     """
     whole, *endings = _spellings(name)
     return whole in _IDENTIFYING or (whole in _IF_A_NUMBER and _is_a_number(value)) or not _UNMISTAKABLE.isdisjoint(endings)
 
 
 def without_identity(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row that identify nobody, at any depth of nested objects."""
+    """Return the fields of a row that identify nobody, at any depth of nested objects."""
     return _cleaned(row, "")
 
 
 def group_of(row: Mapping[str, Any]) -> str:
-    """What a row belongs to, the widest that it names: a patient, a case, an image; "" if it names none.
+    """Return the widest group that a row names: a patient, a case, an image; "" if it names none.
 
     Returns:
-        The name of the group and its value: what has to stay in one split.
+        The name of the group and its value, which must stay in one split.
     """
     found: dict[str, str] = {}
     behind_others: dict[str, str] = {}
@@ -120,15 +120,15 @@ def group_of(row: Mapping[str, Any]) -> str:
 
 
 def hashed_group(corpus: str, group: str) -> str:
-    """What a sample says of its group: 16 hexadecimal digits that are the same for the same group of the same corpus.
+    """Hash the group of a sample: 16 hexadecimal digits, the same for the same group of the same corpus.
 
-    The identifier itself stays in the corpus. Whoever has a list of all identifiers can hash them too, so a hash is a name, not a secret.
+    The identifier itself stays in the corpus. Anyone with a list of all identifiers can hash them too, so a hash is a name, not a secret.
     """
     return hashlib.sha256(f"{corpus}\n{group}".encode()).hexdigest()[:16]
 
 
 def named(value: object) -> str:
-    """A value as text, however a file spells it; "" if it names nobody: empty, "unknown", "anonymous"."""
+    """Return a value as normalised text; "" if it identifies nobody: empty, "unknown", "anonymous"."""
     if value is None or isinstance(value, (dict, list)):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -139,7 +139,7 @@ def named(value: object) -> str:
 
 @lru_cache(maxsize=4096)
 def _spellings(name: str) -> tuple[str, ...]:
-    """A name in small letters without what stands between its words; then likewise its last words, the most first."""
+    """Return a name in lower case without separators, followed by its last words in the same form, the longest first."""
     plain = _POSSESSIVE.sub("", unicodedata.normalize("NFKC", name))
     words = [word.casefold() for word in _WORDS.findall(plain)]
     idle = {*_SOURCES, *_TREATMENTS}

@@ -1,4 +1,4 @@
-"""The rows of a corpus in the words of every corpus, before their images are read."""
+"""The rows of a corpus in a common format, before their images are read."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from medvlp.data.sample import SAMPLE_COLUMNS, SampleFields, from_columns, to_co
 class Item(SampleFields):
     """A sample whose image is not read yet.
 
-    Its ``group`` is still the corpus's own name of it ("patient_id=7"); only the sample has the hash.
+    Its ``group`` still has the corpus's own name ("patient_id=7"); only the sample has the hash.
     """
 
     image: str
-    """Path inside the folder of the corpus."""
+    """Image path inside the folder of the corpus."""
 
 
 class Items(Protocol):
-    """The items of a split. Picklable, and small where there are many: they travel to every worker."""
+    """The items of a split. Picklable, and compact if there are many: they are sent to every worker."""
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of items."""
         ...
 
     def __getitem__(self, index: int) -> Item:
-        """Item number ``index``."""
+        """Return item number ``index``."""
         ...
 
 
@@ -38,14 +38,14 @@ _SCHEMA = pa.schema([("image", pa.string()), *SAMPLE_COLUMNS.items()])
 
 
 class HeldItems:
-    """Items held as columns, which Ray shares between the workers of a machine without copying."""
+    """Items in memory as columns, which Ray shares between the workers of a machine without copying."""
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
 
     @classmethod
     def of(cls, items: Iterable[Item]) -> "HeldItems":
-        """Hold ``items``."""
+        """Store ``items`` in memory."""
         rows = [{"image": item.image, **to_columns(item)} for item in items]
         return cls(pa.Table.from_pylist(rows, schema=_SCHEMA))
 
@@ -58,7 +58,7 @@ class HeldItems:
 
 
 class FileItems:
-    """Items that stay in their file: of each only its place is held, so that a corpus may be larger than memory."""
+    """Items that stay in their file: only their offsets are kept, so that a corpus may be larger than memory."""
 
     def __init__(self, file: RowFile, offsets: Iterable[int], convert: Callable[[Row], Item]) -> None:
         self._file = file

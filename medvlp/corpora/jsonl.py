@@ -1,7 +1,7 @@
-"""Any corpus that somebody has brought into one plain form: a folder with ``captions.jsonl`` and images.
+"""Any corpus in a plain format: a folder with ``captions.jsonl`` and images.
 
-On each line a JSON object with ``image`` (a path inside the folder) and ``text`` or ``texts``. Optional fields are ``source_id``,
-``split``, a modality, ``answer`` or ``answers`` (all are right, the first is the reference) and ``answer_type``. Other fields become
+Each line is a JSON object with ``image`` (a path inside the folder) and ``text`` or ``texts``. Optional fields are ``source_id``,
+``split``, a modality, ``answer`` or ``answers`` (all are correct, the first is the reference) and ``answer_type``. Other fields become
 attributes, except those that identify a person or an examination.
 """
 
@@ -26,20 +26,20 @@ def open_jsonl(
     maximum_missing: float = MAXIMUM_MISSING,
     burned_in: str = "drop",
 ) -> FileCorpus:
-    """Read which rows there are.
+    """Index the rows of the file.
 
     Args:
         root: the folder.
-        name: of the corpus; by default the folder's.
+        name: name of the corpus; by default the folder name.
         public: whether pictures of its images may be logged.
         modality_field: the field with the modality.
         minimum_words: shorter texts are left out.
-        validation_share: of the rows that have no split.
-        maximum_missing: share of the images that may be missing.
+        validation_share: fraction of the rows without a split that go to validation.
+        maximum_missing: fraction of the images that may be missing.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:
-        DataError: ``captions.jsonl`` is missing, or a line of it is not what it should be.
+        DataError: ``captions.jsonl`` is missing, or a line is invalid.
     """
     folder = SourceFolder(root, "jsonl", f"{CAPTIONS_FILE} and images")
     return open_plain(

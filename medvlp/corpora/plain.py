@@ -1,4 +1,4 @@
-"""The plain form into which somebody brings a corpus of their own: rows with an image, texts, and whatever else is known."""
+"""The plain format of custom corpora: rows with an image, texts and further fields."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answers", "answer_ty
 
 @dataclass(frozen=True)
 class PlainForm:
-    """Which field means what."""
+    """The names of the fields."""
 
     image: str = "image"
     text: str = "text"
     modality: str = "modality"
 
     def item(self, row: Row) -> Item:
-        """A row as an item."""
+        """Convert a row to an item."""
         taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality}
         others = without_identity({key: value for key, value in row.items() if key not in taken and value not in (None, "")})
         return Item(
@@ -40,13 +40,13 @@ class PlainForm:
         )
 
     def check(self, row: Row, where: str) -> None:
-        """Make sure that a row has what an item needs.
+        """Check that a row has the fields of an item.
 
         Raises:
-            DataError: it has not.
+            DataError: it does not.
         """
         if not isinstance(row.get(self.image), str) or not row[self.image]:
-            raise DataError(f"{where} has no path of an image in its field {self.image!r}")
+            raise DataError(f"{where} has no image path in its field {self.image!r}")
         texts = row.get("texts", row.get(self.text))
         if not (texts is None or isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
             raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
@@ -55,11 +55,11 @@ class PlainForm:
             raise DataError(f"{where} has 'answers' that are neither a text nor a list of texts")
 
     def group(self, row: Row) -> str:
-        """What the row belongs to: its patient, else its case, else its source, else its image alone."""
+        """Return the group of the row: its patient, else its case, else its source, else its image."""
         return group_of(row) or f"image={_string(row[self.image])}"
 
     def _answers(self, row: Row) -> tuple[str, ...]:
-        """All right answers: those of "answers", else "answer" alone."""
+        """Return all correct answers: those of "answers", else "answer"."""
         answers = row.get("answers") or (row.get("answer"),)
         return right_answers((answers,) if isinstance(answers, str) else answers)
 
@@ -80,12 +80,12 @@ def open_plain(
     maximum_missing: float = MAXIMUM_MISSING,
     burned_in: str = BurnedIn.DROP,
 ) -> FileCorpus:
-    """A corpus of the rows of ``file``, of each of which only its place is held.
+    """Open a corpus of the rows of ``file``; only their offsets are kept in memory.
 
-    Rows without a split are dealt to train and validation by patient, case or source, so that nobody is in both.
+    Rows without a split are divided between train and validation by patient, case or source, so that no patient is in both.
 
     Raises:
-        DataError: a row is not what it should be.
+        DataError: a row is invalid.
     """
     rows = []
     for number, (offset, row) in enumerate(file.rows(), start=1):

@@ -1,4 +1,4 @@
-"""What the question-answering corpora share: how a question becomes an item."""
+"""The common part of question-answering corpora: convert a question to an item."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,18 +23,18 @@ def question_item(
     group: str = "",
     **attributes: Any,
 ) -> Item:
-    """A question about an image.
+    """Create an item from a question about an image.
 
     Args:
         image: path inside the folder.
         question: as it was asked, uncleaned.
-        answers: those that are right, the reference first; numbers are written out.
-        answer_type: of any case; some files have a space after it.
+        answers: the correct ones, the reference first; numbers become text.
+        answer_type: in any letter case; some files have a space after it.
         source_id: the corpus's own id of the image.
-        normalise: whether answers are spelled as VQA compares answers.
-        modality: of the image.
-        group: what the image belongs to, if that is more than itself.
-        attributes: what else the corpus says; empty ones are left out.
+        normalise: whether to normalise answers as in the VQA evaluation.
+        modality: modality of the image.
+        group: group of the image, if it is not the image alone.
+        attributes: further data of the corpus; empty ones are left out.
     """
     spelled = (normalise_answer(str(answer)) if normalise else str(answer) for answer in answers)
     return Item(
@@ -50,7 +50,7 @@ def question_item(
 
 
 def right_answers(answers: Iterable[object]) -> tuple[str, ...]:
-    """Answers as text, each once, without those that say nothing."""
+    """Return answers as text, without repeats and empty ones."""
     spelled = ("" if answer is None else str(answer).strip() for answer in answers)
     return tuple(dict.fromkeys(filter(None, spelled)))
 
@@ -63,5 +63,5 @@ def open_questions(
     maximum_missing: float = MAXIMUM_MISSING,
     left_out: Mapping[str, int] | None = None,
 ) -> FileCorpus:
-    """A corpus of questions: their texts are left as they are."""
+    """Open a corpus of questions; their texts are unchanged."""
     return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=public, minimum_words=None, left_out=left_out or {})

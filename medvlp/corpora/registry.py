@@ -1,4 +1,4 @@
-"""Corpora by name, for recipes and command lines. A further corpus is one more line in ``CORPORA``."""
+"""Corpora by name, for recipes and command lines. To add a corpus, add a line to ``CORPORA``."""
 
 import difflib
 import inspect
@@ -55,21 +55,21 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
 
     Args:
         name: one of ``CORPORA``.
-        root: the folder of its files; None for a corpus that makes its samples itself.
-        options: what else the corpus takes; its own ``name`` may be one of them.
+        root: the folder of its files; None for a generated corpus.
+        options: options of the corpus; a ``name`` may be one of them.
 
     Raises:
-        ConfigurationError: the name or an option is unknown, or ``root`` is missing or makes no sense.
-        DataError: the files are not what the corpus expects.
+        ConfigurationError: the name or an option is unknown, or ``root`` is missing or not applicable.
+        DataError: the files are not in the expected format.
     """
     opener = CORPORA.get(name)
     if opener is None:
-        raise ConfigurationError(f"unknown corpus {name!r}{_nearest(name)}; known are {', '.join(CORPORA)}")
+        raise ConfigurationError(f"unknown corpus {name!r}{_nearest(name)}; known corpora: {', '.join(CORPORA)}")
     parameters = inspect.signature(opener).parameters
     if "root" in parameters and root is None:
-        raise ConfigurationError(f"corpus {name!r} is read from files: give the folder that holds them as its root")
+        raise ConfigurationError(f"corpus {name!r} is read from files: give their folder as its root")
     if "root" not in parameters and root is not None:
-        raise ConfigurationError(f"corpus {name!r} makes its samples itself and reads no files: leave out the root {root}")
+        raise ConfigurationError(f"corpus {name!r} generates its samples and reads no files: leave out the root {root}")
     accepted = [parameter for parameter in parameters if parameter != "root"]
     for option in options:
         if option not in accepted:
@@ -79,7 +79,7 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
 
 
 def _checked(corpus: str, option: str, value: Any, default: Any) -> Any:
-    """A value of the type of the option's default; a command line gives numbers for names that look like numbers."""
+    """Return a value of the type of the option's default; a command line parses names that look like numbers as numbers."""
     if default is None or isinstance(default, str):
         return value if value is None else str(value)
     if isinstance(default, bool) == isinstance(value, bool) and isinstance(

@@ -1,4 +1,4 @@
-"""Splits where a corpus has none of its own, or only some."""
+"""Splits for corpora without official ones, or with only some."""
 
 import random
 import re
@@ -15,61 +15,61 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _ORDER = (TRAIN, VALIDATION, TEST)
 _SYNONYMS = {"val": VALIDATION, "valid": VALIDATION, "validate": VALIDATION, "dev": VALIDATION}
 _NAME = re.compile(r"\w(?:[\w .-]{0,38}\w)?")
-"""What may name a split, and so begin the names of its files."""
+"""Valid split names; file names begin with them."""
 
 
 def split_name(name: str, where: str = "") -> str:
-    """One name for each split, however a corpus calls it.
+    """Return the standard name of a split.
 
     Args:
-        name: as the corpus gives it; "" where it states none.
-        where: the row that gives it, for messages.
+        name: the name in the corpus; "" if it states none.
+        where: the row with the name, for messages.
 
     Raises:
-        DataError: it could not be part of the name of a file.
+        DataError: the name cannot be part of a file name.
     """
     known = _SYNONYMS.get(name.strip().lower(), name.strip().lower())
     return check_split(known, where) if known else known
 
 
 def check_split(name: str, where: str = "") -> str:
-    """The name of a split, which becomes part of the names of files.
+    """Check the name of a split, which becomes part of file names, and return it.
 
     Raises:
-        DataError: it is anything but a plain name, such as a path.
+        DataError: it is not a plain name, but for example a path.
     """
     if not _NAME.fullmatch(name):
         raise DataError(
             f"{where or 'a corpus'} has the split {name!r}: "
-            "a split is named by at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"
+            "a split name has at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"
         )
     return name
 
 
 def deal(rows: Iterable[tuple[T, str, str]], validation_share: float, seed: int = 0) -> dict[str, list[T]]:
-    """Rows by split; nobody is in two of those that are dealt here.
+    """Divide rows between splits; no group is in two of the splits assigned here.
 
     Args:
-        rows: what is dealt, the group that stays together (a patient, a case, an image), and the split if the corpus states one.
-        validation_share: of the groups without a split: a hash of (seed, group) decides, so that rows which are added move no others.
-        seed: another one deals otherwise.
+        rows: each with its group, which stays together (a patient, a case, an image), and its split if the corpus states one.
+        validation_share: fraction of the groups without a split: a hash of (seed, group) decides, so that added rows move no others.
+        seed: seed of the hash.
     """
     rows = list(rows)
     stated = {group: split for _, group, split in rows if split}
-    dealt: dict[str, list[T]] = defaultdict(list)
+    divided: dict[str, list[T]] = defaultdict(list)
     for row, group, split in rows:
-        dealt[split or stated.get(group) or _drawn(group, validation_share, seed)].append(row)
-    return ordered(dealt)
+        divided[split or stated.get(group) or _drawn(group, validation_share, seed)].append(row)
+    return ordered(divided)
 
 
 def ordered(splits: Mapping[str, T]) -> dict[str, T]:
-    """Training first, then validation, test and whatever else there is."""
+    """Sort splits: training first, then validation, test and the others."""
     known = [split for split in _ORDER if split in splits]
     return {split: splits[split] for split in [*known, *sorted(set(splits) - set(_ORDER))]}
 
 
 def shuffled(rows: list[T], *, validation: int, test: int, seed: int) -> dict[str, list[T]]:
-    """The last rows of a shuffle by Python's generator are for validation and test, as ARL's preparation does it."""
+    """Take validation and test from the end of a shuffle by Python's generator, as in ARL's preparation."""
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
     held_out = min(validation + test, len(rows))

@@ -1,4 +1,4 @@
-"""Rows of the stream to typed batches: decode, tokenize, mask, pad. Every draw is keyed, so anyone may do it anywhere."""
+"""Collate rows of the stream to typed batches: decode, tokenize, mask, pad. Every draw is keyed, so any worker gives the same result."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase  # takes seconds, and drivers import this module for ``Negatives``
 
 Negatives = Literal["same_modality", "any", "corpus"]
-"""Whose image is shown as a wrong one: that of a row of the batch, of the same modality or any, or one drawn from the corpus."""
+"""Source of negative images: another row of the batch, of the same modality or any, or the whole corpus."""
 IMAGE_ENTITY_MULTIPLE = 8
 
 
 class Collate(Protocol):
-    """Rows to a batch, with an executor for what can be done in parallel."""
+    """Collates rows to a batch, with an executor for parallel work."""
 
     def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> Batch:
-        """The batch."""
+        """Return the batch."""
         ...
 
 
 @dataclass(frozen=True)
 class CommonCollate:
-    """What every task needs of a row: its image, its tokens, its entities."""
+    """The part of a row that every task needs: image, tokens and entities."""
 
     tokenizer: "PreTrainedTokenizerBase"
     image: ImageConfig
@@ -43,7 +43,7 @@ class CommonCollate:
     """Random crops (training) or centre crops (validation)."""
 
     def common_fields(self, rows: Sequence[StreamRow], texts: list[EncodedText], executor: Executor | None) -> dict[str, Any]:
-        """The fields of ``Batch``."""
+        """Return the fields of ``Batch``."""
         decoded = list(_map(executor, self._decode, rows))
         images, weight = self._stack(decoded)
         width = padded_width(max(len(text.token_ids) for text in texts), self.text)
@@ -64,7 +64,7 @@ class CommonCollate:
         }
 
     def _stack(self, decoded: Sequence[np.ndarray | str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """uint8 [B, 3, S, S], black where there is no image, and float32 [B], 0 there."""
+        """Return images, uint8 [B, 3, S, S], and weights, float32 [B]: a missing image is black and has weight 0."""
         images = np.zeros((len(decoded), 3, self.image.size, self.image.size), dtype=np.uint8)
         for index, image in enumerate(decoded):
             if isinstance(image, np.ndarray):
@@ -72,7 +72,7 @@ class CommonCollate:
         return torch.from_numpy(images), torch.tensor([float(isinstance(image, np.ndarray)) for image in decoded])
 
     def _decode(self, row: StreamRow) -> np.ndarray | str:
-        """The image, or the reason why there is none."""
+        """Decode the image of a row; return the reason if that fails."""
         generator = keyed_generator(self.seed, Purpose.AUGMENTATION, row.epoch, row.key) if self.augment else None
         try:
             return decode_image(row.image, self.image, generator)
@@ -89,7 +89,7 @@ class CommonCollate:
 
 @dataclass(frozen=True)
 class PretrainCollate(CommonCollate):
-    """Rows to ``PretrainBatch``. Without ``augment``, masks and partners are the same in every epoch."""
+    """Collates rows to a ``PretrainBatch``. Without ``augment``, masks and partners are the same in every epoch."""
 
     masking: MaskingConfig
     negatives: Negatives
@@ -106,7 +106,7 @@ class PretrainCollate(CommonCollate):
         usable = fields["weight"].numpy() > 0
         partner, has_partner = choose_partners([row.modality for row in rows], usable, generator, self.negatives)
         matched = choose_matched(partner, generator)
-        # A row whose partner comes after the batch has a negative of its own.
+        # A row whose partner comes after the batch has its own negative image.
         own = np.flatnonzero(~matched & (partner >= len(rows)))
         partner[own] = len(rows) + np.arange(len(own))
         negatives = [replace(rows[index], image=rows[index].negative_image) for index in own.tolist()]
@@ -141,11 +141,11 @@ class PretrainCollate(CommonCollate):
 def choose_partners(
     modalities: Sequence[str], usable: np.ndarray, generator: np.random.Generator, negatives: Negatives
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each row another row, and whether it is of the same modality.
+    """Choose another row for each row, and return whether it has the same modality.
 
-    Rows are paired in random cycles within each group, so nobody is its own partner and no image is preferred.
-    A row that is alone in its group takes a row of the whole batch, itself only if it is the only one.
-    With negatives of the corpus the partner of every row comes after the batch.
+    Rows are paired in random cycles within each group, so no row is its own partner and no image is preferred. A row that is alone in its
+    group gets a row of the whole batch, and itself only if it is the only one. With negatives from the corpus, the partner of every row
+    comes after the batch.
     """
     everyone = np.arange(len(modalities))
     if negatives == "corpus":
@@ -162,13 +162,13 @@ def choose_partners(
 
 
 def choose_matched(partner: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Half of the rows; also those that are their own partner, whose image would be called a wrong one."""
+    """Choose half of the rows, and all rows that are their own partner, whose image would otherwise be a false negative."""
     half = generator.permutation(len(partner)) < len(partner) // 2
     return half | (partner == np.arange(len(partner)))
 
 
 def _cycle(members: np.ndarray, generator: np.random.Generator, partner: np.ndarray) -> np.ndarray:
-    """``partner`` with ``members`` joined to one random cycle."""
+    """Return ``partner`` with ``members`` joined in one random cycle."""
     order = generator.permutation(members)
     joined = partner.copy()
     joined[order] = np.roll(order, -1)

@@ -1,4 +1,4 @@
-"""DICOM files to JPEG files of their pixels: nothing of a header is ever copied on."""
+"""Convert DICOM files to JPEG files of their pixels: no part of a header is ever copied."""
 
 import io
 from enum import StrEnum
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 _PREAMBLE = 128
 _MAGIC = b"DICM"
 _JPEG_QUALITY = 95
-"""As MIMIC-CXR-JPG."""
+"""JPEG quality, as in MIMIC-CXR-JPG."""
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _BEYOND = 1e9
-"""A value above all windows; its negative is below."""
+"""A value above all windows; its negative is below all windows."""
 _NO_IMAGE = ("SEG", "PR", "SR", "RTSTRUCT", "RTPLAN", "KO")
-"""Modalities of objects about images: segmentations, presentation states, reports, contours …"""
+"""Modalities of objects that are not images: segmentations, presentation states, reports, contours …"""
 
 
 class BurnedIn(StrEnum):
-    """What is done about identities that are drawn into the pixels."""
+    """How to treat identities that are burned into the pixels."""
 
     DROP = "drop"
-    """Leave out images that their header says to have such (Burned In Annotation is YES)."""
+    """Leave out images whose header declares them (Burned In Annotation is YES)."""
     DROP_UNKNOWN = "drop-unknown"
-    """Leave out all whose header does not say that they have none: few headers say so."""
+    """Keep only images whose header declares that there are none: few headers do."""
     KEEP = "keep"
-    """Keep all: for images that were cleaned since."""
+    """Keep all images: for data that were cleaned before."""
 
 
 def burned_in_rule(name: str) -> BurnedIn:
-    """The rule of that name.
+    """Return the rule with this name.
 
     Raises:
         ConfigurationError: there is none.
@@ -44,35 +44,35 @@ def burned_in_rule(name: str) -> BurnedIn:
     try:
         return BurnedIn(name)
     except ValueError as error:
-        raise ConfigurationError(f"burned_in is one of {', '.join(BurnedIn)}, not {name!r}") from error
+        raise ConfigurationError(f"burned_in must be one of {', '.join(BurnedIn)}, not {name!r}") from error
 
 
 def is_dicom(content: bytes) -> bool:
-    """Whether a file is in the DICOM file format."""
+    """Return whether a file has the DICOM file format."""
     return content[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
 def dicom_to_jpeg(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> bytes:
-    """The picture that a viewer would show first, as a grey or colour JPEG file without any metadata; see ``dicom_pixels``."""
+    """Return the picture that a viewer would show first, as a grey or colour JPEG file without metadata; see ``dicom_pixels``."""
     buffer = io.BytesIO()
     Image.fromarray(dicom_pixels(content, burned_in=burned_in)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
 
 
 def dicom_pixels(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> np.ndarray:
-    """The picture that a viewer would show first, as uint8 [rows, columns] or [rows, columns, 3].
+    """Return the picture that a viewer would show first, as uint8 [rows, columns] or [rows, columns, 3].
 
-    Greys go through the modality's rescaling and the first window or lookup table of the header, without one from the least to
-    the greatest value; MONOCHROME1 is inverted. Colours become RGB. Of several frames it is the middle one. Overlays are not drawn.
+    Grey values pass through the modality rescaling and the first window or lookup table of the header; without one, the range from minimum
+    to maximum is used. MONOCHROME1 is inverted. Colours become RGB. For several frames it is the middle one. Overlays are not drawn.
 
     Args:
         content: the file.
-        burned_in: what to do about identities in the pixels.
+        burned_in: how to treat identities in the pixels.
 
     Raises:
-        Dropped: it does not decode, is no image, or may show an identity.
+        Dropped: the file cannot be decoded, is not an image, or may show an identity.
     """
-    import pydicom  # late: it takes a quarter of a second, and most corpora have none
+    import pydicom  # late: it takes a quarter of a second, and most corpora do not need it
 
     try:
         dataset = pydicom.dcmread(io.BytesIO(content))
@@ -80,18 +80,18 @@ def dicom_pixels(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> np.n
         return _render(dataset)
     except Dropped:
         raise
-    except Exception as error:  # pydicom's decoders raise whatever their libraries do
+    except Exception as error:  # pydicom's decoders raise any error of their libraries
         raise Dropped("DICOM file does not decode") from error
 
 
 def _check(dataset: "Dataset", burned_in: BurnedIn) -> None:
     if dataset.get("Modality") in _NO_IMAGE or "PixelData" not in dataset:
-        raise Dropped("DICOM object is no image")
+        raise Dropped("DICOM object is not an image")
     marked = str(dataset.get("BurnedInAnnotation", "")).upper()
     if burned_in is not BurnedIn.KEEP and marked == "YES":
-        raise Dropped("DICOM header says that annotations are burned into the image")
+        raise Dropped("DICOM header declares burned-in annotations")
     if burned_in is BurnedIn.DROP_UNKNOWN and marked != "NO":
-        raise Dropped("DICOM header does not say that no annotation is burned into the image")
+        raise Dropped("DICOM header does not declare the image free of burned-in annotations")
 
 
 def _render(dataset: "Dataset") -> np.ndarray:
@@ -112,7 +112,7 @@ def _render(dataset: "Dataset") -> np.ndarray:
 
 
 def _window(values: np.ndarray, inside: np.ndarray, dataset: "Dataset") -> np.ndarray:
-    """Values through the first window of the header, from 0 for black to 1 for white."""
+    """Apply the first window of the header to the values, from 0 for black to 1 for white."""
     from pydicom.pixels import apply_voi, apply_windowing
 
     if dataset.get("VOILUTSequence"):

@@ -1,4 +1,4 @@
-"""Encoded images to uint8 arrays. Shapes: S side in pixels."""
+"""Decode images to uint8 arrays. Shapes: S side in pixels."""
 
 import io
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
-    """How an image is brought to the size of the vision encoder."""
+    """How to resize an image for the vision encoder."""
 
     size: int = 288
-    """Side of the square image, pixels."""
+    """Side of the square image, in pixels."""
     minimum_crop: float = 0.9
-    """Smallest share of the area that a random training crop keeps; 1 turns the augmentation off (ARL: 0.9)."""
+    """Smallest fraction of the area that a random training crop keeps; 1 disables the augmentation (ARL: 0.9)."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 < self.minimum_crop <= 1:
@@ -27,7 +27,7 @@ class ImageConfig:
 
 
 class UndecodableImage(Exception):
-    """The bytes are not an image that Pillow can read; carries a short reason to count by."""
+    """The bytes are not an image that Pillow can read; has a short reason for the counts."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -40,7 +40,7 @@ def decode_image(encoded: bytes, config: ImageConfig, generator: np.random.Gener
     Args:
         encoded: a JPEG or PNG file.
         config: S, and how much a random crop keeps.
-        generator: draws the random crop; None crops the centre.
+        generator: source of the random crop; None crops the centre.
 
     Raises:
         UndecodableImage: Pillow cannot read it.
@@ -57,14 +57,14 @@ def decode_image(encoded: bytes, config: ImageConfig, generator: np.random.Gener
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """Eight bits per channel. Pillow would clip 16-bit greys, all but the darkest of 65,536 to white."""
+    """Convert to eight bits per channel. Pillow itself would clip 16-bit greys: all but the darkest of 65,536 become white."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return image
 
 
 def _centre_box(size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """The largest centred square: resizing it equals resizing the shorter side, then cropping the centre."""
+    """Return the largest centred square: resizing it equals resizing the shorter side, then cropping the centre."""
     width, height = size
     side = min(width, height)
     left, top = (width - side) / 2, (height - side) / 2
@@ -72,7 +72,7 @@ def _centre_box(size: tuple[int, int]) -> tuple[float, float, float, float]:
 
 
 def _random_box(size: tuple[int, int], minimum_crop: float, generator: np.random.Generator) -> tuple[float, float, float, float]:
-    """A square of a random share of the largest square's area, at a random place inside the centred square."""
+    """Return a square with a random fraction of the largest square's area, at a random place inside the centred square."""
     left, top, right, _ = _centre_box(size)
     side = (right - left) * float(np.sqrt(generator.uniform(minimum_crop, 1.0)))
     slack = (right - left) - side

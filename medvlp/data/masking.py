@@ -1,7 +1,7 @@
 """Entity-aware masking for masked language modelling (ARL §3.3 "learn with knowledge"; spec of the authors' collator).
 
-Units are masked whole: an entity with all its tokens, a word with all its tokens. Entities that lose a token are
-withheld from the knowledge stream, or their embedding would give the answer away.
+Units are masked as a whole: an entity with all its tokens, a word with all its tokens. Entities that lose a token are hidden from the
+knowledge stream, because their embedding would reveal the answer.
 """
 
 from dataclasses import dataclass
@@ -17,52 +17,52 @@ IGNORED = -100
 
 @dataclass(frozen=True, kw_only=True)
 class MaskingConfig:
-    """Which tokens are masked, and with what."""
+    """Which tokens to mask, and how."""
 
     probability: float = 0.15
-    """Share of tokens to mask."""
+    """Fraction of tokens to mask."""
     budget: Literal["content", "maximum"] = "content"
-    """The share is taken of the text's own tokens, or of ``maximum_tokens``: so the authors' code, which masks short texts completely."""
+    """Base of the fraction: the text's own tokens, or ``maximum_tokens`` as in the authors' code, which masks short texts completely."""
     whole_words: bool = True
-    """Mask all tokens of a word together; the authors' code does so for entities only."""
+    """Mask all tokens of a word together; the authors' code does this for entities only."""
     entity_share: float = 0.5
-    """Chance that a unit is drawn from the entities while both kinds are left; 0 draws all units alike, as the authors do."""
+    """Probability of drawing a unit from the entities while both kinds are left; 0 treats all units alike, as the authors do."""
     keep_mask: float = 0.8
-    """Share of masked tokens that become the mask token."""
+    """Fraction of masked tokens that become the mask token."""
     random_token: float = 0.1
-    """Share that become a random token; the rest stay as they are."""
+    """Fraction that become a random token; the others are unchanged."""
 
     def __post_init__(self) -> None:
         shares = (self.probability, self.entity_share, self.keep_mask, self.random_token, self.keep_mask + self.random_token)
         if self.probability == 0 or not all(0 <= share <= 1 for share in shares):
             raise ConfigurationError(
-                f"masking: take a probability above 0 and shares from 0 to 1, keep_mask and random_token together too: {self}"
+                f"masking: probability must be above 0, and shares from 0 to 1, also keep_mask plus random_token: {self}"
             )
 
     def slots(self, maximum_tokens: int) -> int:
-        """The largest number of tokens that one text can have masked."""
+        """Return the maximum number of masked tokens of one text."""
         return max(1, round(self.probability * maximum_tokens))
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedText:
-    """A text after masking. All lists of positions ascend."""
+    """A text after masking. All position lists are ascending."""
 
     token_ids: list[int]
     positions: list[int]
-    """Tokens to be predicted."""
+    """Positions of the tokens to predict."""
     labels: list[int]
     """Their original ids."""
     in_entity: list[bool]
     """Whether the token belongs to an entity."""
     entity_kept: list[bool]
-    """For each entity of the text, whether none of its tokens is to be predicted."""
+    """For each entity of the text, whether it has no token to predict."""
 
 
 def mask_text(
     text: EncodedText, config: MaskingConfig, *, maximum_tokens: int, mask_id: int, vocabulary: int, generator: np.random.Generator
 ) -> MaskedText:
-    """Mask ``text`` within its budget; a unit that would overshoot it is skipped."""
+    """Mask ``text`` within its budget; a unit that would exceed it is skipped."""
     counted = maximum_tokens if config.budget == "maximum" else sum(word is not None for word in text.word_ids)
     budget = max(1, round(config.probability * counted))
     chosen: set[int] = set()
@@ -89,7 +89,7 @@ def mask_text(
 
 
 def _drawn_order(text: EncodedText, config: MaskingConfig, generator: np.random.Generator) -> list[list[int]]:
-    """All units of the text in the order in which they are offered to the budget."""
+    """Return all units of the text in the order in which to try them."""
     entities, others = _units(text, config.whole_words)
     if config.entity_share == 0:
         units = entities + others
@@ -103,7 +103,7 @@ def _drawn_order(text: EncodedText, config: MaskingConfig, generator: np.random.
 
 
 def _units(text: EncodedText, whole_words: bool) -> tuple[list[list[int]], list[list[int]]]:
-    """Token positions that are masked together: those of entities, and those of the other words or tokens."""
+    """Return groups of token positions to mask together: those of entities, and those of the other words or tokens."""
     entities = [list(range(entity.first, entity.stop)) for entity in text.entities]
     covered = {position for unit in entities for position in unit}
     words: dict[int, list[int]] = {}

@@ -1,4 +1,4 @@
-"""Random draws that depend on what they are for, never on who makes them or when."""
+"""Random draws that depend on their purpose, never on the process or the time."""
 
 import hashlib
 from enum import StrEnum
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Purpose(StrEnum):
-    """What a draw is for; part of its key, so that no two uses share a stream of numbers."""
+    """The purpose of a draw; part of its key, so that no two uses share a stream of numbers."""
 
     SHARD_ORDER = "shard order"
     ROW_ORDER = "row order"
@@ -22,11 +22,11 @@ class Purpose(StrEnum):
 
 
 def keyed_seed(seed: int, purpose: Purpose, *key: int | str) -> int:
-    """A 64-bit seed from (seed, purpose, key): the same on every machine and Python version."""
+    """Return a 64-bit seed from (seed, purpose, key): the same on every machine and Python version."""
     text = "\x1f".join([str(seed), purpose.value, *map(str, key)])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def keyed_generator(seed: int, purpose: Purpose, *key: int | str) -> np.random.Generator:
-    """A numpy generator for one purpose and key."""
+    """Return a numpy generator for one purpose and key."""
     return np.random.Generator(np.random.Philox(keyed_seed(seed, purpose, *key)))

@@ -1,7 +1,7 @@
-"""The sample: what a corpus yields, a shard stores and the stream carries.
+"""The sample, which a corpus yields, a shard stores and the stream carries.
 
-``RowFields`` and ``SampleFields`` are the one table of its fields. Each field states its type in Python and in Arrow; the columns of
-shards, of the files beside them, of the stream and of items that wait for their image all follow from it.
+``RowFields`` and ``SampleFields`` are the single table of its fields. Each field states its type in Python and in Arrow; the columns of
+shards, sidecars, the stream and items without images are all derived from it.
 """
 
 import json
@@ -18,16 +18,16 @@ _WHITESPACE = re.compile(r"\s+")
 
 
 class Label(NamedTuple):
-    """What is known of a sample for classification. What is not mentioned has no label at all."""
+    """A classification label of a sample. A class that is not mentioned has no label at all."""
 
     set: str
-    """What the value is one of: "chexpert", or the name of a column with classes."""
+    """The label set: "chexpert", or the name of a column with classes."""
     value: str
     state: State = "positive"
 
 
 class Box(NamedTuple):
-    """Where something is in the image, in fractions of its width and height, so that it holds in any size."""
+    """A location in the image, in fractions of its width and height, so that it is valid at any size."""
 
     name: str
     left: float
@@ -44,20 +44,20 @@ _STRUCTS: Mapping[pa.DataType, type] = {_LABEL: Label, _BOX: Box}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFields:
-    """What is known of a sample and reaches the batches of a task."""
+    """The fields of a sample that reach the batches of a task."""
 
     modality: Annotated[str, pa.string()] = ""
     """The group within which validation compares samples; "" if unknown."""
     answers: Annotated[tuple[str, ...], _TEXTS] = ()
-    """Right answers to the question that is the sample's only text; the first is the reference."""
+    """Correct answers to the question that is the sample's only text; the first is the reference."""
     answer_type: Annotated[str, pa.string()] = ""
-    """What a benchmark reports by."""
+    """The category that a benchmark reports by."""
     labels: Annotated[tuple[Label, ...], pa.list_(_LABEL)] = ()
     boxes: Annotated[tuple[Box, ...], pa.list_(_BOX)] = ()
     group: Annotated[str, pa.string()] = ""
-    """A hash of what the sample belongs to: its patient, case, study or image; "" if that is unknown."""
+    """A hash of the group of the sample: its patient, case, study or image; "" if unknown."""
     attributes: Annotated[dict[str, Any], pa.string()] = field(default_factory=dict)
-    """Anything else worth keeping (exact truth of a phantom, licence, view), as JSON; a row has it if its reader is asked for it."""
+    """Any other data (ground truth of a phantom, licence, view), as JSON; a row has it only if requested from the reader."""
 
     @property
     def answer(self) -> str:
@@ -67,11 +67,11 @@ class RowFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleFields(RowFields):
-    """Everything about a sample but its image."""
+    """All fields of a sample except its image."""
 
     texts: Annotated[tuple[str, ...], _TEXTS]
     source_id: Annotated[str, pa.string()]
-    """The corpus's own identifier; stays in the shard and beside it, and is never logged."""
+    """The corpus's own identifier; stays in the shard and its sidecar, and is never logged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,13 +82,13 @@ class Sample(SampleFields):
     """An encoded JPEG or PNG file."""
 
     def metadata(self) -> bytes:
-        """The sample without its image, as the JSON member of a shard: the same bytes for the same sample."""
+        """Return the sample without its image, as the JSON member of a shard: the same bytes for the same sample."""
         return json.dumps(to_columns(self), ensure_ascii=False, sort_keys=True).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRow(RowFields):
-    """One planned slot of the stream: a sample with its caption chosen and its knowledge joined.
+    """One planned slot of the stream: a sample with a chosen caption and joined knowledge.
 
     Spans are character offsets into ``text``, half open, each with an entity id of the knowledge bundle.
     """
@@ -103,9 +103,9 @@ class StreamRow(RowFields):
     spans: tuple[tuple[int, int, int], ...]
     """(start, end, entity id), ascending, not overlapping."""
     image_entities: tuple[int, ...]
-    """Entity ids of all texts of the image, ascending; what the texts deny is left out, unless the reader was told otherwise."""
+    """Entity ids of all texts of the image, ascending; negated ones are left out, unless the reader is set to keep them."""
     negative_image: bytes = b""
-    """An image drawn from the whole corpus; empty unless the run asks for such negatives."""
+    """An image drawn from the whole corpus; empty unless the run uses such negatives."""
 
 
 def _columns(table: type[RowFields]) -> dict[str, pa.DataType]:
@@ -114,9 +114,9 @@ def _columns(table: type[RowFields]) -> dict[str, pa.DataType]:
 
 
 ROW_COLUMNS: Mapping[str, pa.DataType] = _columns(RowFields)
-"""Columns that the stream passes on, by name."""
+"""Columns that the stream carries, by name."""
 SAMPLE_COLUMNS: Mapping[str, pa.DataType] = _columns(SampleFields)
-"""Columns of everything about a sample but its key and image, by name."""
+"""Columns of a sample except its key and image, by name."""
 SAMPLE_SCHEMA = pa.schema([("key", pa.string()), ("image", pa.binary()), *SAMPLE_COLUMNS.items()])
 """Columns of a sample inside Ray: Arrow-native only, so that block sizes are known and nothing is pickled."""
 
@@ -124,17 +124,17 @@ _AS_JSON = {name for name, hint in get_type_hints(SampleFields).items() if get_o
 
 
 def to_columns(sample: SampleFields) -> dict[str, Any]:
-    """The values of ``SAMPLE_COLUMNS``: what Arrow and JSON know."""
+    """Return the values of ``SAMPLE_COLUMNS`` as Arrow and JSON types."""
     return {name: _plain(getattr(sample, name)) for name in SAMPLE_COLUMNS}
 
 
 def from_columns(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields by name from values of columns, which may be a part of ``SAMPLE_COLUMNS``: the reverse of ``to_columns``."""
+    """Return fields by name from column values, which may be a subset of ``SAMPLE_COLUMNS``: the reverse of ``to_columns``."""
     return {name: _typed(name, value) for name, value in values.items()}
 
 
 def field_values(name: str, values: Iterable[Any]) -> list[Any]:
-    """Values of one field of many samples from those of its column."""
+    """Convert the column values of one field of many samples to field values."""
     return [_typed(name, value) for value in values]
 
 
@@ -157,7 +157,7 @@ def _typed(name: str, value: Any) -> Any:
 
 
 class Dropped(Exception):
-    """A corpus's own rule leaves this item out; counted by reason in the manifest, never an error."""
+    """A rule of the corpus excludes this item; counted by reason in the manifest, never an error."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -178,5 +178,5 @@ def clean_texts(texts: Iterable[str], minimum_words: int = 3) -> tuple[str, ...]
 
 
 def long_enough(text: str, minimum_words: int) -> bool:
-    """Whether a text has at least so many words."""
+    """Return whether a text has at least ``minimum_words`` words."""
     return len(text.split()) >= minimum_words

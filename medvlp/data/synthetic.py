@@ -1,4 +1,4 @@
-"""Batches of random numbers: for counting costs before any data is read, and for the ceiling without ingest."""
+"""Batches of random numbers, to count costs before any data is read and to measure the speed without reading."""
 
 import torch
 
@@ -18,7 +18,7 @@ def synthetic_batch(
     seed: int = 0,
     corpus_negatives: bool = False,
 ) -> PretrainBatch:
-    """A ``PretrainBatch`` of ``size`` samples with texts of ``width`` tokens, ``entities`` entities each and ``slots`` masked tokens."""
+    """Return a ``PretrainBatch`` of ``size`` samples with ``width`` tokens, ``entities`` entities and ``slots`` masked tokens per text."""
     generator = torch.Generator().manual_seed(seed)
 
     def integers(high: int, *shape: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Texts to tokens, with the tokens that each entity covers."""
+"""Tokenize texts and find the tokens that each entity covers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """Limits of a text."""
+    """The limits of a text."""
 
     maximum_tokens: int = 64
-    """Longer texts are truncated (ARL: 64)."""
+    """Maximum number of tokens; longer texts are truncated (ARL: 64)."""
     maximum_entities: int = 24
-    """Entities of a text that the knowledge stream reads, in text order (ARL: 24)."""
+    """Maximum number of entities per text in the knowledge stream, in text order (ARL: 24)."""
     width_multiple: int = 16
-    """Texts are padded to a multiple of this, so that few different widths occur; at most ``maximum_tokens``."""
+    """Pad texts to a multiple of this many tokens, at most ``maximum_tokens``, so that few different widths occur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class EncodedText:
     word_ids: list[int | None]
     """Word of each token, None for special tokens."""
     entities: list[EntitySpan]
-    """In text order, all that survived truncation."""
+    """The entities that survived truncation, in text order."""
 
 
 def encode_texts(tokenizer: "PreTrainedTokenizerBase", rows: Sequence[StreamRow], maximum_tokens: int) -> list[EncodedText]:
@@ -60,7 +60,7 @@ def encode_texts(tokenizer: "PreTrainedTokenizerBase", rows: Sequence[StreamRow]
 
 
 def _stop(offsets: Sequence[tuple[int, int]], last: int, end: int) -> int:
-    """The token after those that end at character ``end``: a byte-level token can be a part of the last character."""
+    """Return the token after those that end at character ``end``: a byte-level token can be a part of the last character."""
     stop = last + 1
     while stop < len(offsets) and offsets[stop][0] < min(end, offsets[stop][1]):
         stop += 1
@@ -68,7 +68,7 @@ def _stop(offsets: Sequence[tuple[int, int]], last: int, end: int) -> int:
 
 
 def _without_overlap(entities: list[EntitySpan]) -> list[EntitySpan]:
-    """Spans that share no character can still share a token; the earlier one keeps it."""
+    """Remove overlaps: spans that share no character can still share a token; the earlier one keeps it."""
     kept: list[EntitySpan] = []
     for span in entities:
         if not kept or span.first >= kept[-1].stop:
@@ -77,6 +77,6 @@ def _without_overlap(entities: list[EntitySpan]) -> list[EntitySpan]:
 
 
 def padded_width(longest: int, config: TextConfig) -> int:
-    """The width that texts of at most ``longest`` tokens are padded to."""
+    """Return the padded width of texts of at most ``longest`` tokens."""
     rounded = -(-longest // config.width_multiple) * config.width_multiple
     return min(rounded, config.maximum_tokens)

@@ -1,4 +1,4 @@
-"""Tokenizers: any Hugging Face one, or a byte-level BPE trained on the corpus itself."""
+"""Tokenizers: any from Hugging Face, or a byte-level BPE trained on the corpus itself."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,17 +15,17 @@ MINIMUM_VOCABULARY = len(_SPECIAL_TOKENS) + 256
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE with RoBERTa's conventions; the same texts give the same tokenizer.
 
-    A text is read as if a space stood before it, so that its first word gets the tokens it gets anywhere else.
+    A text is read with a leading space, so that its first word gets the same tokens as anywhere else.
 
     Args:
         texts: Training texts; read once, never kept.
-        vocabulary_size: Tokens at most, the 5 special ones and the 256 bytes included.
+        vocabulary_size: Maximum number of tokens, including the 5 special ones and the 256 bytes.
 
     Raises:
-        ConfigurationError: the vocabulary has no room for the bytes.
+        ConfigurationError: the vocabulary is too small for the bytes.
     """
     if vocabulary_size < MINIMUM_VOCABULARY:
-        raise ConfigurationError(f"a vocabulary of {vocabulary_size} tokens is too small; ask for at least {MINIMUM_VOCABULARY}")
+        raise ConfigurationError(f"a vocabulary of {vocabulary_size} tokens is too small; set at least {MINIMUM_VOCABULARY}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -44,12 +44,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
 
 
 def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
-    """A fast tokenizer, with offsets, from a Hugging Face folder or name.
+    """Load a fast tokenizer, with offsets, from a Hugging Face folder or name.
 
-    A folder with nothing but a vocabulary (``vocab.json`` and ``merges.txt``, or ``vocab.txt``) is read as RoBERTa's or BERT's.
+    A folder with only a vocabulary (``vocab.json`` and ``merges.txt``, or ``vocab.txt``) is read as RoBERTa's or BERT's.
 
     Raises:
-        ConfigurationError: there is none, it has no mask or padding token, or it gives no offsets.
+        ConfigurationError: there is none, or it has no mask token, padding token or offsets.
     """
     folder = Path(folder_or_name)
     complete = any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json"))
@@ -62,7 +62,7 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
             tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; name a Hugging Face folder or model") from error
+        raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; give a Hugging Face folder or model") from error
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
         raise ConfigurationError(f"the tokenizer of {folder_or_name} cannot be used: it needs offsets, a mask token and a padding token")
     return tokenizer

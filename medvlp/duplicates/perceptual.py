@@ -1,4 +1,4 @@
-"""Perceptual hashes: the same picture has nearly the same hash after another encoding or size. W words of a hash."""
+"""Perceptual hashes: a picture keeps nearly the same hash after re-encoding or resizing. W words of a hash."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -11,30 +11,30 @@ from medvlp.data.image import eight_bits
 WORDS = 8
 """A hash is 8 words of 32 bits."""
 MAXIMUM_DISTANCE = WORDS - 1
-"""Bits in which two hashes of one picture may differ. Of hashes that differ in no more, at least one word is the same: so pairs are
-found by sorting, not by comparing all with all. Pictures of VQA-RAD and of MedPix that are the same differ in at most 4 bits."""
+"""Maximum number of bits in which two hashes of one picture may differ. Such hashes share at least one word, so pairs are found by sorting
+instead of comparing all pairs. Equal pictures of VQA-RAD and MedPix differ in at most 4 bits."""
 _SIDE = 64
 _FREQUENCIES = 16
 _CHUNK = 4_000_000
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray:
-    """The hash of a picture, uint32 [W]: which of its lowest 16 x 16 frequencies are above their median (pHash, 256 bits)."""
+    """Return the hash of a picture, uint32 [W]: which of its lowest 16 x 16 frequencies are above their median (pHash, 256 bits)."""
     grey = eight_bits(image).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     basis = _cosines()
     frequencies = (basis @ np.asarray(grey, dtype=np.float64) @ basis.T).ravel()
-    # Rounded: no two machines add up in the same order, and what is nothing but rounding must not be above or below.
+    # Rounded: machines sum in different orders, and rounding errors must not decide what is above the median.
     frequencies = frequencies.round(3)
     return np.packbits(frequencies > np.median(frequencies[1:])).view(">u4").astype(np.uint32)
 
 
 def find_matches(queries: np.ndarray, references: np.ndarray, *, same: bool = False) -> dict[int, int]:
-    """For each query that has one, a reference that shows the same picture, the nearest of them.
+    """Find for each query the nearest reference that shows the same picture, if there is one.
 
     Args:
         queries: uint32 [Q, W].
         references: uint32 [R, W].
-        same: whether both are the same hashes, each there once: then none is the match of itself.
+        same: whether both are the same unique hashes: then no hash matches itself.
 
     Returns:
         Row in ``references`` by row in ``queries``.
@@ -48,7 +48,7 @@ def find_matches(queries: np.ndarray, references: np.ndarray, *, same: bool = Fa
     for query, reference in _candidates(unique_queries, unique_references):
         if same:
             query, reference = query[query != reference], reference[query != reference]
-        # Not numpy's own count of bits: it came with numpy 2, and scispaCy, an extra, holds numpy below it.
+        # Not numpy's own bit count: it came with numpy 2, and the extra scispaCy needs an older one.
         distance = _ones()[(unique_queries[query] ^ unique_references[reference]).view(np.uint16)].sum(axis=1)
         order = np.lexsort((reference, distance, query))
         nearest = order[np.unique(query[order], return_index=True)[1]]
@@ -60,7 +60,7 @@ def find_matches(queries: np.ndarray, references: np.ndarray, *, same: bool = Fa
 
 
 def _candidates(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of rows that have a word in common, a few million at a time."""
+    """Yield pairs of rows with a word in common, a few million at a time."""
     for word in range(WORDS):
         order = np.argsort(references[:, word], kind="stable")
         sorted_words = references[order, word]
@@ -77,12 +77,12 @@ def _candidates(queries: np.ndarray, references: np.ndarray) -> Iterator[tuple[n
 
 @cache
 def _ones() -> np.ndarray:
-    """The number of ones in every 16-bit word, uint8 [65536]."""
+    """Return the number of ones in every 16-bit word, uint8 [65536]."""
     return np.array([word.bit_count() for word in range(1 << 16)], dtype=np.uint8)
 
 
 @cache
 def _cosines() -> np.ndarray:
-    """The lowest frequencies of a discrete cosine transform, [F, side]."""
+    """Return the lowest frequencies of a discrete cosine transform, [F, side]."""
     places = (np.arange(_SIDE) + 0.5) * np.pi / _SIDE
     return np.cos(np.arange(_FREQUENCIES)[:, None] * places)

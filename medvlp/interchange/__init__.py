@@ -1,1 +1,1 @@
-"""Models as folders, and weights that others trained."""
+"""Model folders, and imported weights."""

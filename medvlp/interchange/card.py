@@ -1,4 +1,4 @@
-"""The card of an exported model: what it is, where it comes from, how well it did, and what it may be used for."""
+"""The card of an exported model: description, origin, metrics and permitted use."""
 
 from typing import TYPE_CHECKING
 
@@ -32,13 +32,13 @@ model = medvlp.load("this folder")
 ## Licence and use
 
 The code is under Apache-2.0. The weights, the tokenizer and the names in `knowledge/` are derived from the data and the ontology that
-they were trained on: their licences and data use agreements hold for this folder too. For research; not a medical device, and not for
+they were trained on: their licences and data use agreements apply to this folder too. For research; not a medical device, and not for
 decisions about patients.
 """
 
 
 def model_card(origin: "Origin", card: Card, bundle: KnowledgeBundle) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     facts = {"run": origin.run, "step": f"{origin.step:,}", "samples": f"{origin.samples:,}", "ontology": bundle.provenance.ontology}
     facts |= {"started from": origin.started_from} if origin.started_from else {}
     facts |= {f"fingerprint of {name}": value for name, value in origin.fingerprints.items()}
@@ -47,5 +47,5 @@ def model_card(origin: "Origin", card: Card, bundle: KnowledgeBundle) -> str:
         what=card.what,
         example=card.example,
         origin="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        metrics="\n".join(f"- {name}: {value:.4f}" for name, value in sorted(origin.metrics.items())) or "Not known.",
+        metrics="\n".join(f"- {name}: {value:.4f}" for name, value in sorted(origin.metrics.items())) or "Unknown.",
     )

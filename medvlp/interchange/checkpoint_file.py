@@ -1,4 +1,4 @@
-"""Reading a checkpoint of somebody else's: tensors by name, and nothing in the file is ever executed."""
+"""Read a third-party checkpoint: tensors by name. Nothing in the file is ever executed."""
 
 import pickle
 import zipfile
@@ -18,7 +18,7 @@ _BOOKKEEPING = ("pytorch_lightning.", "lightning.", "torchmetrics.", "sacred.")
 
 
 class Inert:
-    """Stands in for an object of a checkpoint that is not a tensor; keeps and does nothing."""
+    """Placeholder for an object of a checkpoint that is not a tensor; it stores and does nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         pass
@@ -28,10 +28,10 @@ class Inert:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The weights of a ``.ckpt``, ``.pt`` or ``.safetensors`` file, by the names they have there.
+    """Read the weights of a ``.ckpt``, ``.pt`` or ``.safetensors`` file, by their names in the file.
 
     Raises:
-        CheckpointError: there is no such file, it is damaged, holds code, or holds no weights.
+        CheckpointError: there is no such file, or it is damaged, contains code, or contains no weights.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
@@ -39,7 +39,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     state = content.get("state_dict", content) if isinstance(content, Mapping) else {}
     weights = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if not weights:
-        raise CheckpointError(f"{path} holds no weights: neither tensors by name nor a state_dict of them")
+        raise CheckpointError(f"{path} contains no weights: neither named tensors nor a state_dict of them")
     return weights
 
 
@@ -59,7 +59,7 @@ def _read_pickle(path: Path) -> Any:
         foreign = [name for name in unknown if not name.startswith(_BOOKKEEPING)]
         if foreign:
             raise CheckpointError(
-                f"{path} names code ({', '.join(foreign[:3])}), which weights do not need: nothing of it was run; "
+                f"{path} refers to code ({', '.join(foreign[:3])}), which weights do not need: nothing was executed; "
                 "ask its authors for safetensors"
             )
         with ExitStack() as stack:
@@ -67,7 +67,7 @@ def _read_pickle(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} holds more than weights, or is damaged; nothing of it was run ({reason})") from error
+        raise CheckpointError(f"{path} contains more than weights, or is damaged; nothing was executed ({reason})") from error
     except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path} cannot be read ({reason}): is the download complete?") from error

@@ -1,4 +1,4 @@
-"""A checkpoint of the authors' family becomes weights of ours, with a report of every parameter; surprises are refused."""
+"""Convert a checkpoint of METER, M3AE or ARL to our weights, with a report on every parameter; unknown names are errors."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -20,23 +20,23 @@ _OPTIONAL = (
     "masked_image",
     "matching",
 )
-"""Parts that not every member of the family has, beginning with the knowledge; each is there as a whole or not at all."""
+"""Parts that not every model of the family has, beginning with the knowledge; each is complete or absent."""
 _DOWNSTREAM = ("answering", "classification", "ranking")
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of every parameter."""
+    """How every parameter was treated."""
 
     mapped: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Our names, by theirs."""
+    """Our names, by their names."""
     interpolated: dict[str, str] = field(default_factory=dict)
     """Old and new shape, by our name."""
     unused: dict[str, str] = field(default_factory=dict)
-    """Why, by their name."""
+    """The reasons, by their names."""
     missing: tuple[str, ...] = ()
-    """Our names that the checkpoint has no weights for: they keep their new weights."""
+    """Our names without weights in the checkpoint: they keep their initial weights."""
 
     def __str__(self) -> str:
         return f"{len(self.mapped)} mapped, {len(self.interpolated)} interpolated, {len(self.unused)} unused, {len(self.missing)} missing"
@@ -45,21 +45,21 @@ class ImportReport:
 def convert(
     checkpoint: Mapping[str, Tensor], wanted: Mapping[str, torch.Size], model: ARLConfig, *, entity_vectors: bool = False
 ) -> tuple[dict[str, Tensor], ImportReport]:
-    """Weights by our names, float32, and what became of every parameter.
+    """Return weights by our names, float32, and a report on every parameter.
 
     Args:
         checkpoint: tensors by the names of METER, M3AE or ARL.
-        wanted: shapes of the task that is to be started, by parameter.
-        model: the sizes of its model.
-        entity_vectors: take the vectors of the entities too; they mean something only with the very graph of the checkpoint.
+        wanted: shapes of the task to start, by parameter.
+        model: the sizes of the model of that task.
+        entity_vectors: import the entity vectors too; they are valid only with the same graph as the checkpoint.
 
     Raises:
-        CheckpointError: a name that no model of the family has, a part that is there by half, or a shape that does not fit.
+        CheckpointError: a name is unknown in the family, a part is incomplete, or a shape does not fit.
     """
     places = {name: place_of(name) for name in sorted(checkpoint)}
     strange = [name for name, place in places.items() if place is None]
     if strange:
-        raise CheckpointError(f"this is no checkpoint of METER, M3AE or ARL: {_some(strange)} are no parameters of theirs")
+        raise CheckpointError(f"this is not a checkpoint of METER, M3AE or ARL: they have no parameters {_some(strange)}")
     weights: dict[str, Tensor] = {}
     report = ImportReport()
     for name, place in places.items():
@@ -78,12 +78,12 @@ def convert(
 
 
 def is_optional(ours: str) -> bool:
-    """Whether a model of the family can be without this parameter."""
+    """Return whether this parameter is optional in the family."""
     return any(re.match(part, ours) for part in _OPTIONAL)
 
 
 def _left_out(ours: str, model: ARLConfig, wanted: Mapping[str, torch.Size], entity_vectors: bool) -> str:
-    """Why a parameter of the family that is known here is not used by this task; "" if it is, or if that is a surprise."""
+    """Return why this task does not use a known parameter of the family; "" if it does, or if the reason is unknown."""
     if ours == ENTITY_VECTORS and not entity_vectors:
         return "the entities come with the knowledge bundle"
     if ours in wanted:
@@ -112,7 +112,7 @@ def _fitted(ours: str, value: Tensor, model: ARLConfig, report: ImportReport) ->
 
 
 def _check_parts(weights: Iterable[str], missing: Iterable[str], entity_vectors: bool) -> None:
-    """A part that is there by half means that a name was misread, or that this is another architecture."""
+    """Check that no part is incomplete: that would mean a misread name or another architecture."""
     required, halves = [], []
     found = set(weights)
     for name in missing:
@@ -123,8 +123,8 @@ def _check_parts(weights: Iterable[str], missing: Iterable[str], entity_vectors:
             halves.append(name)
     if required or halves:
         raise CheckpointError(
-            f"the checkpoint has no weights for {_some(required or halves)}: set --model to the sizes that it was made with; "
-            "or it is of another architecture"
+            f"the checkpoint has no weights for {_some(required or halves)}: set --model to the sizes of the checkpoint; "
+            "or it has another architecture"
         )
 
 
@@ -135,7 +135,7 @@ def _check_shapes(weights: Mapping[str, Tensor], wanted: Mapping[str, torch.Size
         if wanted.get(name) != value.shape
     ]
     if wrong:
-        raise CheckpointError(f"the checkpoint is of another size: {_some(wrong)}; set --model to the sizes that it was made with")
+        raise CheckpointError(f"the checkpoint has another size: {_some(wrong)}; set --model to the sizes of the checkpoint")
 
 
 def _some(names: list[str]) -> str:

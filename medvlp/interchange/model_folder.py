@@ -42,20 +42,20 @@ class Origin:
 
     run: str
     step: int
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     samples: int
-    """Samples that it was trained on, repetitions included; of the last run only."""
+    """Number of samples that it was trained on, with repetitions; in the last run only."""
     fingerprints: Mapping[str, str]
-    """Of shards, links, knowledge and tokenizer."""
+    """Fingerprints of shards, links, knowledge and tokenizer."""
     started_from: str = ""
-    """What its weights started from, if they were not new."""
+    """The origin of its initial weights, if they were not new."""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Of the last validation; empty if they are not known."""
+    """Metrics of the last validation; empty if unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFolderConfig:
-    """Everything but weights, tokens and knowledge."""
+    """The configuration in a model folder: everything but weights, tokenizer and knowledge."""
 
     task: Task = field(default_factory=Pretraining, metadata=REGISTERED_TASK.metadata)
     targets: Mapping[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class ModelFolderConfig:
     image: ImageConfig
     text: TextConfig
     finding_types: tuple[str, ...] = ()
-    """Semantic types of the entities that count as findings; all if empty."""
+    """Semantic types of the entities that count as findings; empty for all."""
     origin: Origin
 
 
@@ -80,10 +80,10 @@ class LoadedModel:
 def save_model_folder(
     folder: Path, config: ModelFolderConfig, weights: Mapping[str, Tensor], tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle
 ) -> None:
-    """Write the folder, which is made if need be.
+    """Write the folder; create it if necessary.
 
     Raises:
-        CheckpointError: the weights are not those of a model of this configuration.
+        CheckpointError: the weights do not fit a model of this configuration.
     """
     context = _context(config, tokenizer, bundle)
     load_weights(config.task.build(context), weights, config.origin.run)
@@ -101,10 +101,10 @@ def load_model_folder(folder: Path, task: type[Task] | None = None) -> LoadedMod
 
     Args:
         folder: the folder.
-        task: the class of its task, for one that is not installed. A folder cannot make this code import anything by itself.
+        task: the class of the task, if it is not installed. A folder never triggers imports by itself.
 
     Raises:
-        CheckpointError: the folder is missing, damaged, of another version or task, or its parts do not belong together.
+        CheckpointError: the folder is missing or damaged, has another version or task, or its parts do not belong together.
     """
     config = read_config(folder / CONFIG_FILE, task)
     try:
@@ -122,10 +122,10 @@ def load_model_folder(folder: Path, task: type[Task] | None = None) -> LoadedMod
 
 
 def read_config(path: Path, task: type[Task] | None = None) -> ModelFolderConfig:
-    """The configuration of a model folder; for ``task`` see ``load_model_folder``.
+    """Read the configuration of a model folder; for ``task`` see ``load_model_folder``.
 
     Raises:
-        CheckpointError: it is missing, damaged, or of another version or task.
+        CheckpointError: it is missing or damaged, or has another version or task.
     """
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ def read_config(path: Path, task: type[Task] | None = None) -> ModelFolderConfig
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format {version}, this code reads {FORMAT_VERSION}; export the model again")
     if task is not None and name != task_name(task):
-        raise CheckpointError(f"the model in {path.parent} is of task {name!r}, not of {task_name(task)!r}")
+        raise CheckpointError(f"the model in {path.parent} has task {name!r}, not {task_name(task)!r}")
     try:
         return _from_record(record, task)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""What the authors' family of models (METER, M3AE, ARL) calls its parameters, and what they are called here.
+"""Parameter names of the authors' models (METER, M3AE, ARL), and the names used here.
 
 M3AE renamed METER's parameters and added masked images; ARL added the knowledge.
 """
@@ -18,7 +18,7 @@ _METER = (
     (r"vqa_classifier\.", "vqa_head."),
     (r"rank_output\.", "irtr_head."),
 )
-"""METER's beginnings of names, and ARL's."""
+"""Name prefixes of METER and ARL."""
 
 _CLIP_BLOCK = (
     (r"attn\.out_proj\.(\w+)", r"self_attn.out_proj.\1"),
@@ -43,7 +43,7 @@ _HEAD = ((r"0\.(\w+)", r"hidden.\1"), (r"1\.(\w+)", r"norm.\1"), (r"3\.(\w+)", r
 
 
 def _inside(theirs: str, ours: str, rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The rules for names inside ``theirs``, a pattern without or with one group (the number of a layer)."""
+    """Return the rules for names inside ``theirs``, a pattern with at most one group (the layer number)."""
     shift = re.compile(theirs).groups
 
     def shifted(template: str) -> str:
@@ -98,7 +98,7 @@ _RULES = (
     (r"itm_head\.fc\.(\w+)", r"matching.\1"),
     (r"align_head\.x", "arl.knowledge.embedding.weight"),
     (r"align_head\.embedding_ln\.(\w+)", r"arl.knowledge.norm.\1"),
-    # One graph convolution has one matrix for both ends of an edge; old versions of its library saved it under both names.
+    # A graph convolution has one matrix for both ends of an edge; old versions of its library saved it under both names.
     (r"align_head\.conv1\.lin(?:_src)?\.(\w+)", r"arl.knowledge.hidden.lin.\1"),
     (r"align_head\.conv2\.lin(?:_src)?\.(\w+)", r"arl.knowledge.output.lin.\1"),
     (r"align_head\.conv1\.(att_src|att_dst|bias)", r"arl.knowledge.hidden.\1"),
@@ -133,16 +133,16 @@ _UNUSED = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a parameter of a checkpoint goes."""
+    """The destination of a checkpoint parameter."""
 
     ours: tuple[str, ...] = ()
-    """One name, three where queries, keys and values are one tensor there, none if it is not used."""
+    """One name; three if queries, keys and values are one tensor in the checkpoint; none if it is not used."""
     unused: str = ""
-    """Why it is not used."""
+    """The reason why it is not used."""
 
 
 def place_of(theirs: str) -> Place | None:
-    """Where the parameter that they call ``theirs`` goes; None for a name that no model of the family has."""
+    """Return the destination of the parameter ``theirs``; None for a name that is unknown in the family."""
     for pattern, replacement in _METER:
         renamed, count = re.subn(f"^{pattern}", replacement, theirs)
         if count:

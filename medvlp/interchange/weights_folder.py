@@ -1,4 +1,4 @@
-"""Imported weights as a folder: ``weights.safetensors``, and ``import.json`` with what became of every parameter."""
+"""Imported weights as a folder: ``weights.safetensors``, and ``import.json`` with the report on every parameter."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ REPORT_FILE = "import.json"
 _WORDS = "language_encoder.embeddings.word_embeddings.weight", "text_transformer.embeddings.word_embeddings.weight"
 _VECTORS = "align_head.x"
 _KNOWLEDGE_WIDTH = 256
-"""The authors'; for a checkpoint that has no knowledge it only decides which parameters are reported as missing."""
+"""The authors' value; for a checkpoint without knowledge it only decides which parameters are reported as missing."""
 
 
 def import_checkpoint(
@@ -34,7 +34,7 @@ def import_checkpoint(
     """Write the weights of a checkpoint of METER, M3AE or ARL to ``folder``, for a model of the given sizes.
 
     Raises:
-        CheckpointError: the checkpoint cannot be read, is of another architecture, or of other sizes.
+        CheckpointError: the checkpoint cannot be read, or has another architecture or other sizes.
     """
     theirs = read_checkpoint(checkpoint)
     wanted = _wanted(theirs, model, masked_image)
@@ -49,13 +49,12 @@ def import_checkpoint(
 
 
 def load_imported(task: nn.Module, folder: Path) -> list[str]:
-    """Start ``task`` from the weights in ``folder``; returns the names of the parameters that keep their new weights.
+    """Start ``task`` from the weights in ``folder``; return the names of the parameters that keep their initial weights.
 
-    Heads that the task does not have are left out. Parts that the checkpoint does not have keep their new weights: knowledge, and
-    heads of objectives.
+    Heads that the task lacks are ignored. Parts that the checkpoint lacks keep their initial weights: knowledge, and heads of objectives.
 
     Raises:
-        CheckpointError: the folder is damaged, or its weights are of another size.
+        CheckpointError: the folder is damaged, or its weights have another size.
     """
     try:
         weights = load_file(folder / WEIGHTS_FILE)
@@ -63,17 +62,17 @@ def load_imported(task: nn.Module, folder: Path) -> list[str]:
         raise CheckpointError(f"no imported weights in {folder} ({error}); make them with jobs/import_weights.py") from error
     parts = {name.split(".")[0] for name, _ in task.named_parameters()}
     used = {name: value for name, value in weights.items() if name.split(".")[0] in parts}
-    anew = [name for name, _ in task.named_parameters() if name not in used and (is_optional(name) or name == ENTITY_VECTORS)]
-    check_weights(task, used, str(folder), but=anew)
+    unset = [name for name, _ in task.named_parameters() if name not in used and (is_optional(name) or name == ENTITY_VECTORS)]
+    check_weights(task, used, str(folder), but=unset)
     task.load_state_dict(used, strict=False)
-    return anew
+    return unset
 
 
 def _wanted(theirs: dict[str, Tensor], model: ARLConfig, masked_image: MaskedImageConfig) -> dict[str, torch.Size]:
-    """Shapes of a pre-training task of these sizes, with the vocabulary and the entities of the checkpoint."""
+    """Return the shapes of a pre-training task of these sizes, with the vocabulary and the entities of the checkpoint."""
     words = next((theirs[name] for name in _WORDS if name in theirs), None)
     if words is None:
-        raise CheckpointError("this is no checkpoint of METER, M3AE or ARL: it has no word embeddings of RoBERTa or BERT")
+        raise CheckpointError("this is not a checkpoint of METER, M3AE or ARL: it has no word embeddings of RoBERTa or BERT")
     from medvlp.tasks.pretrain.module import PretrainingModule  # late: drivers import this module, and the model takes seconds
 
     vectors = theirs.get(_VECTORS, torch.zeros(1, _KNOWLEDGE_WIDTH))

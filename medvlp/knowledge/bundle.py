@@ -1,4 +1,4 @@
-"""The knowledge bundle: everything a model needs to know of an ontology, as one object with one fingerprint.
+"""The knowledge bundle: everything that a model needs from an ontology, as one object with one fingerprint.
 
 Shapes: N entities, M triples, K width of the vectors.
 """
@@ -25,25 +25,25 @@ TENSORS_FILE = "bundle.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A concept that made it into the vocabulary; its position in the bundle is its entity id."""
+    """A concept in the vocabulary; its position in the bundle is its entity id."""
 
     concept: str
     name: str
     semantic_type: str
     count: int
-    """Mentions in the training split."""
+    """Number of mentions in the training split."""
     synonyms: tuple[str, ...] = ()
-    """Other names, by which a linker finds it in a text."""
+    """Other names that a linker finds in a text."""
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> "Entity":
-        """What ``asdict`` made, after its way through JSON."""
+        """Create an entity from the result of ``asdict`` after a JSON round trip."""
         return cls(**{**record, "synonyms": tuple(record["synonyms"])})
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a bundle comes from."""
+    """The origin of a bundle."""
 
     ontology: str
     ontology_fingerprint: str
@@ -72,13 +72,13 @@ class KnowledgeBundle:
             fits = bool(((triples >= 0) & (triples < limits)).all())
         if not fits:
             raise KnowledgeError(
-                f"knowledge bundle contradicts itself: {len(self.entities)} entities, {len(self.relations)} relations, vectors "
-                f"{tuple(vectors.shape)}, triples {tuple(triples.shape)}, or a triple with an id beyond these; build it again"
+                f"knowledge bundle is inconsistent: {len(self.entities)} entities, {len(self.relations)} relations, vectors "
+                f"{tuple(vectors.shape)}, triples {tuple(triples.shape)}, or a triple with an id out of range; build it again"
             )
 
     @property
     def edge_index(self) -> Tensor:
-        """int64 [2, M]: head to tail, parallel edges kept, as the graph attention wants it."""
+        """int64 [2, M]: head to tail with parallel edges, as the graph attention needs it."""
         return self.triples[:, [0, 2]].T.contiguous()
 
     @cached_property
@@ -88,9 +88,10 @@ class KnowledgeBundle:
 
     @cached_property
     def ontology(self) -> Ontology:
-        """What the bundle keeps of its ontology: enough to link a text where the ontology itself is not at hand.
+        """The part of the ontology in the bundle: enough to link a text without the ontology itself.
 
-        Without the ontology's other concepts their names hide nothing: where one contains an entity's name, that entity is found.
+        The names of the ontology's other concepts are missing, so they hide nothing: if such a name contains an entity's name, that entity
+        is found.
         """
         concepts = [Concept(entity.concept, entity.name, entity.synonyms, entity.semantic_type) for entity in self.entities]
         names = [entity.concept for entity in self.entities]
@@ -115,7 +116,7 @@ class KnowledgeBundle:
         return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
     def save(self, folder: Path) -> None:
-        """Write the two files of the bundle into ``folder``, which is made if need be."""
+        """Write the two files of the bundle to ``folder``; create it if necessary."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {"triples": self.triples.contiguous(), "vectors": self.vectors.contiguous()}
         save_file(tensors, folder / TENSORS_FILE, metadata={"fingerprint": self.fingerprint})
@@ -142,7 +143,7 @@ class KnowledgeBundle:
             raise KnowledgeError(f"the knowledge bundle in {folder} is damaged: {error}; build it again with jobs/knowledge.py") from error
         if written != bundle.fingerprint:
             raise KnowledgeError(
-                f"the files of the knowledge bundle in {folder} were altered or do not belong together (fingerprint {bundle.fingerprint}, "
+                f"the files of the knowledge bundle in {folder} were changed or do not belong together (fingerprint {bundle.fingerprint}, "
                 f"written {written}); build it again with jobs/knowledge.py"
             )
         return bundle
@@ -161,7 +162,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 
 def _read_tensors(folder: Path) -> tuple[dict[str, Tensor], str | None]:
-    """The tensors, and the fingerprint that was written with them."""
+    """Read the tensors, and the fingerprint that was written with them."""
     path = folder / TENSORS_FILE
     try:
         with safe_open(path, framework="pt") as file:

@@ -12,7 +12,7 @@ from medvlp.errors import KnowledgeError
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One concept: its identifier, preferred name, synonyms, and what kind of thing it is."""
+    """One concept: its identifier, preferred name, synonyms and semantic type."""
 
     id: str
     name: str
@@ -26,9 +26,9 @@ class Concept:
     def cleaned(
         cls, identifier: str, name: str, synonyms: Iterable[str], semantic_type: str, cross_references: Iterable[str] = ()
     ) -> "Concept":
-        """A concept with white space collapsed in its names, and synonyms neither empty, repeated nor equal to the name.
+        """Create a concept with white space collapsed in its names, and without synonyms that are empty, repeated or equal to the name.
 
-        Without any name the identifier stands in.
+        If there is no name, the identifier replaces it.
         """
         preferred = " ".join(name.split()) or identifier
         names = dict.fromkeys(" ".join(synonym.split()) for synonym in synonyms)
@@ -36,7 +36,7 @@ class Concept:
         return cls(identifier, preferred, kept, semantic_type, tuple(sorted(set(cross_references))))
 
     def joined(self, other: "Concept") -> "Concept":
-        """This concept with the names of ``other`` as further synonyms; ``other`` is the same concept from another place."""
+        """Return this concept with the names of ``other``, the same concept from another source, as further synonyms."""
         synonyms = (*self.synonyms, other.name, *other.synonyms)
         references = (*self.cross_references, *other.cross_references)
         return Concept.cleaned(self.id, self.name, synonyms, self.semantic_type or other.semantic_type, references)
@@ -57,15 +57,15 @@ class Ontology:
 
     name: str
     concepts: tuple[Concept, ...]
-    """Ascending by identifier, each identifier once."""
+    """Concepts, ascending by identifier, without repeats."""
     triples: tuple[Triple, ...]
-    """Ascending, each once; both ends are concepts of this ontology."""
+    """Triples, ascending, without repeats; both ends are concepts of this ontology."""
 
     @classmethod
     def build(cls, name: str, concepts: Iterable[Concept], triples: Iterable[Triple]) -> "Ontology":
-        """Sort, deduplicate, and leave out triples with an end that is no concept.
+        """Sort, deduplicate, and drop triples with an end that is not a concept.
 
-        Where an identifier occurs twice, the first one's name wins and the other's names become synonyms.
+        If an identifier occurs twice, the first name wins and the other names become synonyms.
 
         Raises:
             KnowledgeError: there is no concept at all.
@@ -75,13 +75,13 @@ class Ontology:
             known = by_id.get(concept.id)
             by_id[concept.id] = concept if known is None else known.joined(concept)
         if not by_id:
-            raise KnowledgeError(f"ontology {name!r} holds no concept: is it the right file?")
+            raise KnowledgeError(f"ontology {name!r} contains no concept: is it the right file?")
         kept = {triple for triple in triples if triple.head in by_id and triple.tail in by_id}
         return cls(name, tuple(by_id[key] for key in sorted(by_id)), tuple(sorted(kept)))
 
     @classmethod
     def merge(cls, ontologies: "Sequence[Ontology]") -> "Ontology":
-        """One ontology of several, joined by identifier as in ``build``; earlier ontologies come first.
+        """Merge several ontologies into one, joined by identifier as in ``build``; earlier ontologies come first.
 
         Raises:
             KnowledgeError: there is none to merge.
@@ -93,10 +93,10 @@ class Ontology:
         return cls.build("+".join(ontology.name for ontology in ontologies), concepts, triples)
 
     def by_cross_reference(self) -> "Ontology":
-        """The same ontology with UMLS identifiers for its concepts wherever the cross-references leave no doubt.
+        """Return the same ontology with UMLS identifiers for concepts with unambiguous cross-references.
 
-        That is where a concept has one cross-reference, and no other concept has the same one. So ontologies of different makers
-        meet when merged.
+        That means that a concept has one cross-reference, and no other concept has the same one. So ontologies from different sources are
+        joined when merged.
         """
         claims = Counter(reference for concept in self.concepts for reference in concept.cross_references)
         taken = {concept.id for concept in self.concepts}
@@ -113,7 +113,7 @@ class Ontology:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the content; the name and the cross-references do not count."""
+        """A hash of the content, without the name and the cross-references."""
         digest = hashlib.sha256()
         for concept in self.concepts:
             row = [concept.id, concept.name, *concept.synonyms, concept.semantic_type]

@@ -15,10 +15,10 @@ from medvlp.errors import KnowledgeError
 
 @dataclass(frozen=True, kw_only=True)
 class TransEConfig:
-    """How the vectors are trained."""
+    """How to train the vectors."""
 
     width: int = 256
-    """K, numbers per entity; ARL's graph attention expects 256."""
+    """K, the vector width; ARL's graph attention expects 256."""
     epochs: int = 200
     """Passes over the triples."""
     batch_size: int = 2048
@@ -26,47 +26,47 @@ class TransEConfig:
     negatives: int = 4
     """Corrupted copies per triple; half replace the head, half the tail."""
     margin: float = 0.5
-    """How much nearer a triple should lie than its corrupted copies, in 1-norm of vectors of length 1.
+    """Margin between a triple and its corrupted copies, in the 1-norm of vectors of length 1.
 
     On UMLS's semantic network 0.5 ranks unseen triples better than 1.0: Hits@10 is 0.97 with these settings.
     """
     learning_rate: float = 0.01
-    """Of Adam."""
+    """Learning rate of Adam."""
     seed: int = 0
-    """Of initial vectors, order and corruption."""
+    """Seed of initial vectors, order and corruption."""
 
     def __post_init__(self) -> None:
         for name in ("width", "epochs", "batch_size", "negatives", "margin", "learning_rate"):
             if getattr(self, name) <= 0:
-                raise KnowledgeError(f"transe.{name} is {getattr(self, name)}; it must be above zero")
+                raise KnowledgeError(f"transe.{name} is {getattr(self, name)}; it must be above 0")
 
 
 def train_transe(triples: Tensor, entities: int, relations: int, config: TransEConfig) -> Tensor:
-    """Train one vector per entity so that head + relation lies near tail; on the CPU.
+    """Train one vector per entity so that head + relation is near tail; on the CPU.
 
-    The same arguments give the same vectors, and the caller's random state is left as it was. Distance is the 1-norm, as in ARL.
+    The same arguments give the same vectors, and the caller's random state does not change. Distance is the 1-norm, as in ARL.
 
     Args:
         triples: int64 [M, 3]: head, relation, tail.
         entities: N.
-        relations: how many relations there are.
+        relations: number of relations.
         config: width, epochs and the rest.
 
     Returns:
         float32 [N, K].
 
     Raises:
-        KnowledgeError: there are no entities or triples, or a triple names one beyond them.
+        KnowledgeError: there are no entities or triples, or a triple has an id out of range.
     """
     vectors: Tensor = fit_transe(triples, entities, relations, config).node_emb.weight
     return vectors.detach()
 
 
 def fit_transe(triples: Tensor, entities: int, relations: int, config: TransEConfig) -> TransE:
-    """The whole model of ``train_transe``, which knows the vectors of the relations too and scores triples."""
+    """Train the whole model of ``train_transe``, which also has relation vectors and scores triples."""
     _check(triples, entities, relations)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)  # torch.manual_seed would reach the accelerators' generators too
+        torch.default_generator.manual_seed(config.seed)  # torch.manual_seed would seed the accelerators' generators too
         model = TransE(entities, relations, config.width, margin=config.margin, p_norm=1.0)
         _fit(model, triples, config)
     return model
@@ -91,7 +91,7 @@ def _check(triples: Tensor, entities: int, relations: int) -> None:
         raise KnowledgeError(f"triples must be int64 [M, 3], not {triples.dtype} {tuple(triples.shape)}")
     if not entities or not len(triples):
         counts = f"{entities} entities, {len(triples)} triples"
-        raise KnowledgeError(f"TransE has nothing to learn from: {counts}; lower the minimum count of mentions")
+        raise KnowledgeError(f"TransE has no training data: {counts}; lower the minimum count of mentions")
     limits = torch.tensor([entities, relations, entities])
     if bool((triples < 0).any()) or bool((triples >= limits).any()):
-        raise KnowledgeError(f"a triple lies outside {entities} entities and {relations} relations: largest ids {triples.amax(0).tolist()}")
+        raise KnowledgeError(f"a triple is outside {entities} entities and {relations} relations: largest ids {triples.amax(0).tolist()}")

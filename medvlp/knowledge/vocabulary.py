@@ -1,4 +1,4 @@
-"""Which concepts become entities: from an ontology and counted mentions to a ``KnowledgeBundle`` (ARL's create_entity_vocab)."""
+"""Choose the entities: from an ontology and counted mentions to a ``KnowledgeBundle`` (ARL's create_entity_vocab)."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,26 +16,26 @@ from medvlp.knowledge.transe import TransEConfig, train_transe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """How much of what the texts mention made it into the vocabulary."""
+    """How much of the mentions in the texts the vocabulary covers."""
 
     concepts_mentioned: int
-    """Concepts with at least one mention."""
+    """Number of concepts with at least one mention."""
     concepts_unknown: int
-    """Mentioned, but not in the ontology: the links were made with another one."""
+    """Number of mentioned concepts that are not in the ontology: the links were made with another one."""
     concepts_frequent: int
-    """In the ontology and mentioned at least ``minimum_count`` times."""
+    """Number of concepts in the ontology with at least ``minimum_count`` mentions."""
     concepts_kept: int
-    """Frequent and in a triple with another frequent concept: the entities."""
+    """Number of entities: frequent concepts in a triple with another frequent concept."""
     triples: int
-    """Triples between entities."""
+    """Number of triples between entities."""
     mentions: int
-    """Mentions of any concept."""
+    """Number of mentions of any concept."""
     mentions_kept: int
-    """Mentions of an entity."""
+    """Number of mentions of entities."""
 
     @property
     def mentions_fraction(self) -> float:
-        """Share of the mentions that the vocabulary covers, 0 to 1."""
+        """Fraction of the mentions that the vocabulary covers, 0 to 1."""
         return self.mentions_kept / self.mentions if self.mentions else 0.0
 
     def __str__(self) -> str:
@@ -58,21 +58,21 @@ def build_bundle(
 ) -> tuple[KnowledgeBundle, Coverage]:
     """Choose entities and triples as ARL does, and train their vectors.
 
-    Concepts with enough mentions are kept, then the triples between them, then only the concepts that have such a triple. Entity ids
-    go by descending number of triple ends, relation ids by descending number of triples; ties by ascending identifier. Parallel
-    edges (other relations between the same two) are kept.
+    Concepts with enough mentions are kept, then the triples between them, then only the concepts that have such a triple. Entity ids are
+    sorted by descending number of triple ends, relation ids by descending number of triples; ties by ascending identifier. Parallel edges
+    (several relations between the same two entities) are kept.
 
     Args:
         ontology: concepts and triples to choose from.
         mention_counts: mentions per concept identifier, of the training split.
-        minimum_count: fewest mentions of an entity; the paper's "more than 20" is 21.
-        links_fingerprint: of the links that were counted.
-        linker: ``version`` of the linker that made them.
-        transe: how vectors are trained.
-        inverse_relations: whether every triple comes from its other end too, as "inverse of is_a"; the paper has none.
+        minimum_count: minimum number of mentions of an entity; the paper's "more than 20" is 21.
+        links_fingerprint: fingerprint of the counted links.
+        linker: ``version`` of the linker that made the links.
+        transe: how to train the vectors.
+        inverse_relations: whether to add the inverse of every triple, as "inverse of is_a"; the paper does not.
 
     Raises:
-        KnowledgeError: no triple is left, or the minimum count is below one (a vector without a mention would never be trained on texts).
+        KnowledgeError: no triple is left, or the minimum count is below one (an entity without a mention would never be trained on texts).
     """
     if minimum_count < 1:
         raise KnowledgeError(f"minimum_count is {minimum_count}; an entity needs at least one mention, so give 1 or more")
@@ -100,7 +100,7 @@ def build_bundle(
 
 
 def _entity(concept: Concept, implied: tuple[str, ...], count: int) -> Entity:
-    """With the implied names among the synonyms: the bundle's own few concepts would not imply them again."""
+    """Create an entity with the implied names as synonyms: the few concepts of the bundle would not imply them again."""
     return Entity(concept.id, concept.name, concept.semantic_type, count, (*concept.synonyms, *implied))
 
 
@@ -131,7 +131,7 @@ def _coverage(ontology: Ontology, counts: Mapping[str, int], frequent: int, enti
 
 
 def _nothing_left(ontology: Ontology, coverage: Coverage, minimum_count: int) -> str:
-    advice = "lower the minimum count, link more texts, or take an ontology with more triples"
+    advice = "lower the minimum count, link more texts, or use an ontology with more triples"
     if 0 < coverage.concepts_mentioned == coverage.concepts_unknown:
         advice = "the links do not belong to this ontology: link again with it"
     size = f"{len(ontology.concepts)} concepts, {len(ontology.triples)} triples"

@@ -1,1 +1,1 @@
-"""Metrics, and the records that they are computed from."""
+"""Metrics, and the records from which they are computed."""

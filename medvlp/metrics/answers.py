@@ -1,4 +1,4 @@
-"""How an answer is spelled the same way everywhere."""
+"""Normalisation of answers to one spelling."""
 
 import re
 
@@ -12,11 +12,10 @@ _NUMBERS = {
 
 
 def normalise_answer(answer: str) -> str:
-    """An answer as the evaluation of VQA v2 compares it: lower case, without articles and punctuation, digits for small numbers.
+    """Normalise an answer as in the evaluation of VQA v2: lower case, without articles and punctuation, digits for small numbers.
 
-    Punctuation that touches a space goes, between two characters it becomes a space; a period stays before a digit. The
-    contractions of the original (dont -> don't) are left out: no answer of the medical corpora has one. An answer that is
-    nothing but an article stays.
+    Punctuation next to a space is removed, between two characters it becomes a space; a period stays before a digit. The contractions of
+    the original (dont -> don't) are omitted: no answer of the medical corpora has one. An answer that is only an article stays.
     """
     text = " ".join(answer.lower().split())
     joined = bool(_COMMA_IN_NUMBER.search(text))

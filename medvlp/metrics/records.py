@@ -1,4 +1,4 @@
-"""What validation keeps of a batch: arrays that are joined over batches and workers before they are summarised."""
+"""Validation records: arrays that are joined over batches and workers before they are summarised."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ Records = dict[str, np.ndarray]
 
 
 def to_records(values: Mapping[str, Tensor | np.ndarray]) -> Records:
-    """``values`` as arrays on the CPU; floating-point tensors become float32, whatever precision they were computed in."""
+    """Convert ``values`` to arrays on the CPU; floating-point tensors become float32, whatever their precision."""
     return {name: value if isinstance(value, np.ndarray) else _to_numpy(value) for name, value in values.items()}
 
 

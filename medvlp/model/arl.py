@@ -19,7 +19,7 @@ from medvlp.model.vision import VisionEncoder
 
 @dataclass(frozen=True)
 class Streams:
-    """What enters the fusion model."""
+    """The inputs of the fusion model."""
 
     text: Tensor
     """[B, L, H]."""
@@ -31,7 +31,7 @@ class Streams:
 
     @classmethod
     def cat(cls, parts: "list[Streams]") -> "Streams":
-        """The rows of all parts, as one batch."""
+        """Concatenate the rows of all parts into one batch."""
         context = TextContext(
             *(torch.cat([getattr(part.context, name) for part in parts]) for name in ("text_bias", "entity_bias", "entity_tokens"))
         )
@@ -76,13 +76,13 @@ class ARL(nn.Module):
         self, text_BLH: Tensor, image_BIH: Tensor, graph_NK: Tensor, token_mask_BL: Tensor, entity_ids_BE: Tensor,
         entity_mask_BE: Tensor, entity_tokens_BEL: Tensor,
     ) -> Streams:  # fmt: skip
-        """Join encoded texts, encoded images and the entities that the texts name."""
+        """Combine encoded texts, encoded images and the entities that the texts mention."""
         entities = graph_NK[entity_ids_BE] * entity_mask_BE[..., None].to(graph_NK.dtype)
         context = TextContext.build(token_mask_BL, entity_mask_BE, entity_tokens_BEL, text_BLH)
         return Streams(text_BLH, image_BIH, entities, context)
 
     def fuse(self, streams: Streams, pooled_rows: int | None = None) -> tuple[Tensor, Tensor]:
-        """The text stream [B, L, H], and the pooled pair [``pooled_rows``, 2H] of the last so many rows (None for all)."""
+        """Return the text stream [B, L, H], and the pooled pair [``pooled_rows``, 2H] of the last ``pooled_rows`` rows (None for all)."""
         text, image, _ = self.fusion(streams.text, streams.image, streams.entities, streams.context, pooled_rows)
         pooled_text = torch.tanh(self.text_pooler(text[len(text) - len(image) :, 0]))
         pooled_image = torch.tanh(self.image_pooler(image[:, 0]))
@@ -94,7 +94,7 @@ class ARL(nn.Module):
 
 
 def initialise(module: nn.Module, deviation: float) -> None:
-    """BERT's initialisation of every new linear layer, embedding and LayerNorm inside ``module``."""
+    """Initialise every new linear layer, embedding and LayerNorm inside ``module`` as BERT does."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=deviation)

@@ -1,4 +1,4 @@
-"""Attention and feed-forward blocks with LayerNorm after the residual, as BERT has them.
+"""Attention and feed-forward blocks with LayerNorm after the residual, as in BERT.
 
 Shapes: B batch, Q queries, C context positions, W width of the queries, V width of the context.
 """
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 NORM_EPSILON = 1e-12
 MASKED = -10000.0
-"""Added to the logits of masked positions. Finite on purpose: a row whose context is all masked stays finite."""
+"""Added to the logits of masked positions. Finite on purpose: a row whose whole context is masked stays finite."""
 
 
 def attention_bias(mask_BC: Tensor, dtype: torch.dtype) -> Tensor:
@@ -39,7 +39,7 @@ class AttentionBlock(nn.Module):
         return self.norm(x_BQW + F.dropout(update, self.dropout, self.training))
 
     def attention_map(self, x_BQW: Tensor, bias_B11C: Tensor | None = None, context_BCV: Tensor | None = None) -> Tensor:
-        """[B, heads, Q, C]: the attention weights, computed only when a picture asks for them."""
+        """[B, heads, Q, C]: the attention weights, computed only for pictures."""
         query, key, _ = self._projections(x_BQW, context_BCV)
         logits = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
         return (logits if bias_B11C is None else logits + bias_B11C).softmax(-1)

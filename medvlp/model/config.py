@@ -10,15 +10,15 @@ class VisionConfig:
     """CLIP's vision transformer."""
 
     pretrained: str | None = None
-    """Hugging Face folder or name whose weights start the encoder; its sizes must be the ones given here."""
+    """Hugging Face folder or name of the initial weights of the encoder; its sizes must match the sizes given here."""
     width: int = 768
     layers: int = 11
-    """Blocks; of pretrained weights the first ones are taken (ARL leaves out CLIP's last block)."""
+    """Number of blocks; pretrained weights are taken from the first blocks (ARL omits CLIP's last block)."""
     heads: int = 12
     patch: int = 16
-    """Side of a patch, pixels."""
+    """Side of a patch, in pixels."""
     image_size: int = 288
-    """Side of the image, pixels; pretrained position embeddings are interpolated to it."""
+    """Side of the image, in pixels; pretrained position embeddings are interpolated to it."""
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch:
@@ -27,16 +27,16 @@ class VisionConfig:
 
     @property
     def patches(self) -> int:
-        """Patches of an image."""
+        """Number of patches per image."""
         return (self.image_size // self.patch) ** 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageConfig:
-    """RoBERTa's (or BERT's) encoder."""
+    """The RoBERTa or BERT encoder."""
 
     pretrained: str | None = None
-    """Hugging Face folder or name whose weights start the encoder; its sizes must be the ones given here."""
+    """Hugging Face folder or name of the initial weights of the encoder; its sizes must match the sizes given here."""
     architecture: str = "roberta"
     """"roberta" or "bert"."""
     width: int = 768
@@ -45,7 +45,7 @@ class LanguageConfig:
     feed_forward: int = 3072
     dropout: float = 0.1
     positions: int = 514
-    """Rows of the position table; RoBERTa uses two fewer."""
+    """Rows of the position table; RoBERTa can use two fewer."""
 
     def __post_init__(self) -> None:
         if self.architecture not in ("roberta", "bert"):
@@ -55,11 +55,11 @@ class LanguageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class KnowledgeConfig:
-    """The graph attention network over the knowledge graph. Its outer width is that of the bundle's vectors."""
+    """The graph attention network over the knowledge graph. Its outer width is the width of the bundle's vectors."""
 
     hidden_heads: int = 8
     hidden_width: int = 64
-    """Per head."""
+    """Hidden width per head."""
     dropout: float = 0.2
 
 
@@ -75,14 +75,15 @@ class FusionConfig:
     knowledge_heads: int = 4
     knowledge_feed_forward: int = 1024
     last_layer_knowledge: bool = False
-    """Build the knowledge path of the last layer, as the authors do. It learns nothing: only entity tokens see it, which no loss reads."""
+    """Build the knowledge path of the last layer too, as the authors do. It learns nothing: it feeds only entity tokens, which no loss
+    reads."""
 
     def __post_init__(self) -> None:
         check_heads("model.fusion", self.width, self.heads)
 
     @property
     def knowledge_paths(self) -> int:
-        """Layers that have a knowledge path: the first so many."""
+        """Number of layers with a knowledge path, counted from the first."""
         return self.layers if self.last_layer_knowledge else self.layers - 1
 
 
@@ -95,14 +96,14 @@ class ARLConfig:
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     initial_deviation: float = 0.02
-    """Standard deviation of new weights; BERT's 0.02 suits widths near 768, narrow models learn sooner with more."""
+    """Standard deviation of initial weights; BERT's 0.02 suits widths near 768, narrow models learn faster with a larger value."""
 
     def from_scratch(self) -> "ARLConfig":
-        """The same sizes without published weights, for a model whose weights come from a checkpoint."""
+        """Return the same sizes without pretrained weights, for a model whose weights come from a checkpoint."""
         return replace(self, vision=replace(self.vision, pretrained=None), language=replace(self.language, pretrained=None))
 
 
 def check_heads(where: str, width: int, heads: int) -> None:
-    """Refuse a width that its heads do not divide."""
+    """Check that the heads divide the width."""
     if width % heads:
         raise ConfigurationError(f"{where}.width {width} is not a multiple of {where}.heads {heads}")

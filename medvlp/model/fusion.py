@@ -16,7 +16,7 @@ from medvlp.model.config import FusionConfig
 
 @dataclass(frozen=True)
 class TextContext:
-    """What the text and knowledge streams carry unchanged through the layers."""
+    """The constant inputs of the text and knowledge streams in all layers."""
 
     text_bias: Tensor
     """[B, 1, 1, L]."""
@@ -27,15 +27,15 @@ class TextContext:
 
     @classmethod
     def build(cls, token_mask_BL: Tensor, entity_mask_BE: Tensor, entity_tokens_BEL: Tensor, like: Tensor) -> "TextContext":
-        """Masks as what attention adds to its logits; tokens of masked entities name nothing."""
+        """Convert masks to additive attention biases; tokens of masked entities name nothing."""
         tokens = entity_tokens_BEL & entity_mask_BE[..., None]
         return cls(attention_bias(token_mask_BL, like.dtype), attention_bias(entity_mask_BE, like.dtype), tokens.to(like.dtype))
 
 
 class KnowledgePath(nn.Module):
-    """The knowledge stream of one layer: entities attend to each other, then to the image, and speak to their tokens.
+    """The knowledge stream of one layer: entities attend to each other, then to the image, and feed their tokens.
 
-    The last path of a stack speaks but has no one to pass its stream on to: it is built without feed-forward block.
+    The last path of a stack feeds its tokens but no further layer reads its stream: it has no feed-forward block.
     """
 
     def __init__(self, config: FusionConfig, width: int, *, last: bool):
@@ -47,7 +47,7 @@ class KnowledgePath(nn.Module):
         self.feed_forward = None if last else FeedForwardBlock(width, config.knowledge_feed_forward, config.dropout)
 
     def forward(self, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor]:
-        """What each token hears of its entities [B, L, H], and the new knowledge stream [B, E, K]."""
+        """Return the entity input of each token [B, L, H], and the new knowledge stream [B, E, K]."""
         entities = self.self_attention(entities_BEK, context.entity_bias)
         entities = self.cross_attention(entities, context_BCV=self.image_to_knowledge(image_BIH))
         heard = context.entity_tokens.transpose(1, 2) @ self.knowledge_to_text(entities)
@@ -60,7 +60,7 @@ class KnowledgePath(nn.Module):
 
 
 class FusionLayer(nn.Module):
-    """One layer; each stream reads the others as they entered it."""
+    """One layer; each stream reads the other streams as they entered the layer."""
 
     def __init__(self, config: FusionConfig, knowledge: KnowledgePath | None):
         super().__init__()
@@ -77,12 +77,12 @@ class FusionLayer(nn.Module):
         self.image_feed_forward = FeedForwardBlock(width, config.feed_forward, dropout)
 
     def forward(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor, Tensor]:
-        """All three streams, as they leave the layer."""
+        """Return all three streams after the layer."""
         text, entities = self.text(text_BLH, image_BIH, entities_BEK, context)
         return text, self.image(text_BLH, image_BIH, context), entities
 
     def text(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext) -> tuple[Tensor, Tensor]:
-        """The text [B, L, H] and knowledge [B, E, K] streams."""
+        """Return the text [B, L, H] and knowledge [B, E, K] streams."""
         text = self.text_self_attention(text_BLH, context.text_bias)
         text = self.text_cross_attention(text, context_BCV=image_BIH)
         heard, entities = text, entities_BEK
@@ -93,7 +93,7 @@ class FusionLayer(nn.Module):
         return self.text_feed_forward(text), entities
 
     def image(self, text_BLH: Tensor, image_BIH: Tensor, context: TextContext) -> Tensor:
-        """The image stream [B, I, H]."""
+        """Return the image stream [B, I, H]."""
         image = self.image_self_attention(image_BIH)
         image = self.image_cross_attention(image, context.text_bias, text_BLH)
         return self.image_feed_forward(image)
@@ -116,15 +116,15 @@ class FusionEncoder(nn.Module):
     def forward(
         self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext, pooled_rows: int | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """All three streams through all layers.
+        """Pass all three streams through all layers.
 
         Args:
             text_BLH: text stream.
             image_BIH: image stream.
             entities_BEK: knowledge stream.
             context: masks, and which tokens name which entity.
-            pooled_rows: only the last so many rows need their image stream in the end (the others read text tokens
-                only): the last layer computes no other. None for all rows.
+            pooled_rows: number of rows, counted from the end, whose final image stream is needed (the others read text tokens only); the
+                last layer computes only these. None for all rows.
 
         Returns:
             text [B, L, H], image [B or ``pooled_rows``, I, H], entities [B, E, K].
@@ -140,7 +140,7 @@ class FusionEncoder(nn.Module):
         return text, pooled, entities
 
     def image_features(self, text_BLH: Tensor, image_BIH: Tensor, entities_BEK: Tensor, context: TextContext, layers: int) -> Tensor:
-        """[B, I, H]: the image stream after the first ``layers`` layers, with nothing computed that it does not need."""
+        """[B, I, H]: the image stream after the first ``layers`` layers; nothing else is computed."""
         text, image, entities = text_BLH, image_BIH, entities_BEK
         if layers == 0:
             return image

@@ -1,4 +1,4 @@
-"""Weights that others published, from a Hugging Face folder or name."""
+"""Published weights from a Hugging Face folder or name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,29 +10,29 @@ from medvlp.errors import ConfigurationError
 
 
 def load_published(model_class: Any, source: str, **settings: Any) -> Any:
-    """The model of ``source``, in float32 whatever it was saved in.
+    """Load the model of ``source``, in float32 whatever its stored precision.
 
     Args:
-        model_class: of transformers.
+        model_class: a class of transformers.
         source: a Hugging Face folder or name.
-        settings: of its configuration, in place of the published ones.
+        settings: overrides of the published configuration.
 
     Raises:
-        ConfigurationError: there is none, or a weight of the model is not among the published ones.
+        ConfigurationError: there is none, or the published weights lack a weight of the model.
     """
     with clear_errors(source):
         model, report = model_class.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **settings)
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise ConfigurationError(f"{source} holds no weights for {missing} …: name a {type(model).__name__} or a model that contains one")
+        raise ConfigurationError(f"{source} holds no weights for {missing} …: give a {type(model).__name__} or a model that contains one")
     return model
 
 
 @contextmanager
 def clear_errors(source: str) -> Iterator[None]:
-    """Say in one line that ``source`` cannot be read."""
+    """Report in one line that ``source`` cannot be read."""
     try:
         yield
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"no weights at {source}: {reason}; name a Hugging Face folder or model") from error
+        raise ConfigurationError(f"no weights at {source}: {reason}; give a Hugging Face folder or model") from error

@@ -22,7 +22,7 @@ class KnowledgeEncoder(nn.Module):
         hidden = config.hidden_heads * config.hidden_width
         self.embedding = nn.Embedding.from_pretrained(bundle.vectors.clone(), freeze=False)
         self.norm = nn.LayerNorm(width)
-        # The self loops stand in the graph below, once, instead of being added again in every pass.
+        # The graph below contains the self loops already, so they are not added in every pass.
         self.hidden = GATConv(width, config.hidden_width, config.hidden_heads, dropout=config.dropout, add_self_loops=False)
         self.output = GATConv(hidden, width, 1, concat=False, dropout=config.dropout, add_self_loops=False)
         self.dropout = nn.Dropout(config.dropout)

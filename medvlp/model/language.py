@@ -15,7 +15,7 @@ _SIZES = {
     "feed_forward": "intermediate_size",
     "positions": "max_position_embeddings",
 }
-"""What the weights decide, and what transformers calls it."""
+"""Sizes that the weights determine, and their names in transformers."""
 
 
 class LanguageEncoder(nn.Module):
@@ -58,7 +58,7 @@ def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrai
     found = {name: getattr(published, theirs, None) for name, theirs in _SIZES.items()}
     if wanted != found or published.vocab_size < vocabulary:
         raise ConfigurationError(
-            f"{source} has {found} and {published.vocab_size} tokens; model.language asks for {wanted} and the tokenizer for {vocabulary}: "
+            f"{source} has {found} and {published.vocab_size} tokens; model.language has {wanted} and the tokenizer {vocabulary}: "
             "set model.language to the sizes of the weights and data.tokenizer to the tokenizer they were trained with"
         )
     dropout = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}

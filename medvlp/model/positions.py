@@ -1,4 +1,4 @@
-"""Position embeddings of another image size. Shapes: P patches, W width."""
+"""Position embeddings for another image size. Shapes: P patches, W width."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def resized_positions(table_PW: Tensor, grid: int) -> Tensor:
-    """[1 + grid², W]: the position embeddings of another square grid (bicubic); that of the class token, the first, stays."""
+    """[1 + grid², W]: the position embeddings for another square grid (bicubic); the first, of the class token, is unchanged."""
     published = round((len(table_PW) - 1) ** 0.5)
     image = table_PW[1:].T.reshape(1, -1, published, published)
     resized = F.interpolate(image, size=(grid, grid), mode="bicubic", align_corners=False)

@@ -32,15 +32,15 @@ class VisionEncoder(nn.Module):
         self.register_buffer("std", torch.tensor(CLIP_STD).view(3, 1, 1), persistent=False)
 
     def normalise(self, images_B3SS: Tensor) -> Tensor:
-        """uint8 pixels to the encoder's floating-point input."""
+        """Convert uint8 pixels to the encoder's floating-point input."""
         return (images_B3SS.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     def forward(self, pixels_B3SS: Tensor, kept_BK: Tensor | None = None) -> Tensor:
         """Encode normalised images.
 
         Args:
-            pixels_B3SS: as ``normalise`` gives them.
-            kept_BK: indices of the patches that the encoder sees; None for all. The class token always stays.
+            pixels_B3SS: output of ``normalise``.
+            kept_BK: indices of the patches that the encoder sees; None for all. The class token is always kept.
 
         Returns:
             [B, 1 + P, W] or [B, 1 + K, W].
@@ -61,7 +61,7 @@ def patchify(pixels_B3SS: Tensor, patch: int) -> Tensor:
 
 
 def unpatchify(patches_BPD: Tensor, patch: int) -> Tensor:
-    """The inverse of ``patchify``."""
+    """Reverse ``patchify``."""
     batch, count, _ = patches_BPD.shape
     grid = round(count**0.5)
     blocks = patches_BPD.reshape(batch, grid, grid, patch, patch, -1)
@@ -80,7 +80,7 @@ def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
 
 
 def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
-    """Published weights: the first ``layers`` blocks, positions interpolated to the image size."""
+    """Load published weights: the first ``layers`` blocks, positions interpolated to the image size."""
     clip: CLIPVisionModel = load_published(CLIPVisionModel, source)
     published = clip.config
     wanted = (config.width, config.heads, config.patch)
@@ -88,7 +88,7 @@ def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
     if wanted != found or published.num_hidden_layers < config.layers:
         raise ConfigurationError(
             f"{source} has (width, heads, patch) {found} and {published.num_hidden_layers} blocks; "
-            f"model.vision asks for {wanted} and {config.layers}: set model.vision to the sizes of the weights"
+            f"model.vision has {wanted} and {config.layers}: set model.vision to the sizes of the weights"
         )
     clip.encoder.layers = clip.encoder.layers[: config.layers]
     _resize_positions(clip, config.image_size, config.patch)
@@ -96,7 +96,7 @@ def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
 
 
 def _resize_positions(clip: CLIPVisionModel, image_size: int, patch: int) -> None:
-    """Interpolate the position embeddings (bicubic) to another image size; the class token's stays."""
+    """Interpolate the position embeddings (bicubic) to another image size; the class token's is unchanged."""
     embeddings = clip.embeddings
     if embeddings.image_size == image_size:
         return

@@ -1,4 +1,4 @@
-"""Weights into a model: all of them, or an error that names what differs."""
+"""Load all weights into a model, or raise an error that names the differences."""
 
 from collections.abc import Container, Mapping
 
@@ -10,10 +10,10 @@ _SHOWN = 5
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -> None:
-    """Set every parameter of ``model``; ``source`` is where the weights come from, for the message.
+    """Set every parameter of ``model``; ``source`` names the origin of the weights in messages.
 
     Raises:
-        CheckpointError: a parameter is missing, left over, or of another shape.
+        CheckpointError: a parameter is missing, unexpected, or of another shape.
     """
     check_weights(model, weights, source)
     # Buffers are constants of the configuration, not weights.
@@ -21,10 +21,10 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str) -
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, but: Container[str] = ()) -> None:
-    """Refuse weights that are not exactly those of ``model``, leaving out the parameters ``but``.
+    """Check that the weights are exactly those of ``model``, except for the parameters ``but``.
 
     Raises:
-        CheckpointError: a parameter is missing, left over, or of another shape.
+        CheckpointError: a parameter is missing, unexpected, or of another shape.
     """
     wanted = {name: tuple(parameter.shape) for name, parameter in model.named_parameters() if name not in but}
     given = {name: tuple(value.shape) for name, value in weights.items()}
@@ -33,7 +33,7 @@ def check_weights(model: nn.Module, weights: Mapping[str, Tensor], source: str, 
         shown = ", ".join(f"{name} ({_words(given.get(name))}, wanted {_words(wanted.get(name))})" for name in wrong[:_SHOWN])
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         raise CheckpointError(
-            f"the weights of {source} do not fit this model: {shown}{more}; take the model configuration they were made with"
+            f"the weights of {source} do not fit this model: {shown}{more}; use the model configuration that they were made with"
         )
 
 

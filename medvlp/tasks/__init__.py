@@ -1,1 +1,1 @@
-"""What is trained: one folder for each task family, behind one protocol."""
+"""Tasks to train: one folder per task family, behind one protocol."""

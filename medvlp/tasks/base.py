@@ -1,8 +1,8 @@
-"""The task seam: all that tells one task family from another, in one object.
+"""The task protocol: everything that is specific to a task family, in one object.
 
-A ``Task`` is the configuration of its family and knows how to build the module, its batches and its evaluation. To add a family,
-subclass it in a file of its own and name the class on the command line (``--task package.module:Class``), or register it as an
-entry point (see ``registry``). Nothing else in the project asks which task it has.
+A ``Task`` is the configuration of its family and builds the module, its batches and its evaluation. To add a family, subclass it in a
+separate file and name the class on the command line (``--task package.module:Class``), or register it as an entry point (see ``registry``).
+Nothing else in the project depends on the kind of task.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TaskContext:
-    """What a run, or a model folder, gives its task to work with."""
+    """The objects that a run or a model folder passes to its task."""
 
     model: ARLConfig
     image: ImageConfig
@@ -39,17 +39,17 @@ class TaskContext:
     tokenizer: "PreTrainedTokenizerBase"
     bundle: "KnowledgeBundle"
     targets: Mapping[str, Any] = field(default_factory=dict)
-    """What ``Task.targets`` found."""
+    """The result of ``Task.targets``."""
     finding_types: tuple[str, ...] = ()
-    """Semantic types of the entities that count as findings; all if empty."""
+    """Semantic types of the entities that count as findings; empty for all."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     negatives: Negatives = "same_modality"
     seed: int = 0
-    """Of the draws of the collate."""
+    """Seed of the random draws of the collate."""
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What the tokenizer decides of a module, as arguments of ``ARL``."""
+        """Return the arguments of ``ARL`` that depend on the tokenizer."""
         return {"vocabulary": len(self.tokenizer), "padding_id": self.tokenizer.pad_token_id}
 
     @property
@@ -74,19 +74,19 @@ class ReportRow:
 
     label: str
     metric: str
-    """Name among the metrics of ``Task.summarise``."""
+    """Name of a metric of ``Task.summarise``."""
     baseline: str | None = None
-    """Name of the metric of a predictor that does not see the image."""
+    """Name of the metric of a baseline that does not see the image."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a model card says of a task."""
+    """The description of a task in a model card."""
 
     what: str
-    """One sentence."""
+    """A description in one sentence."""
     example: str
-    """Lines of Python that use ``model``."""
+    """Example lines of Python that use ``model``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,66 +94,66 @@ class Task(ABC):
     """A task family; its fields are the family's options. Picklable."""
 
     section: ClassVar[str]
-    """Name of the family's options on the command line and in recipes."""
+    """Name of the options group on the command line and in recipes."""
     target_columns: ClassVar[tuple[str, ...]] = ()
     """Fields of the training samples (see ``SampleFields``) that ``targets`` reads."""
     uses_attributes: ClassVar[bool] = False
-    """Whether rows of the stream bring the attributes of their samples, for ``collate``."""
+    """Whether ``collate`` needs the attributes of the samples in the rows of the stream."""
 
     def check(self, model: ARLConfig) -> None:  # noqa: B027  # most families have nothing to check
-        """Refuse a model that the task cannot be built on.
+        """Check that the task can be built on this model.
 
         Raises:
             ConfigurationError: it cannot; the message says what to change.
         """
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
-        """What the training samples decide of the module (answers, classes …), as JSON values. Kept with the run.
+        """Return what the training samples determine about the module (answers, classes …), as JSON values kept with the run.
 
         Args:
-            columns: ``target_columns`` by name, of one shard after the other.
+            columns: ``target_columns`` by name, one shard after the other.
 
         Raises:
-            DataError: the shards are not those of this task.
+            DataError: the shards do not suit this task.
         """
         return {}
 
     @abstractmethod
     def build(self, context: TaskContext) -> "TaskModule":
-        """The module with new weights; the encoders may start from Hugging Face weights."""
+        """Build the module with initial weights; the encoders may start from Hugging Face weights."""
 
     @abstractmethod
     def collate(self, context: TaskContext, *, augment: bool) -> Collate:
-        """Rows of the stream to batches: of training, or without ``augment`` of evaluation, where nothing is drawn by epoch."""
+        """Return the collate from rows to batches: for training, or without ``augment`` for evaluation, with no draws per epoch."""
 
     @abstractmethod
     def synthetic_batch(self, context: TaskContext, size: int, width: int | None = None) -> "Batch":
-        """A batch of random numbers: ``size`` samples, texts of ``width`` tokens (the most if None)."""
+        """Return a batch of random numbers: ``size`` samples, texts of ``width`` tokens (the maximum if None)."""
 
     @abstractmethod
     def evaluate(self, module: "TaskModule", batch: "Batch") -> Records:
-        """What evaluation keeps of a batch, one row for each sample; ``weight`` is among it. Called in evaluation mode."""
+        """Return the evaluation records of a batch, one row per sample, including ``weight``. Called in evaluation mode."""
 
     @abstractmethod
     def summarise(self, context: TaskContext, records: Records) -> dict[str, float]:
-        """Metrics by name over the records of a whole split, in the order of its samples."""
+        """Return metrics by name over the records of a whole split, in the order of its samples."""
 
     def sample_records(self, context: TaskContext, records: Records) -> dict[str, np.ndarray]:
-        """What is written for each sample of an evaluated split, by column; by default all that is one value for each."""
+        """Return the columns to write per sample of an evaluated split; by default all records with one value per sample."""
         return {name: values for name, values in records.items() if values.ndim == 1}
 
     def pictures(self, context: TaskContext, module: "TaskModule", batch: "Batch") -> dict[str, "Figure"]:
-        """Pictures of a batch of validation, by name; by default none."""
+        """Return pictures of a validation batch, by name; by default none."""
         return {}
 
     def knowledge_multiplier(self, optimiser: "OptimiserConfig") -> float:
-        """Of the learning rate of the knowledge encoder; by default it learns as slowly as the encoders of image and text."""
+        """Return the learning-rate multiplier of the knowledge encoder; by default that of the image and text encoders."""
         return 1.0
 
     @abstractmethod
     def rows(self) -> tuple[ReportRow, ...]:
-        """The lines of the report at the end of a run."""
+        """Return the lines of the report at the end of a run."""
 
     @abstractmethod
     def card(self, context: TaskContext) -> Card:
-        """What the card of an exported model says."""
+        """Return the task's part of the card of an exported model."""

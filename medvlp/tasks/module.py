@@ -1,4 +1,4 @@
-"""What a task trains: ARL with the heads of the task."""
+"""The module that a task trains: ARL with the heads of the task."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskOutput:
-    """What one forward gives the loop."""
+    """The result of one forward pass."""
 
     loss: Tensor
-    """Scalar: the weighted total."""
+    """The weighted total, a scalar."""
     losses: dict[str, Tensor]
-    """Each part, unweighted and detached, by its name."""
+    """Each part by name, unweighted and detached."""
 
 
 class TaskModule(nn.Module):
-    """ARL as ``arl``, and the heads of a task as further children. Called with a batch of its task it returns a ``TaskOutput``.
+    """ARL as ``arl``, and the heads of a task as further children. Calling it with a batch of its task returns a ``TaskOutput``.
 
     Every built head runs in every step in the same order, whatever the data: ZeRO-3 gathers parameters by that order.
     """

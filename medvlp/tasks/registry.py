@@ -1,4 +1,4 @@
-"""Tasks by name: the only place that tells them apart by it."""
+"""The registry of tasks by name: the only code that depends on a task's name."""
 
 import difflib
 import importlib
@@ -10,7 +10,7 @@ from medvlp.errors import ConfigurationError
 from medvlp.tasks.base import Task
 
 ENTRY_POINTS = "medvlp.tasks"
-"""Group of the entry points by which other distributions add tasks."""
+"""Entry-point group with which other distributions add tasks."""
 _BUILT_IN = {
     "pretrain": "medvlp.tasks.pretrain.task:Pretraining",
     "vqa": "medvlp.tasks.vqa.task:QuestionAnswering",
@@ -18,10 +18,10 @@ _BUILT_IN = {
 
 
 def find_task(name: str) -> type[Task]:
-    """The class of a task: one that is registered, or ``package.module:Class`` of any module that Python finds.
+    """Return the class of a task: a registered one, or ``package.module:Class`` of any importable module.
 
     Raises:
-        ConfigurationError: there is none, or it is no task.
+        ConfigurationError: there is none, or it is not a task.
     """
     if name not in _registered() and ":" in name:
         return _load(name, name)
@@ -29,36 +29,36 @@ def find_task(name: str) -> type[Task]:
 
 
 def find_registered_task(name: str) -> type[Task]:
-    """The class of a task that is built in or that an installed distribution registered.
+    """Return the class of a task that is built in or registered by an installed distribution.
 
-    For names from files that others made: nothing is imported that its user did not install as a task.
+    For names from untrusted files: it imports only what the user has installed as a task.
 
     Raises:
-        ConfigurationError: there is none, or it is no task.
+        ConfigurationError: there is none, or it is not a task.
     """
     known = _registered()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "name a class as package.module:Class to use one of your own"
-        raise ConfigurationError(f"unknown task {name!r}; known are {', '.join(sorted(known))}; {hint}")
+        hint = f"did you mean {near[0]!r}?" if near else "give package.module:Class to use your own class"
+        raise ConfigurationError(f"unknown task {name!r}; known tasks: {', '.join(sorted(known))}; {hint}")
     return _load(name, known[name])
 
 
 def task_name(task: type[Task]) -> str:
-    """The name by which ``find_task`` finds a class again."""
+    """Return the name by which ``find_task`` finds this class."""
     reference = f"{task.__module__}:{task.__qualname__}"
     return next((name for name, target in _registered().items() if target == reference), reference)
 
 
 TASK = Choice(find_task, task_name)
-"""How a configuration picks its task."""
+"""The choice of the task in a configuration."""
 REGISTERED_TASK = Choice(find_registered_task, task_name)
-"""The same for configurations from elsewhere."""
+"""The same for configurations from untrusted files."""
 
 
 @cache
 def _registered() -> dict[str, str]:
-    """``module:Class`` by name; a name of ours cannot be taken."""
+    """Return ``module:Class`` by name; built-in names cannot be overridden."""
     return {**{point.name: point.value for point in entry_points(group=ENTRY_POINTS)}, **_BUILT_IN}
 
 
@@ -72,5 +72,5 @@ def _load(name: str, reference: str) -> type[Task]:
         known = [key for key, value in vars(importlib.import_module(module)).items() if isinstance(value, type) and issubclass(value, Task)]
         raise ConfigurationError(f"task {name!r}: {error}; the module has {', '.join(known) or 'no task'}") from error
     if not (isinstance(found, type) and issubclass(found, Task)):
-        raise ConfigurationError(f"{reference} is no task: it has to be a subclass of medvlp.tasks.base.Task")
+        raise ConfigurationError(f"{reference} is not a task: it must be a subclass of medvlp.tasks.base.Task")
     return found

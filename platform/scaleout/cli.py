@@ -39,9 +39,9 @@ _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """Call ``function`` with its parameters from the command line and from ``--config FILE.yaml``.
 
-    A function whose first parameter is a dataclass gets the dataclass's fields as options, beside its other parameters. What
-    a user can mend is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback.
-    A job that SIGTERM interrupted ends as any process does that SIGTERM ends: with 143.
+    A function whose first parameter is a dataclass gets the dataclass's fields as options, beside its other parameters. An error that the
+    user can fix is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback. A job
+    that was interrupted by SIGTERM exits with 143, as usual.
     """
     global _is_command
     _is_command = True
@@ -66,7 +66,7 @@ def command_began() -> float:
 
 
 def parse(configuration: type[T], argv: Sequence[str]) -> T:
-    """An instance of the dataclass ``configuration`` from a command line.
+    """Parse a command line into an instance of the dataclass ``configuration``.
 
     Raises:
         ConfigurationError: an option is unknown, missing, or of the wrong type.
@@ -78,7 +78,7 @@ def parse(configuration: type[T], argv: Sequence[str]) -> T:
 
 
 def to_yaml(config: Any) -> str:
-    """A configuration as YAML that ``--config`` reads back."""
+    """Return a configuration as YAML that ``--config`` can read."""
     return yaml.safe_dump(to_plain(config), sort_keys=False, allow_unicode=True)
 
 
@@ -91,7 +91,7 @@ def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]
         return _parse(parser, argv)
     options = _Options(hint, argv)
     options.add_to(parser)
-    # Not as a group: that is called as the function, and a configuration may have a section of the same name.
+    # Not as a group: it would have the name of the function, and a configuration may have a section of the same name.
     parser.add_function_arguments(function, skip={first}, as_group=False)
     values = _parse(parser, argv)
     beside = {name: values.pop(name) for name in hints if name != first}
@@ -99,7 +99,7 @@ def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]
 
 
 class _Options:
-    """The fields of a dataclass as options; of a field that is a choice, those of the dataclass that the command line picks."""
+    """The fields of a dataclass as options; a field that is a choice adds the fields of the dataclass that the command line selects."""
 
     def __init__(self, kind: type, argv: Sequence[str]) -> None:
         self._kind = kind
@@ -117,11 +117,11 @@ class _Options:
         """Add the options."""
         parser.add_class_arguments(self._kind, skip=set(self._choices))
         for name, kind in self._chosen.items():
-            parser.add_argument(f"--{name}", default=self._names[name], help=f"Which {name}; its options are those below {kind.section!r}.")
+            parser.add_argument(f"--{name}", default=self._names[name], help=f"Name of the {name}; its options are under {kind.section!r}.")
             parser.add_class_arguments(kind, kind.section)
 
     def instance(self, values: dict[str, Any]) -> Any:
-        """The dataclass of parsed values."""
+        """Return the dataclass with the parsed values."""
         for name, kind in self._chosen.items():
             values[name] = kind(**vars(values.pop(kind.section, Namespace())))
         return self._kind(**values)
@@ -152,7 +152,7 @@ def _parser(docstring: str | None) -> ArgumentParser:
     set_parsing_settings(docstring_parse_attribute_docstrings=True, instantiate_subclass_spec_in_any=False)
     description = docstring_parser.parse(docstring or "").description
     parser = ArgumentParser(description=description, exit_on_error=False, default_meta=False, allow_abbrev=False)
-    parser.add_argument("--config", action="config", help="YAML file with any of the options below; those on the command line win.")
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below; the command line takes precedence.")
     parser.add_argument("--debug", action="store_true", help="Show the traceback of an error.")
     return parser
 
@@ -168,10 +168,10 @@ def _parse(parser: ArgumentParser, argv: list[str]) -> dict[str, Any]:
 
 
 def _arrange(parser: ArgumentParser, argv: list[str]) -> list[str]:
-    """The same command line as jsonargparse wants it.
+    """Rewrite the command line for jsonargparse.
 
-    Recipes come first, so that every other option wins over them. ``--file A --file B`` of a list option becomes one
-    JSON list, which also replaces, not extends, what a recipe says. ``--flag`` of a boolean option becomes ``--flag=true``.
+    Recipes come first, so that every other option overrides them. ``--file A --file B`` of a list option becomes one JSON list, which
+    replaces the list of a recipe instead of extending it. ``--flag`` of a boolean option becomes ``--flag=true``.
     """
     known = option_types(parser)
     plain = _plain_parser()
@@ -200,7 +200,7 @@ def _plain_parser() -> argparse.ArgumentParser:
 
 
 def _explain(parser: ArgumentParser, error: Exception) -> str:
-    """What jsonargparse says, on one line, and the nearest known key where one is unknown."""
+    """Return the message of jsonargparse on one line, with the nearest known key if one is unknown."""
     message = " ".join(str(error).split())
     for pattern in _UNKNOWN:
         if found := pattern.search(message):
@@ -212,4 +212,4 @@ def _explain(parser: ArgumentParser, error: Exception) -> str:
 def _nearest(parser: ArgumentParser, key: str) -> str:
     known = sorted(destinations(parser) - set(_NOT_CONFIGURATION))
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"; did you mean {nearest[0]!r}?" if nearest else f"; known are {', '.join(known)}"
+    return f"; did you mean {nearest[0]!r}?" if nearest else f"; known options: {', '.join(known)}"

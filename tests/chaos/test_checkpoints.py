@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged in storage: none is ever loaded, and the run goes on from the one before."""
+"""Checkpoints that are damaged in storage: none is ever loaded, and the run continues from the one before."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -41,7 +41,7 @@ def test_a_damaged_checkpoint_is_set_aside(config: RunConfig, unbroken: Left, da
     stopped.run(stop_at=8)
     folder, _ = stopped.store.newest()
     damage(Path(folder, ENGINE))
-    said = rf"step-00000008: {ENGINE} (was altered|is missing): it is set aside, and the run goes on from step-00000006"
+    said = rf"step-00000008: {ENGINE} (was altered|is missing): it is set aside, and the run continues from step-00000006"
     with pytest.raises(SetAsideError, match=said):
         TinyRun(config)
     resumed = resume(config)

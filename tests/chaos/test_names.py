@@ -63,7 +63,7 @@ def test_of_two_started_at_once_one_trains(config: RunConfig, unbroken: Left, tm
     trained, refused = sorted(said, key=lambda pid: said[pid] != "trained")
     assert said[trained] == "trained"
     assert f"is being trained by process {trained} on " in said[refused]
-    assert "wait until it ends, stop it, or take another --name" in said[refused]
+    assert "wait for its end, stop it, or choose another --name" in said[refused]
     assert_as_unbroken(left_by(run_folder(config)), unbroken)
     outcome = "one trains; the other is refused and told host, process and since when"
     record(
@@ -86,7 +86,7 @@ def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(co
         Fault(
             fault="kill -9 of the process that holds the name",
             setting=SETTING,
-            outcome=f"the same command goes on after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a sign of life",
+            outcome=f"the same command goes on after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a heartbeat",
             lost_steps=resumed.lost_steps,
             recovery_seconds=waited + resumed.seconds,
         )
@@ -101,16 +101,16 @@ def test_a_run_that_was_taken_for_dead_writes_no_other_checkpoint(config: RunCon
         displaced = TinyRun(
             config, lease=first, trackers=[At({5: lambda: others.append(stack.enter_context(hold(run_folder(config), PACE)))})]
         )
-        with pytest.raises(TrainingError, match=r"was taken by process \d+ on .* while this run gave no sign of life"):
+        with pytest.raises(TrainingError, match=r"was taken by process \d+ on .* while this run sent no heartbeat"):
             displaced.run()
         assert displaced.store.newest()[1].step == 4, "step 6 belongs to the other one"
         resumed = resume(config, lease=others[0])
     assert_as_unbroken(left_by(run_folder(config)), unbroken)
     record(
         Fault(
-            fault="a run that gives no sign of life is displaced, and wakes up",
+            fault="a run that sends no heartbeat is displaced, and wakes up",
             setting=SETTING,
-            outcome="the displaced one stops at its next checkpoint, which it does not write; the other one goes on",
+            outcome="the displaced one stops at its next checkpoint, which it does not write; the other one continues",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

@@ -69,12 +69,12 @@ def test_a_short_trouble_is_ridden_out(
     ("fault", "trouble", "said"),
     [
         (
-            "the bodies of shards are cut for longer than patience lasts",
+            "the bodies of shards are cut for longer than the retries last",
             Trouble("cut body", "GET .*train-.*tar"),
             "cannot read s3://.*tar: ",
         ),
-        ("checkpoints cannot be written for longer than patience lasts", Trouble("status", "PUT .*step"), "cannot write s3://.*/step-"),
-        ("the server is gone for longer than patience lasts", Trouble("no answer"), "cannot (read|write|look for|list|delete) s3://"),
+        ("checkpoints cannot be written for longer than the retries last", Trouble("status", "PUT .*step"), "cannot write s3://.*/step-"),
+        ("the server is gone for longer than the retries last", Trouble("no answer"), "cannot (read|write|look for|list|delete) s3://"),
     ],
 )
 def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(

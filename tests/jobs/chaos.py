@@ -95,8 +95,8 @@ class Strike:
 
 
 def strike(run: str, after: int, do: Callable[[], object], alive: Callable[[], bool] = lambda: True) -> Strike:
-    """Break a run when it has done a step behind ``after`` and a checkpoint, and wait until it has done a new one."""
-    wait_until(lambda: max(steps_seen(run), default=0) > after and newest_step(run) > 0, f"it has gone on behind step {after}", alive)
+    """Break a run when it has done a step after ``after`` and a checkpoint, and wait until it has done a new one."""
+    wait_until(lambda: max(steps_seen(run), default=0) > after and newest_step(run) > 0, f"it has continued after step {after}", alive)
     struck, since = workers(), time.monotonic()
     do()
     return recovery(run, since, struck, alive)
@@ -107,7 +107,7 @@ def recovery(run: str, since: float, struck: list[psutil.Process], alive: Callab
     wait_until(lambda: not set(struck) & set(workers()), "its workers are gone", alive)
     at = max(steps_seen(run))
     again = at - newest_step(run)
-    wait_until(lambda: max(steps_seen(run)) > at, f"it has gone on behind step {at}", alive)
+    wait_until(lambda: max(steps_seen(run)) > at, f"it has continued after step {at}", alive)
     return Strike(at, again, time.monotonic() - since)
 
 

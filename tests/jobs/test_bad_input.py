@@ -51,7 +51,7 @@ def early_refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--scale.zero_stage", "4"], "one of 0, 1, 2, 3"),
         (["--train.global_batch", "30"], "not a multiple of train.micro_batch"),
         (["--scale.workers", "8", "--train.global_batch", "64"], "set scale.workers to at most 6"),
-        (["--scale.use_gpu", "true"], "need as many GPUs"),
+        (["--scale.use_gpu", "true"], "need one GPU each"),
         (["--data.shards", "/nowhere"], "jobs/prepare.py"),
         (["--data.links", "/nowhere"], "jobs/link.py"),
         (["--knowledge", "/nowhere"], "jobs/knowledge.py"),
@@ -128,7 +128,7 @@ def test_links_of_other_shards_are_refused(phantoms: Artefacts, tmp_path: Path, 
     manifest = ShardManifest.load(str(shards))
     replace(manifest, shards=manifest.shards[1:]).save(str(shards))
     message = early_refusal(pretrain_options(replace(phantoms, shards=str(shards)), "refused", tmp_path), capsys)
-    assert "were made of other shards" in message
+    assert "were made from other shards" in message
 
 
 def test_a_storage_that_cannot_be_written_is_refused(

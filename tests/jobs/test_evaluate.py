@@ -150,7 +150,7 @@ def test_a_model_folder_gives_what_its_run_gives(config: RunConfig, questions: A
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--split", "tset"], "hold no sample of split 'tset'; splits with samples: train, validation, test"),
+        (["--split", "tset"], "contain no sample of split 'tset'; splits with samples: train, validation, test"),
         (["--checkpoint", "7"], "no checkpoint '7' .* one of the steps 3, 6"),
         (["--checkpoint", "best"], "no checkpoint 'best'"),
         (["--shards", "x"], "give both --shards and --links"),

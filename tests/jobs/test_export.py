@@ -99,7 +99,7 @@ def test_a_model_is_not_overwritten_unasked(storage: Path, tmp_path: Path, capsy
     run_job(export, options)
     with pytest.raises(SystemExit):
         run_job(export, options)
-    assert "holds a model already" in capsys.readouterr().err
+    assert "already holds a model" in capsys.readouterr().err
     run_job(export, [*options, "--overwrite"])
     with pytest.raises(SystemExit):
         run_job(export, ["--run", "absent", "--storage", str(storage), "--output", str(tmp_path / "other")])

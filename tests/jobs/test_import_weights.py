@@ -41,6 +41,6 @@ def test_a_second_import_replaces_nothing_unasked(tmp_path: Path) -> None:
 
 def test_another_architecture_leaves_no_folder(tmp_path: Path) -> None:
     torch.save({"state_dict": {"encoder.weight": torch.zeros(2, 2)}}, tmp_path / "a.ckpt")
-    with pytest.raises(CheckpointError, match="no checkpoint of METER, M3AE or ARL"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of METER, M3AE or ARL"):
         import_weights(checkpoint=str(tmp_path / "a.ckpt"), output=str(tmp_path / "out"))
     assert not (tmp_path / "out" / REPORT_FILE).exists()

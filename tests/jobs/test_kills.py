@@ -100,7 +100,7 @@ def test_a_killed_driver_is_resumed_by_the_same_command_with_everything_on_s3(
 
     started = time.monotonic()
     second = Driver(options, log, MLFLOW_TRACKING_URI=store)
-    chaos.wait_until(lambda: max(steps_told(second.said)) > done, f"it has gone on behind step {done}", lambda: second.alive)
+    chaos.wait_until(lambda: max(steps_told(second.said)) > done, f"it has continued after step {done}", lambda: second.alive)
     cost = chaos.Strike(done, done - step, time.monotonic() - started)
     assert second.wait() == 0, second.said
     assert f"continues from step {step}, sample {step * 32}" in second.said

@@ -61,7 +61,7 @@ def test_a_task_of_ones_own_goes_the_whole_way(
 
     exported = command("export", "--run", "own", "--storage", runs, "--output", str(tmp_path / "model"))
     assert exported.returncode == 0, exported.stderr
-    assert "tells" in (tmp_path / "model" / "README.md").read_text()
+    assert "distinguishes" in (tmp_path / "model" / "README.md").read_text()
     # A folder from elsewhere imports nothing: its user says whose task it is.
     with pytest.raises(CheckpointError, match="unknown task 'my_task:ModalityTask'"):
         medvlp.load(tmp_path / "model")
@@ -73,10 +73,10 @@ def test_a_task_of_ones_own_goes_the_whole_way(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("vqq", "unknown task 'vqq'; known are pretrain, vqa; did you mean 'vqa'?"),
+        ("vqq", "unknown task 'vqq'; known tasks: pretrain, vqa; did you mean 'vqa'?"),
         ("absent:Task", "cannot be imported (No module named 'absent'); is the folder of absent on PYTHONPATH?"),
         ("medvlp.tasks.vqa.task:Question", "the module has"),
-        ("medvlp.errors:DataError", "is no task"),
+        ("medvlp.errors:DataError", "is not a task"),
     ],
 )
 def test_a_name_that_is_no_task_is_refused_on_one_line(command: Command, name: str, said: str) -> None:

@@ -140,7 +140,7 @@ def test_the_same_name_with_another_configuration_is_refused_with_the_difference
     with pytest.raises(ConfigurationError) as refusal:
         pretrain(config)
     assert "pretext.weights.mim: was 1.0, now 2.0; train.seed: was 0, now 1" in str(refusal.value)
-    assert "take another --name" in str(refusal.value)
+    assert "choose another --name" in str(refusal.value)
 
 
 def unfinished(outcome: Outcome, folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""One file for each public corpus: from its official files to items."""
+"""Converters from official files to items, one file per public corpus."""

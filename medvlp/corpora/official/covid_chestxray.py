@@ -1,8 +1,8 @@
 """COVID chest X-ray: radiographs from publications with clinical notes (Cohen et al. 2020; a licence for each image).
 
 Reads ``metadata.csv`` (columns patientid, finding, view, modality, folder, filename, license, clinical_notes …) and the images
-``<folder>/<filename>``. X-rays with notes only: CT slices and volumes are left out. There is no official split: patients are dealt
-to training and validation by a hash of (``seed``, patient).
+``<folder>/<filename>``. Only X-rays with notes: CT slices and volumes are left out. There is no official split: a hash of (``seed``,
+patient) divides patients between training and validation.
 """
 
 from pathlib import Path
@@ -25,20 +25,20 @@ def open_covid_chestxray(
 
     Args:
         root: the folder.
-        validation_share: of the patients.
-        seed: of that draw.
+        validation_share: fraction of the patients for validation.
+        seed: seed of that hash.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     folder = SourceFolder(root, "covid-chestxray", "metadata.csv and images/")
     rows = [row for _, row in CsvFile(folder.file("metadata.csv"), _COLUMNS).rows()]
     radiographs = [row for row in rows if row["modality"] == _MODALITY]
     rows_by_group = ((item, item.group, "") for item in map(_item, radiographs))
     items = deal(rows_by_group, validation_share, seed)
-    left_out = {"image is no X-ray": len(rows) - len(radiographs)}
+    left_out = {"image is not an X-ray": len(rows) - len(radiographs)}
     return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=True, minimum_words=minimum_words, left_out=left_out)
 
 

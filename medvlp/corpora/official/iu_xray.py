@@ -2,7 +2,7 @@
 
 Reads the reports ``NLMCXR_reports/ecgen-radiology/*.xml`` (or ``ecgen-radiology/*.xml``: sections as ``AbstractText`` with a ``Label``,
 images as ``parentImage`` with an ``id``) and the images ``NLMCXR_png/<id>.png`` (or beside the folder of the reports). There is no
-official split: reports are dealt to training and validation by a hash of (``seed``, number of the report).
+official split: a hash of (``seed``, number of the report) divides reports between training and validation.
 """
 
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ def open_iu_xray(
 
     Args:
         root: the folder.
-        validation_share: of the reports.
-        seed: of that draw.
+        validation_share: fraction of the reports for validation.
+        seed: seed of that hash.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
         DataError: there are no reports, or one is damaged.
@@ -49,11 +49,11 @@ def open_iu_xray(
 
 
 def _items(path: Path, images: str) -> Iterator[Item]:
-    """The images of a report, each with all that it says."""
+    """Yield the images of a report, each with the whole text."""
     try:
         report = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
-        raise DataError(f"{path} is no XML ({error}): was the file cut off?") from error
+        raise DataError(f"{path} is not XML ({error}): was the file cut off?") from error
     sections = {(part.get("Label") or "").upper(): (part.text or "").strip() for part in report.iter("AbstractText")}
     texts = tuple(sections[name] for name in _SECTIONS if sections.get(name))
     findings = [major.text for major in report.iter("major") if major.text]

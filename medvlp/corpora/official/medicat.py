@@ -30,14 +30,14 @@ def open_medicat(
 
     Args:
         root: the folder.
-        validation: figures of that split.
-        test: figures of that split.
-        seed: of the shuffle that draws them.
+        validation: number of figures of that split.
+        test: number of figures of that split.
+        seed: seed of the shuffle that selects them.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     folder = SourceFolder(root / "release" if (root / "release").is_dir() else root, "medicat", f"release/{_FIGURES} and release/figures/")
     file = JsonLines(folder.file(_FIGURES))

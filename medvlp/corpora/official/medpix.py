@@ -23,12 +23,12 @@ def open_medpix(root: Path, *, case_findings: bool = False, minimum_words: int =
 
     Args:
         root: the folder.
-        case_findings: whether the findings of the case, which may speak of its other images, are a second text of each image.
+        case_findings: whether to add the findings of the case, which may describe its other images, as a second text of each image.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     layout = "splitted_dataset/descriptions_{train,dev,test}.jsonl, Case_topic.json and images/"
     folder = SourceFolder(root, "medpix", layout)

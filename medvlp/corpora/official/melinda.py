@@ -1,8 +1,8 @@
 """MELINDA: figures of biomedical papers, classified by experiment method (Wu et al. 2021).
 
 Reads ``train.csv``, ``dev.csv``, ``test.csv`` (columns figure_file, caption, i_meth, p_meth, i_meth_label, p_meth_label) and
-``melinda_images/``. The class is the sample's answer, and its ``answer_type`` names the column that it comes from; all columns
-are labels too, each a set of its own. Captions are left as they are, as in ARL.
+``melinda_images/``. The class is the sample's answer, and its ``answer_type`` names its column; all columns are labels too, each a separate
+label set. Captions are unchanged, as in ARL.
 """
 
 from collections.abc import Iterator
@@ -29,15 +29,15 @@ def open_melinda(
     Args:
         root: the folder.
         label: the column with the classes.
-        images: the folder of the figures, inside of ``root``.
-        maximum_missing: share of the images that may be missing.
+        images: the folder of the figures, inside ``root``.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
         ConfigurationError: there is no such column.
     """
     if label not in LABELS:
-        raise ConfigurationError(f"MELINDA has no column of labels {label!r}; it has {', '.join(LABELS)}")
+        raise ConfigurationError(f"MELINDA has no label column {label!r}; it has {', '.join(LABELS)}")
     folder = SourceFolder(root, "melinda", f"train.csv, dev.csv, test.csv and {images}/")
     items = {
         split: _items(CsvFile(folder.file(file), ("figure_file", "caption", *LABELS)), label, images) for split, file in _FILES.items()

@@ -3,9 +3,9 @@
 Reads the tables of MIMIC-CXR-JPG, plain or gzipped: ``mimic-cxr-2.0.0-metadata.csv`` (dicom_id, subject_id, study_id, ViewPosition),
 ``mimic-cxr-2.0.0-split.csv`` and ``mimic-cxr-2.0.0-chexpert.csv``; the reports
 ``files/p<first two digits>/p<subject>/s<study>.txt``, there or below ``mimic-cxr-reports/``; and the images
-``files/p../p<subject>/s<study>/<dicom_id>.jpg``, or ``.dcm`` of MIMIC-CXR. Frontal views (PA, AP), the official split, and studies with
-CheXpert labels only. Texts are the impression and the findings, each a caption of its own. Labels are those that CheXpert found
-mentioned, in the set "chexpert"; the group is the patient.
+``files/p../p<subject>/s<study>/<dicom_id>.jpg``, or ``.dcm`` of MIMIC-CXR. Only frontal views (PA, AP) and studies with CheXpert labels, in
+the official split. Texts are the impression and the findings, each a separate caption. Labels are those that CheXpert found in the report,
+in the set "chexpert"; the group is the patient.
 """
 
 import json
@@ -48,13 +48,13 @@ def open_mimic_cxr(
     Args:
         root: the folder.
         image_format: jpg or dcm.
-        views: view positions that are kept, with commas between.
+        views: view positions to keep, separated by commas.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:
-        DataError: a table is missing, cut off, or not what it should be.
+        DataError: a table is missing, truncated or invalid.
         ConfigurationError: there is no such image format.
     """
     if image_format not in _SUFFIXES:
@@ -96,10 +96,10 @@ def open_mimic_cxr(
 
 @dataclass(frozen=True)
 class _MimicItems:
-    """Images of a split. The reports are read when they are needed: by the workers, not on the driver."""
+    """Images of a split. The reports are read on demand: by the workers, not on the driver."""
 
     reports: Path
-    """The folder in which their ``files/`` lies."""
+    """The folder that contains their ``files/``."""
     suffix: str
     table: pa.Table
 
@@ -134,10 +134,10 @@ def _study(row: Row) -> str:
 
 
 def _mentioned(row: Row, where: str) -> str:
-    """The labels that CheXpert found mentioned (1: present, 0: absent, -1: uncertain), as JSON.
+    """Return the labels that CheXpert found in the report (1: present, 0: absent, -1: uncertain), as JSON.
 
     Raises:
-        DataError: one has another value.
+        DataError: a label has another value.
     """
     found = {}
     for name, value in row.items():
@@ -147,5 +147,5 @@ def _mentioned(row: Row, where: str) -> str:
             found[name] = int(float(value))
             _STATES[found[name]]
         except (ValueError, OverflowError, KeyError) as error:
-            raise DataError(f"{where} has {name} {value!r}, which is none of 1, 0 and -1; correct it") from error
+            raise DataError(f"{where} has {name} {value!r}, which is not 1, 0 or -1; correct it") from error
     return json.dumps(found)

@@ -8,16 +8,16 @@ _IMPRESSION, _FINDINGS = "impression", "findings"
 _SYNONYMS = {"CONCLUSION": _IMPRESSION, "CONCLUSIONS": _IMPRESSION}
 _SPELLINGS = {"IMPRESSION": _IMPRESSION, "FINDINGS": _FINDINGS}
 _VIEWS = re.compile(r"CHEST|PORTABLE|LATERAL|VIEW|FRONTAL|RIBS")
-"""Headings that name the examination: findings follow, if anything does."""
+"""Headings that name the examination: findings follow, if there is any text."""
 _SIMILAR = 0.8
 
 
 def report_sections(report: str) -> dict[str, str]:
-    """The impression and the findings of a report, those that it has.
+    """Return the impression and the findings of a report, if present.
 
-    A heading is a line that begins with capitals and a colon. Misspelt headings count ("IMPRESSOIN"), "FINDINGS AND IMPRESSION" is an
-    impression, and a heading that names the examination ("CHEST, TWO VIEWS:") begins findings. Of several sections of one kind the
-    last that is not empty counts: it is the final one.
+    A heading is a line that begins with capitals and a colon. Misspelt headings count too ("IMPRESSOIN"), "FINDINGS AND IMPRESSION" is an
+    impression, and a heading that names the examination ("CHEST, TWO VIEWS:") begins findings. If a kind of section occurs several times,
+    the last non-empty one counts: it is the final version.
     """
     headings = list(_HEADING.finditer(report))
     sections = {}

@@ -29,13 +29,13 @@ def open_roco(
 
     Args:
         root: the folder of the splits, or the one that holds it as ``data``.
-        references: folder of MedICaT's references to these figures; absolute or inside of ``root``. They come before the caption.
-        retrieval: the retrieval benchmark of ARL: captions only, and of validation and test 2,000 images drawn with its seed.
+        references: folder of MedICaT's references to these figures; absolute or inside ``root``. They come before the caption.
+        retrieval: the retrieval benchmark of ARL: captions only, and 2,000 images each of validation and test, drawn with its seed.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     layout = "{train,validation,test}/radiology/captions.txt, dlinks.txt and images/"
     folder = SourceFolder(root / "data" if (root / "data" / "train").is_dir() else root, "roco", layout)
@@ -55,7 +55,7 @@ def _items(folder: SourceFolder, split: str, references: str) -> Iterator[Item]:
 
 
 def _references(folder: SourceFolder, split: str, references: str, place: str) -> dict[str, list[str]]:
-    """Sentences by id. The files name a figure by its article and file name, which ``dlinks.txt`` knows."""
+    """Read sentences by id. The files name a figure by its article and file name, which ``dlinks.txt`` maps to the id."""
     identifiers = {}
     for identifier, command, figure in read_fields(folder.file(f"{place}/dlinks.txt"), 3, "\t"):
         article = command.split(" ")[2].rsplit("/", 1)[-1].split(".")[0]
@@ -69,7 +69,7 @@ def _references(folder: SourceFolder, split: str, references: str, place: str) -
 
 
 def _retrieval(items: dict[str, list[Item]], minimum_words: int) -> dict[str, list[Item]]:
-    """The draw of ARL's preparation: one generator shuffles training, validation and test, in this order."""
+    """Sample as ARL's preparation does: one generator shuffles training, validation and test, in this order."""
     generator = random.Random(_RETRIEVAL_SEED)
     for of_split in items.values():
         generator.shuffle(of_split)

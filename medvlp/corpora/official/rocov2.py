@@ -1,7 +1,7 @@
-"""ROCOv2: radiology figures of PubMed Central, captions and concepts checked again (Rückert et al. 2024).
+"""ROCOv2: radiology figures of PubMed Central, captions and concepts re-checked (Rückert et al. 2024).
 
-Reads ``{train,valid,test}_captions.csv`` (columns ID, Caption), ``{train,valid,test}_concepts.csv`` (ID, CUIs joined by ";") where they
-are, and the images ``<ID>.jpg`` in ``train/``, ``train_images/`` or ``train_images/train/`` (likewise for the other splits).
+Reads ``{train,valid,test}_captions.csv`` (columns ID, Caption), ``{train,valid,test}_concepts.csv`` (ID, CUIs joined by ";") if they exist,
+and the images ``<ID>.jpg`` in ``train/``, ``train_images/`` or ``train_images/train/`` (likewise for the other splits).
 """
 
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ def open_rocov2(root: Path, *, minimum_words: int = 3, maximum_missing: float = 
     Args:
         root: the folder.
         minimum_words: shorter texts are left out.
-        maximum_missing: share of the images that may be missing.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     folder = SourceFolder(root, "rocov2", "{train,valid,test}_captions.csv and {train,valid,test}_images/")
     items = {split: _items(folder, name) for split, name in _NAMES.items()}

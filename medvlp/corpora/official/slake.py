@@ -21,12 +21,12 @@ def open_slake(root: Path, *, language: str = "en", normalise_answers: bool = Tr
 
     Args:
         root: the folder.
-        language: of the questions: en or zh.
-        normalise_answers: spell answers as VQA compares them.
-        maximum_missing: share of the images that may be missing; ``xmlab0`` is missing from the official files.
+        language: language of the questions: en or zh.
+        normalise_answers: normalise answers as in the VQA evaluation.
+        maximum_missing: fraction of the images that may be missing; ``xmlab0`` is missing from the official files.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     folder = SourceFolder(root, "slake", "train.json, validate.json, test.json and imgs/")
     rows = {split: read_json_rows(folder.file(file), _KEYS) for split, file in _FILES.items()}

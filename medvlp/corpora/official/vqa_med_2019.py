@@ -6,8 +6,8 @@ Reads either the official release,
     ImageClef-2019-VQA-Med-Validation/QAPairsByCategory/C1_Modality_val.txt …, Val_images/
     VQAMed2019Test/VQAMed2019_Test_Questions_w_Ref_Answers.txt, VQAMed2019_Test_Images/
 
-or the arrangement of ARL's authors, ``{train,val,test}/QA/{Modality,Plane,Organ,Abnormality}.csv`` and ``{train,val,test}/images/``.
-Lines are ``image|question|answer``, those of the official test file ``image|category|question|answer``. All are open questions.
+or the layout of ARL's authors, ``{train,val,test}/QA/{Modality,Plane,Organ,Abnormality}.csv`` and ``{train,val,test}/images/``.
+Lines are ``image|question|answer``; in the official test file ``image|category|question|answer``. All are open questions.
 """
 
 from collections.abc import Iterator
@@ -45,13 +45,13 @@ def open_vqa_med_2019(
 
     Args:
         root: the folder.
-        categories: of the questions, with commas between; ARL leaves out "abnormality".
-        questions: folder with the questions of a split, in the arrangement of ARL's authors.
-        normalise_answers: spell answers as VQA compares them.
-        maximum_missing: share of the images that may be missing.
+        categories: categories of the questions, separated by commas; ARL leaves out "abnormality".
+        questions: folder with the questions of a split, in the layout of ARL's authors.
+        normalise_answers: normalise answers as in the VQA evaluation.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
         ConfigurationError: there is no such category.
     """
     chosen = tuple(category.strip() for category in categories.split(","))
@@ -66,11 +66,11 @@ def open_vqa_med_2019(
 
 
 def read_vqa_med_2019(folder: SourceFolder, below: str, questions: str, normalise: bool) -> dict[str, list[Item]]:
-    """The questions of all categories, by split.
+    """Read the questions of all categories, by split.
 
     Args:
-        folder: of the corpus.
-        below: the folder inside of it that holds the files, "" or ending with "/".
+        folder: the folder of the corpus.
+        below: the subfolder with the files, "" or ending with "/".
         questions: see ``open_vqa_med_2019``.
         normalise: whether answers are normalised.
     """
@@ -100,7 +100,7 @@ def _official(folder: SourceFolder, below: str, split: str, questions: str, norm
 
 
 def med_question(place: str, image: str, question: str, answer: str, normalise: bool, *others: str, **attributes: Any) -> Item:
-    """A question of a VQA-Med task, whose images are named without their extension; ``others`` are right answers too."""
+    """Create a question of a VQA-Med task, with image names without extension; ``others`` are correct answers too."""
     return question_item(
         image=f"{place}/{image}.jpg",
         question=question,

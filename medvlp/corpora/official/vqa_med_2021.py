@@ -9,10 +9,10 @@ Reads either the official releases (training is that of 2020),
     Task1-VQA-2021-TestSet-w-GroundTruth/Task1-VQA-2021-TestSet-Questions.txt, Task1-VQA-2021-TestSet-ReferenceAnswers.txt,
         VQA-500-Images/ or images/VQA-500-Images/
 
-or the arrangement of ARL's authors, ``{train,val,test}/label.txt`` and ``{train,val,test}/images/``. Lines are
-``image|question|answer``; all answers of a line are right, the first is the reference. As ARL does, questions of VQA-Med-2019 about
-abnormalities are added to training if their answer occurs here and their image does not: they are read from ``vqa_med_2019/``, where
-it exists, in either layout of that corpus.
+or the layout of ARL's authors, ``{train,val,test}/label.txt`` and ``{train,val,test}/images/``. Lines are
+``image|question|answer``; all answers of a line are correct, the first is the reference. As ARL does, questions of VQA-Med-2019 about
+abnormalities are added to training if their answer occurs here and their image does not: they are read from ``vqa_med_2019/``, if it
+exists, in either layout of that corpus.
 """
 
 from collections.abc import Iterable, Iterator
@@ -46,11 +46,11 @@ def open_vqa_med_2021(root: Path, *, normalise_answers: bool = True, maximum_mis
 
     Args:
         root: the folder.
-        normalise_answers: spell answers as VQA compares them.
-        maximum_missing: share of the images that may be missing.
+        normalise_answers: normalise answers as in the VQA evaluation.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     layout = "{train,val,test}/label.txt and images/, or the three folders of the official releases"
     folder = SourceFolder(root, "vqa-med-2021", layout)

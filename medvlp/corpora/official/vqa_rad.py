@@ -1,9 +1,9 @@
 """VQA-RAD: clinicians' questions about radiology images of MedPix (Lau et al. 2018; CC0).
 
 Reads ``trainset.json``, ``testset.json``, ``valset.json`` if there is one, and ``images/``. There is no official validation set, and
-all images of the test set occur in the training set. Without ``valset.json`` the training questions are dealt by image: the share
-``validation_share`` of the images, drawn by a hash of (``seed``, name of the image), gives all its questions to validation. So no
-image and no paraphrase of a question is in both; what is left of training still shares its images with the test set.
+all images of the test set occur in the training set. Without ``valset.json`` the training questions are divided by image: for the fraction
+``validation_share`` of the images, chosen by a hash of (``seed``, name of the image), all questions go to validation. So no image and no
+paraphrase of a question is in both; the remaining training set still shares its images with the test set.
 """
 
 from collections.abc import Iterable
@@ -31,13 +31,13 @@ def open_vqa_rad(
 
     Args:
         root: the folder.
-        validation_share: share of the training images whose questions are for validation, where there is no ``valset.json``.
-        seed: of that draw.
-        normalise_answers: spell answers as VQA compares them.
-        maximum_missing: share of the images that may be missing.
+        validation_share: fraction of the training images whose questions go to validation, if there is no ``valset.json``.
+        seed: seed of that hash.
+        normalise_answers: normalise answers as in the VQA evaluation.
+        maximum_missing: fraction of the images that may be missing.
 
     Raises:
-        DataError: a file is missing, cut off, or not what it should be.
+        DataError: a file is missing, truncated or invalid.
     """
     folder = SourceFolder(root, "vqa-rad", "trainset.json, testset.json and images/")
     train = read_json_rows(folder.file("trainset.json"), _KEYS)

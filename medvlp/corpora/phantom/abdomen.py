@@ -61,7 +61,7 @@ def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator
 
 
 def _draw_metastases(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Several bright spots spread over the lobe."""
+    """Draw several bright spots spread over the lobe."""
     mask = np.zeros_like(canvas.pixels)
     start, radius = rng.uniform(0, 2 * np.pi), grow(extent, 0.021, 0.031)
     for turn in np.arange(6) * np.pi / 3:
@@ -72,7 +72,7 @@ def _draw_metastases(canvas: Canvas, place: Place, extent: float, rng: Generator
 
 
 def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """White as bone, in a kidney around it that the contrast medium has not reached."""
+    """Draw a stone, white as bone, in a kidney around it that the contrast medium has not reached."""
     mask = canvas.ellipse(place.x, place.y, 0.06, 0.075)
     canvas.paint(mask, 0.45)
     canvas.paint(canvas.blob(place.x, place.y, grow(extent, 0.028, 0.042), rng, edge=0.01), 1.0)
@@ -80,7 +80,7 @@ def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Gener
 
 
 def _draw_renal_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A thin-walled ball of water that bulges out of the kidney's outer border."""
+    """Draw a thin-walled ball of water that bulges out of the kidney's outer border."""
     radius = grow(extent, 0.06, 0.085)
     x, y = place.x + place.outward * 0.035, place.y - 0.085
     mask = canvas.ellipse(x, y, radius, edge=0.01)
@@ -90,7 +90,7 @@ def _draw_renal_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator
 
 
 def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A swollen kidney whose dark pelvis opens towards the spine."""
+    """Draw a swollen kidney whose dark pelvis opens towards the spine."""
     width = grow(extent, 0.5, 0.8)
     mask = canvas.ellipse(place.x, place.y, 0.085, 0.11, angle=-place.outward * 0.3)
     canvas.paint(mask, KIDNEY)
@@ -108,7 +108,7 @@ def _draw_splenomegaly(canvas: Canvas, place: Place, extent: float, rng: Generat
 
 
 def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Water between the abdominal wall and the organs that float in it."""
+    """Draw water between the abdominal wall and the organs that float in it."""
     rim = _cavity(canvas) * (1.0 - _cavity(canvas, grow(extent, 0.06, 0.1)))
     mask: Mask = rim * (1.0 - canvas.below(0.68, edge=0.05))
     canvas.paint(mask, WATER)
@@ -116,7 +116,7 @@ def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -
 
 
 def _draw_aneurysm(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A wide aorta: bright lumen, grey clot, calcified wall."""
+    """Draw a wide aorta: bright lumen, grey clot, calcified wall."""
     radius = grow(extent, 0.075, 0.1)
     mask = canvas.ellipse(place.x, place.y, radius)
     canvas.paint(mask, 1.0)

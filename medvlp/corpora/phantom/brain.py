@@ -48,7 +48,7 @@ def _finish(canvas: Canvas, rng: Generator) -> None:
 
 
 def _draw_glioblastoma(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """An irregular bright ring around dead tissue, in a halo of oedema."""
+    """Draw an irregular bright ring around dead tissue, in a halo of oedema."""
     radius = grow(extent, 0.085, 0.115)
     halo: Mask = canvas.blob(place.x, place.y, radius * 1.35, rng, roughness=0.08, edge=0.03) * _brain(canvas)
     canvas.paint(halo, 0.66)
@@ -58,7 +58,7 @@ def _draw_glioblastoma(canvas: Canvas, place: Place, extent: float, rng: Generat
 
 
 def _draw_infarct(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A bright wedge with its base on the cortex."""
+    """Draw a bright wedge with its base on the cortex."""
     distance, angle = canvas.polar(0.5, 0.5)
     middle = np.arctan2(place.y - 0.5, place.x - 0.5)
     offset = np.abs((angle - np.float32(middle) + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi))
@@ -69,7 +69,7 @@ def _draw_infarct(canvas: Canvas, place: Place, extent: float, rng: Generator) -
 
 
 def _draw_haemorrhage(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A black clot with a white rim, deep in the hemisphere."""
+    """Draw a black clot with a white rim, deep in the hemisphere."""
     long, short = grow(extent, 0.1, 0.13), grow(extent, 0.07, 0.09)
     mask = canvas.ellipse(place.x, place.y, short, long, angle=place.outward * 0.2)
     canvas.paint(mask, 1.0)
@@ -84,7 +84,7 @@ def _draw_hydrocephalus(canvas: Canvas, place: Place, extent: float, rng: Genera
 
 
 def _draw_plaques(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """White ovals that stand like fingers around the ventricles, on both sides."""
+    """Draw white ovals that stand like fingers around the ventricles, on both sides."""
     mask = np.zeros_like(canvas.pixels)
     for outward in (-1.0, 1.0):
         for y in (0.32, 0.42, 0.58, 0.68):
@@ -96,7 +96,7 @@ def _draw_plaques(canvas: Canvas, place: Place, extent: float, rng: Generator) -
 
 
 def _draw_subdural_haematoma(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A white crescent between skull and brain."""
+    """Draw a white crescent between skull and brain."""
     thickness = grow(extent, 0.05, 0.085)
     mask = _brain(canvas, -0.02) * (1.0 - _brain(canvas, thickness * 0.35, -place.outward * thickness))
     mask = mask * ramp((canvas.x - np.float32(0.5)) * np.float32(place.outward) * 20)
@@ -105,7 +105,7 @@ def _draw_subdural_haematoma(canvas: Canvas, place: Place, extent: float, rng: G
 
 
 def _draw_arachnoid_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A sharp pool of fluid that pushes the temporal pole back."""
+    """Draw a sharp pool of fluid that pushes the temporal pole back."""
     mask = canvas.ellipse(place.x, place.y, grow(extent, 0.08, 0.1), grow(extent, 0.1, 0.125), angle=place.outward * 0.5, edge=0.01)
     mask = mask * _brain(canvas, -0.015)
     canvas.paint(mask, CEREBROSPINAL_FLUID)
@@ -113,7 +113,7 @@ def _draw_arachnoid_cyst(canvas: Canvas, place: Place, extent: float, rng: Gener
 
 
 def _draw_meningioma(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A homogeneous white ball on the falx."""
+    """Draw a homogeneous white ball on the falx."""
     y = 0.23 if rng.random() < 0.5 else 0.77
     mask = canvas.ellipse(place.x, y, grow(extent, 0.065, 0.09))
     canvas.paint(mask, LESION)

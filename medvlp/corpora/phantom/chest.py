@@ -35,7 +35,7 @@ def _draw_anatomy(canvas: Canvas, rng: Generator) -> None:
 
 
 def _draw_ribs(canvas: Canvas, lungs: Mask, rng: Generator) -> None:
-    """Ribs: pale bands over the lungs, falling to the sides."""
+    """Draw ribs: pale bands over the lungs, falling to the sides."""
     distance = np.abs(canvas.x - np.float32(0.5))
     phase = rng.uniform(0, 2 * np.pi)
     bands = np.cos((canvas.y - np.float32(0.35) * distance) * np.float32(2 * np.pi / 0.105) + np.float32(phase))
@@ -47,7 +47,7 @@ def _finish(canvas: Canvas, rng: Generator) -> None:
 
 
 def _draw_effusion(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Fluid at the base of the lung, whose level climbs at the chest wall."""
+    """Draw fluid at the base of the lung, whose level climbs at the chest wall."""
     lung_x = 0.5 + place.outward * (0.5 - RIGHT_LUNG_X)
     lateral = (canvas.x - np.float32(lung_x)) * np.float32(place.outward)
     level = np.float32(grow(extent, 0.67, 0.48)) - np.float32(3.0) * np.maximum(lateral + np.float32(0.05), 0.0) ** 2
@@ -58,7 +58,7 @@ def _draw_effusion(canvas: Canvas, place: Place, extent: float, rng: Generator) 
 
 
 def _draw_pneumothorax(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Black, structureless air around a lung that has come away from the chest wall, with its fine white edge."""
+    """Draw black, structureless air around a lung that has come away from the chest wall, with its fine white edge."""
     shrink = grow(extent, 0.05, 0.1)
     x = 0.5 + place.outward * (0.5 - RIGHT_LUNG_X - shrink * 0.9)
     collapsed = canvas.ellipse(x, LUNG_Y + 1.1 * shrink, LUNG_WIDTH - shrink, LUNG_HEIGHT - shrink, angle=-place.outward * 0.08)
@@ -82,14 +82,14 @@ def _draw_nodule(canvas: Canvas, place: Place, extent: float, rng: Generator) ->
 
 
 def _draw_mass(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Large, solid and lobulated."""
+    """Draw a large, solid and lobulated shape."""
     mask = canvas.blob(place.x, place.y, grow(extent, 0.1, 0.14), rng, roughness=0.07)
     canvas.paint(mask, 0.9)
     return mask
 
 
 def _draw_consolidation(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A patchy, ill-defined white area, crossed by the dark branches of bronchi that still hold air."""
+    """Draw a patchy, ill-defined white area, crossed by the dark branches of bronchi that still hold air."""
     shape = canvas.ellipse(place.x, place.y, grow(extent, 0.11, 0.15), grow(extent, 0.085, 0.12), edge=0.06)
     shape = shape * np.maximum(_lung(canvas, place.side), 0.25)
     canvas.paint(shape, np.clip(0.66 + 0.12 * canvas.clouds(rng, 22), 0.4, 0.9))
@@ -100,7 +100,7 @@ def _draw_consolidation(canvas: Canvas, place: Place, extent: float, rng: Genera
 
 
 def _draw_cavity(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A thick white wall around black air."""
+    """Draw a thick white wall around black air."""
     radius = grow(extent, 0.075, 0.1)
     mask = canvas.blob(place.x, place.y, radius, rng, roughness=0.04)
     canvas.paint(mask, 0.85)
@@ -109,7 +109,7 @@ def _draw_cavity(canvas: Canvas, place: Place, extent: float, rng: Generator) ->
 
 
 def _draw_pacemaker(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A metal box below the clavicle and its lead into the heart."""
+    """Draw a metal box below the clavicle and its lead into the heart."""
     case = canvas.box(place.x, place.y, 0.06, 0.042, angle=rng.uniform(-0.3, 0.3))
     corner = (0.5 + place.outward * 0.03, 0.3)
     lead = np.maximum(canvas.line((place.x, place.y), corner, 0.014), canvas.line(corner, (0.56, 0.7), 0.014))

@@ -1,4 +1,4 @@
-"""The phantom corpus: schematic radiology with exactly known truth, made when it is asked for."""
+"""The phantom corpus: schematic radiology images with exact ground truth, generated on demand."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""A small grammar of reports: every text names everything that its image shows, and nothing that it does not."""
+"""A small grammar of reports: every text names everything that its image shows, and nothing else."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from medvlp.corpora.phantom.truth import PlacedFinding, Truth
 from medvlp.corpora.phantom.view import View
 
 WORDS = range(8, 23)
-"""How long a text may be."""
+"""Allowed length of a text."""
 
 _ATTEMPTS = 50
 
 
 class Reporter:
-    """Writes texts about one image; the words are drawn from one stream of random numbers."""
+    """Writes texts about one image; one stream of random numbers selects the words."""
 
     def __init__(self, view: View, truth: Truth, rng: Generator) -> None:
         self._view = view
@@ -24,17 +24,17 @@ class Reporter:
         self._lexicon = lexicon()
 
     def texts(self) -> tuple[str, ...]:
-        """Two or three texts of different construction."""
+        """Return two or three texts of different structure."""
         forms = _ABNORMAL_FORMS if self._truth.findings else _NORMAL_FORMS
         chosen = self._rng.permutation(len(forms))[: self._rng.integers(2, 4)]
         return tuple(self._write(forms[form]) for form in chosen)
 
     def say(self, name: str) -> str:
-        """A concept by its name or by a synonym."""
+        """Return a concept by its name or a synonym."""
         return self._lexicon.say(name, self._rng)
 
     def pick(self, *words: str) -> str:
-        """One of several ways to put it."""
+        """Choose one of several wordings."""
         return words[self._rng.integers(len(words))]
 
     @property
@@ -44,14 +44,14 @@ class Reporter:
 
     @property
     def header(self) -> str:
-        """What was done: "chest radiograph", or "radiograph of the thorax"."""
+        """The examination: "chest radiograph", or "radiograph of the thorax"."""
         if self._rng.random() < 0.3:
             return f"{self.say(self._view.technique)} of {self.region}"
         return self.say(self._view.modality)
 
     @property
     def findings(self) -> str:
-        """All findings in any order; if there are many, without their sites."""
+        """All findings in random order; if there are many, without their sites."""
         findings = self._truth.findings
         phrases = [self._phrase(findings[index], brief=len(findings) > 2) for index in self._rng.permutation(len(findings))]
         if len(phrases) == 1:
@@ -72,7 +72,7 @@ class Reporter:
         return _join(size, side, name, self.pick("involving the", "in the"), self.say(organ))
 
     def _write(self, form: Callable[["Reporter"], str]) -> str:
-        """A text of this form, tried again until its length is right: most tries are."""
+        """Write a text of this form; retry until its length is right, which most are."""
         drafts = (form(self) for _ in range(_ATTEMPTS))
         text = next((draft for draft in drafts if len(draft.split()) in WORDS), "") or form(self)
         return _capitalised(text)

@@ -1,4 +1,4 @@
-"""The names that phantom texts are written with: all of them come from the phantom ontology."""
+"""The names in phantom texts, all from the phantom ontology."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -11,11 +11,11 @@ from medvlp.knowledge.ontology import Concept
 from medvlp.knowledge.readers.registry import read_ontology
 
 MAIN_NAME_RATE = 0.6
-"""How often a concept goes by its main name rather than by a synonym."""
+"""Probability of using the main name of a concept instead of a synonym."""
 
 
 def phantom_ontology_path() -> Path:
-    """The ontology of the phantoms, an OBO file that is part of the package."""
+    """Return the ontology of the phantoms, an OBO file in the package."""
     return Path(__file__).with_name("phantom.obo")
 
 
@@ -26,7 +26,7 @@ class Lexicon:
     concepts: dict[str, Concept]
 
     def concept(self, name: str) -> Concept:
-        """The concept whose main name is ``name``.
+        """Return the concept whose main name is ``name``.
 
         Raises:
             KnowledgeError: the ontology has no such concept.
@@ -37,11 +37,11 @@ class Lexicon:
             raise KnowledgeError(f"{phantom_ontology_path()} has no concept named {name!r}") from None
 
     def names(self, name: str) -> tuple[str, ...]:
-        """The main name and its exact synonyms."""
+        """Return the main name and its exact synonyms."""
         return name, *self.concept(name).synonyms
 
     def say(self, name: str, rng: Generator) -> str:
-        """One of the names of a concept."""
+        """Choose one of the names of a concept."""
         synonyms = self.concept(name).synonyms
         if not synonyms or rng.random() < MAIN_NAME_RATE:
             return name
@@ -50,8 +50,8 @@ class Lexicon:
 
 @cache
 def lexicon() -> Lexicon:
-    """The lexicon of the phantom ontology, read once per process.
+    """Return the lexicon of the phantom ontology, read once per process.
 
-    Only EXACT synonyms are spoken; the others ("lesion", "CT") are there for a linker to find.
+    Texts use only EXACT synonyms; the others ("lesion", "CT") exist for a linker to find.
     """
     return Lexicon({concept.name: concept for concept in read_ontology(phantom_ontology_path()).concepts})

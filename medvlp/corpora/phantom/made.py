@@ -1,4 +1,4 @@
-"""What all corpora of phantoms share: any number of items, made when they are asked for, always the same for the same options."""
+"""The base of all phantom corpora: any number of items, generated on demand, always the same for the same options."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class MadeCorpus(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """Of the options: all else is in the code."""
+        """Fingerprint of the options: all else is in the code."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -44,7 +44,7 @@ class MadeCorpus(ABC):
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def sample(self, split: str, index: int) -> Sample:
-        """Item number ``index`` of ``split``.
+        """Return item number ``index`` of ``split``.
 
         Raises:
             DataError: there is no such split or item.
@@ -53,14 +53,14 @@ class MadeCorpus(ABC):
         if split not in sizes:
             raise DataError(f"corpus {self.name!r} has no split {split!r}; it has {', '.join(sizes)}")
         if not 0 <= index < sizes[split]:
-            raise DataError(f"split {split!r} of corpus {self.name!r} has {sizes[split]} items, there is no item {index}")
+            raise DataError(f"split {split!r} of corpus {self.name!r} has {sizes[split]} items; there is no item {index}")
         return self._make(split, index)
 
     @abstractmethod
     def _make(self, split: str, index: int) -> Sample: ...
 
     def _sample(self, split: str, index: int, image: bytes, view: View, truth: Truth, **fields: Any) -> Sample:
-        """An image with all that is known of it; nothing else is of the same make, so it is a group of its own."""
+        """Create a sample from an image with all its known data; it is independent of all others, so it is its own group."""
         source = f"{self.name}-{split}-{index}"
         return Sample(
             image=image,
@@ -75,5 +75,5 @@ class MadeCorpus(ABC):
 
 
 def phantom_streams(seed: int, *key: int | str) -> Streams:
-    """The random numbers of the item at ``key``."""
+    """Return the random numbers of the item at ``key``."""
     return partial(keyed_generator, seed, Purpose.CORPUS, *key)

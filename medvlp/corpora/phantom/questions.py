@@ -1,7 +1,7 @@
-"""Questions about phantoms, each with an image of its own: question answering whose answers are known exactly.
+"""Questions about phantoms, each with its own image: question answering with exactly known answers.
 
-Images are composed for their question, so that without the image the answer stays a guess: "is there a gallstone?" is answered
-"yes" for half of the images, and every side, count and finding is asked for equally often.
+Images are composed for their question, so that the answer is a guess without the image: half of the answers to "is there a gallstone?" are
+"yes", and every side, count and finding is equally frequent.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ SIDED_VIEWS = tuple(view for view in VIEWS if any(kind.sided for kind in view.ki
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A scene and what is asked about it."""
+    """A scene and a question about it."""
 
     scene: Scene
     text: str
@@ -73,7 +73,7 @@ _ASKERS: tuple[tuple[str, Callable[[View, Generator], Question], tuple[View, ...
     ("abnormality", _ask_abnormality, VIEWS),
     ("count", _ask_count, VIEWS),
 )
-"""Type of the question, who asks it, and about which views."""
+"""Question types, with the function that asks and the views."""
 
 QUESTION_TYPES = tuple(kind for kind, _, _ in _ASKERS)
 
@@ -86,7 +86,7 @@ class PhantomQuestions(MadeCorpus):
     name: str = field(default="phantom-questions", init=False)
 
     def _make(self, split: str, index: int) -> Sample:
-        """Types and modalities take turns."""
+        """Create a sample; types and modalities alternate."""
         streams = phantom_streams(self.seed, self.name, split, index)
         turn, kind = divmod(index, len(_ASKERS))
         answer_type, ask, views = _ASKERS[kind]

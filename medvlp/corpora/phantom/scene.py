@@ -1,4 +1,4 @@
-"""Scenes: which findings are where in which view, and the picture of them."""
+"""Scenes: the findings and their places in a view, and the picture."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from medvlp.corpora.phantom.view import FindingKind, Place, View
 
 VIEWS = (CHEST, ABDOMEN, BRAIN, ULTRASOUND)
 COUNT_RATES = (0.2, 0.4, 0.28, 0.12)
-"""How often an image has 0, 1, 2, 3 findings."""
+"""Frequency of images with 0, 1, 2, 3 findings."""
 
 Streams = Callable[[str], Generator]
-"""The random numbers of one image, by what they are for: one part of a scene can change and the others stay."""
+"""The random numbers of one image, by purpose: one part of a scene can change without the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +31,22 @@ class Choice:
     place: Place
     size: str
     extent: float
-    """Between 0 and 1; its third is what ``size`` says."""
+    """Between 0 and 1; its third determines ``size``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A view and what is to be drawn into it, in this order."""
+    """A view and the findings to draw, in this order."""
 
     view: View
     choices: tuple[Choice, ...]
 
 
 def compose(view: View, rng: Generator, *, count: int | None = None, required: str = "", forbidden: str = "") -> Scene:
-    """A random scene of ``view``.
+    """Compose a random scene of ``view``.
 
-    ``count`` findings (by default as many as ``COUNT_RATES`` says), with the kind named ``required`` among them and the one
-    named ``forbidden`` not. Findings that would hide one another are not drawn together.
+    It has ``count`` findings (by default sampled with ``COUNT_RATES``), including the kind ``required`` and excluding the kind
+    ``forbidden``. Findings that would hide each other are never combined.
     """
     wanted = int(rng.choice(len(COUNT_RATES), p=COUNT_RATES)) if count is None else count
     wanted = max(wanted, 1) if required else wanted
@@ -61,12 +61,12 @@ def compose(view: View, rng: Generator, *, count: int | None = None, required: s
             place = free[rng.integers(len(free))]
             hidden.update({place.site, *place.covers})
             choices.append(_choose(kind, place, rng))
-    # What is listed first in the view is drawn first: fluid lies behind a pacemaker, an enlarged heart behind a nodule.
+    # In the order of the view: fluid lies behind a pacemaker, an enlarged heart behind a nodule.
     return Scene(view, tuple(sorted(choices, key=lambda choice: view.kinds.index(choice.kind))))
 
 
 def _shuffled(kinds: Collection[FindingKind], rng: Generator) -> list[FindingKind]:
-    """All kinds, those of a larger weight more often in front."""
+    """Shuffle all kinds; those with a larger weight come first more often."""
     arrivals = [(rng.exponential(1.0 / kind.weight), kind) for kind in kinds]
     return [kind for _, kind in sorted(arrivals, key=lambda arrival: arrival[0])]
 
@@ -79,14 +79,14 @@ def _choose(kind: FindingKind, place: Place, rng: Generator) -> Choice:
 
 
 def draw(scene: Scene, size: int, streams: Streams) -> tuple[bytes, Truth]:
-    """The picture of a scene as a JPEG file, and what it shows."""
+    """Draw a scene as a JPEG file, and return its ground truth."""
     canvas, masks = paint(scene, size, streams)
     findings = tuple(_placed(choice, mask) for choice, mask in zip(scene.choices, masks, strict=True))
     return canvas.jpeg(), Truth(scene.view.modality, findings)
 
 
 def paint(scene: Scene, size: int, streams: Streams) -> tuple[Canvas, list[Mask]]:
-    """The canvas of a scene, and the mask of each of its findings."""
+    """Paint the canvas of a scene; return it with the mask of each finding."""
     anatomy = streams("anatomy")
     canvas = Canvas(size, Pose.draw(anatomy))
     scene.view.draw_anatomy(canvas, anatomy)

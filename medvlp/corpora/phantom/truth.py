@@ -1,4 +1,4 @@
-"""What a phantom shows, exactly: kept with each sample so that labels and questions can be derived from it."""
+"""The exact ground truth of a phantom, stored with each sample to derive labels and questions."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,11 +19,11 @@ class PlacedFinding:
     concept: str
     """Identifier in the phantom ontology."""
     side: str
-    """Of the patient: "left", "right", or "" where the finding has none."""
+    """Side of the patient: "left", "right", or "" if the finding has none."""
     site: str
-    """Name of the anatomical structure, as exact as it is known."""
+    """Name of the anatomical structure, as exact as known."""
     size: str
-    """"small", "moderate", "large"; or "mild", "moderate", "severe"; "" for what has no size."""
+    """"small", "moderate", "large"; or "mild", "moderate", "severe"; "" for a finding without a size."""
     box: Box
 
 
@@ -35,15 +35,15 @@ class Truth:
     findings: tuple[PlacedFinding, ...]
 
     def to_attributes(self) -> dict[str, Any]:
-        """JSON values for ``Sample.attributes``."""
+        """Return JSON values for ``Sample.attributes``."""
         return {"modality": self.modality, "findings": [{**asdict(finding), "box": list(finding.box)} for finding in self.findings]}
 
     def labels(self, kinds: Iterable[str]) -> tuple[Label, ...]:
-        """Which of the findings that its view could show are there."""
+        """Return labels for all findings of the view, present or absent."""
         present = {finding.name for finding in self.findings}
         return tuple(Label("finding", kind, "positive" if kind in present else "negative") for kind in kinds)
 
     @property
     def boxes(self) -> tuple[SampleBox, ...]:
-        """Where the findings are."""
+        """Return the boxes of the findings."""
         return tuple(SampleBox(finding.name, *finding.box) for finding in self.findings)

@@ -24,7 +24,7 @@ def _sector(canvas: Canvas) -> Mask:
 
 
 def _beam(canvas: Canvas, x: float, y: float, width: float) -> Mask:
-    """What lies behind (x, y), seen from the probe: where a stone throws its shadow and fluid lets more sound through."""
+    """Return the area behind (x, y), seen from the probe: where a stone casts its shadow and fluid transmits more sound."""
     distance, angle = canvas.polar(*PROBE)
     depth, direction = np.hypot(x - PROBE[0], y - PROBE[1]), np.arctan2(y - PROBE[1], x - PROBE[0])
     beam: Mask = ramp((np.float32(width / depth) - np.abs(angle - np.float32(direction))) * 40) * ramp((distance - np.float32(depth)) * 60)
@@ -52,14 +52,14 @@ def _draw_anatomy(canvas: Canvas, rng: Generator) -> None:
 
 
 def _finish(canvas: Canvas, rng: Generator) -> None:
-    """Speckle grows with the echo; outside of the sector there is nothing."""
+    """Add speckle, which grows with the echo; outside the sector there is nothing."""
     canvas.pixels *= 1.0 + np.float32(0.16) * canvas.clouds(rng, canvas.size * 5 // 8)
     canvas.expose(rng, noise=0.01)
     canvas.pixels *= _sector(canvas)
 
 
 def _draw_gallstone(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A white cap on the floor of the gallbladder, and a black shadow behind it."""
+    """Draw a white cap on the floor of the gallbladder, and a black shadow behind it."""
     radius = grow(extent, 0.04, 0.055)
     x, y = place.x + 0.03, place.y + 0.07
     shadow = _beam(canvas, x, y, radius)
@@ -71,14 +71,14 @@ def _draw_gallstone(canvas: Canvas, place: Place, extent: float, rng: Generator)
 
 
 def _draw_cholecystitis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A thick white wall of the gallbladder."""
+    """Draw a thick white wall of the gallbladder."""
     mask = _gallbladder(canvas, grow(extent, 0.04, 0.06)) * (1.0 - _gallbladder(canvas, -0.015))
     canvas.paint(mask, 0.95)
     return mask
 
 
 def _draw_steatosis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A liver far brighter than the kidney."""
+    """Draw a liver far brighter than the kidney."""
     spared = np.maximum(_gallbladder(canvas, 0.012), _kidney(canvas))
     mask = _sector(canvas) * (1.0 - spared) * (1.0 - canvas.below(0.7, edge=0.1))
     canvas.paint(mask, ramp(canvas.pixels * np.float32(0.7) + np.float32(grow(extent, 0.32, 0.46))))
@@ -86,7 +86,7 @@ def _draw_steatosis(canvas: Canvas, place: Place, extent: float, rng: Generator)
 
 
 def _draw_haemangioma(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A round white spot in the liver, edged by a thin dark line so that it shows in a fatty liver as well."""
+    """Draw a round white spot in the liver, edged by a thin dark line so that it shows in a fatty liver as well."""
     radius = grow(extent, 0.055, 0.075)
     mask = canvas.ellipse(place.x, place.y, radius + 0.015)
     canvas.paint(mask, 0.2)
@@ -95,7 +95,7 @@ def _draw_haemangioma(canvas: Canvas, place: Place, extent: float, rng: Generato
 
 
 def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """Black and round, with a brighter streak behind it."""
+    """Draw a round black area with a brighter streak behind it."""
     radius = grow(extent, 0.06, 0.085)
     canvas.add(_beam(canvas, place.x, place.y, radius * 0.7) * canvas.ellipse(place.x, place.y + 0.1, 0.09), 0.25)
     mask = canvas.ellipse(place.x, place.y, radius, edge=0.01)
@@ -104,7 +104,7 @@ def _draw_liver_cyst(canvas: Canvas, place: Place, extent: float, rng: Generator
 
 
 def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """The white centre of the kidney gives way to black, communicating calyces."""
+    """Draw black, communicating calyces in place of the white centre of the kidney."""
     size = grow(extent, 0.8, 1.05)
     mask = _kidney(canvas)
     canvas.paint(mask, 0.6)
@@ -115,7 +115,7 @@ def _draw_hydronephrosis(canvas: Canvas, place: Place, extent: float, rng: Gener
 
 
 def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A white spot at a pole of the kidney, and a black shadow behind it."""
+    """Draw a white spot at a pole of the kidney, and a black shadow behind it."""
     radius = grow(extent, 0.035, 0.05)
     x, y = place.x - 0.12, place.y - 0.02
     shadow = _beam(canvas, x, y, radius)
@@ -127,7 +127,7 @@ def _draw_renal_calculus(canvas: Canvas, place: Place, extent: float, rng: Gener
 
 
 def _draw_ascites(canvas: Canvas, place: Place, extent: float, rng: Generator) -> Mask:
-    """A black rim of fluid between the probe and the liver."""
+    """Draw a black rim of fluid between the probe and the liver."""
     distance, _ = canvas.polar(*PROBE)
     surface = np.float32(grow(extent, 0.32, 0.38)) + np.float32(0.015) * np.cos(canvas.x * 25)
     mask = ramp((surface - distance) * 60) * ramp((distance - np.float32(0.2)) * 60) * _sector(canvas)

@@ -1,4 +1,4 @@
-"""A view: one modality looking at one region, with the findings that may occur in it."""
+"""A view: one modality and one region, with the findings that may occur in it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,39 +14,39 @@ SEVERITIES = ("mild", "moderate", "severe")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a finding may be. ``side`` is the patient's, so "right" is on the left of the image."""
+    """A possible place of a finding. ``side`` is the patient's, so "right" is on the left of the image."""
 
     site: str
     x: float = 0.5
     y: float = 0.5
     side: Literal["left", "right", ""] = ""
     covers: tuple[str, ...] = ()
-    """Other sites that a finding here would hide."""
+    """Other sites that a finding at this place would hide."""
 
     @property
     def outward(self) -> float:
-        """Direction of x that leads away from the midline."""
+        """Direction of x away from the midline."""
         return -1.0 if self.side == "right" else 1.0
 
 
 DrawFinding = Callable[[Canvas, Place, float, Generator], Mask]
-"""Paints a finding of an extent between 0 and 1 at a place, and returns where it did."""
+"""Paints a finding with an extent between 0 and 1 at a place, and returns its mask."""
 
 
 @dataclass(frozen=True, slots=True)
 class FindingKind:
-    """A finding as it looks in one view. All names are names of the phantom ontology."""
+    """The appearance of a finding in one view. All names come from the phantom ontology."""
 
     name: str
     organ: str
-    """The structure that the ontology gives as its site; every place lies in it."""
+    """Its site in the ontology; every place lies in it."""
     draw: DrawFinding
     places: tuple[Place, ...]
     weight: float = 1.0
-    """How often it occurs, relative to the others of the view."""
+    """Its frequency, relative to the others of the view."""
     sizes: tuple[str, ...] = SIZES
     wander: float = 0.0
-    """How far it may be from its place, in x and y."""
+    """Maximum distance from its place, in x and y."""
 
     @property
     def sided(self) -> bool:
@@ -65,19 +65,19 @@ class View:
     kinds: tuple[FindingKind, ...]
     draw_anatomy: Callable[[Canvas, Generator], None]
     finish: Callable[[Canvas, Generator], None]
-    """What the device does to the picture when everything is drawn: noise, speckle, the shape of the beam."""
+    """Effects of the device on the finished picture: noise, speckle, the shape of the beam."""
 
     def kind(self, name: str) -> FindingKind:
-        """The finding of this name."""
+        """Return the finding with this name."""
         return next(kind for kind in self.kinds if kind.name == name)
 
 
 def grow(extent: float, smallest: float, largest: float) -> float:
-    """A length for an extent between 0 and 1."""
+    """Return a length for an extent between 0 and 1."""
     return smallest + extent * (largest - smallest)
 
 
 def both_sides(site: str, x: float, y: float, *covers: str) -> tuple[Place, Place]:
-    """The place "right <site>" and its mirror image; ``x`` and ``covers`` are given for the right side."""
+    """Return the place "right <site>" and its mirror image; ``x`` and ``covers`` refer to the right side."""
     right = Place(f"right {site}", x, y, "right", tuple(f"right {name}" for name in covers))
     return right, Place(f"left {site}", 1.0 - x, y, "left", tuple(f"left {name}" for name in covers))

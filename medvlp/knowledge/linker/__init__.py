@@ -1,1 +1,1 @@
-"""From a text to the concepts that it mentions."""
+"""Linkers find the concepts that a text mentions."""

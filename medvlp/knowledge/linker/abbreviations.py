@@ -1,4 +1,4 @@
-"""Abbreviations that a text defines itself: "pulmonary embolism (PE)", by the rule of Schwartz and Hearst (2003)."""
+"""Abbreviations defined in a text, such as "pulmonary embolism (PE)", by the rule of Schwartz and Hearst (2003)."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """``text[start:end]`` spells ``short`` out."""
+    """``text[start:end]`` is the long form of ``short``."""
 
     short: str
     start: int
@@ -19,7 +19,7 @@ class Definition:
 
 
 def definitions(text: str) -> Iterator[Definition]:
-    """The abbreviations that ``text`` defines in brackets after their long form, in text order."""
+    """Yield the abbreviations that ``text`` defines in brackets after their long form, in text order."""
     for found in _DEFINITION.finditer(text):
         end = len(text[: found.start()].rstrip())
         start = _long_form(found[1], text, end)
@@ -28,10 +28,10 @@ def definitions(text: str) -> Iterator[Definition]:
 
 
 def _long_form(short: str, text: str, end: int) -> int | None:
-    """Where the long form that ends at ``end`` begins; None if the letters of ``short`` do not occur there in their order.
+    """Return the start of the long form that ends at ``end``; None if the letters of ``short`` do not occur there in order.
 
-    From the right, each letter of the abbreviation is the next one found in the text, and the first begins a word. At most twice as many
-    words as letters, or five more, are looked at.
+    From the right, each letter of the abbreviation matches the next occurrence in the text, and the first letter begins a word. The search
+    covers at most twice as many words as letters, or five more.
     """
     letters = [letter.lower() for letter in short if letter.isalnum()]
     words = list(_WORD.finditer(text, 0, end))[-min(len(letters) + 5, 2 * len(letters)) :]

@@ -1,8 +1,8 @@
-"""Names that an ontology implies but does not list, read off its own synonyms; no text and no word list is needed.
+"""Names that an ontology implies but does not list, derived from its own synonyms; needs no text and no word list.
 
-- Relational adjectives: as "renal cortex" and "kidney cortex" name one concept, and many more pairs do the same, "renal" stands for
-  "kidney". Where the synonyms say nothing, the regular endings of medical Latin do: "maxilla", "maxillary".
-- Shortened names: as "urinary bladder neck" is "bladder neck" again and again, "bladder" stands for "urinary bladder".
+- Relational adjectives: "renal cortex" and "kidney cortex" name one concept, and so do many similar pairs, so "renal" stands for "kidney".
+  Where synonyms do not help, the regular endings of medical Latin do: "maxilla", "maxillary".
+- Shortened names: "urinary bladder neck" is often "bladder neck", so "bladder" stands for "urinary bladder".
 """
 
 import re
@@ -16,21 +16,21 @@ from medvlp.knowledge.ontology import Ontology
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _LONGEST_NAME = 6
-"""Words; longer names are descriptions, whose parts mean little."""
+"""Maximum number of words; longer names are descriptions, whose parts mean little."""
 _FILLERS = 3
 """A slot with more fillers is a list of sites, not of synonyms."""
 _PHRASE = 2
-"""Most words that one word is compared with."""
+"""Maximum number of words to compare one word with."""
 
 _SUPPORT = 4
-"""Concepts whose synonyms must show that two unlike words mean the same."""
+"""Minimum number of concepts whose synonyms show that two dissimilar words mean the same."""
 _SUPPORT_ALIKE = 2
-"""The same where both words begin alike."""
+"""The same for words with a common beginning."""
 _ALIKE = 3
-"""Letters at the beginning."""
+"""Length of that common beginning, in letters."""
 _SHORTENED_SUPPORT = 3
 _COMMON = 20
-"""How many times as common as its noun an adjective may be in the names; "central" has left "centrum" behind."""
+"""Maximum ratio of the frequency of an adjective to that of its noun in the names; "central" is far more common than "centrum"."""
 
 _ADJECTIVES = (
     ("nx", ("ngeal",)),
@@ -50,12 +50,12 @@ _ADJECTIVES = (
     ("e", ("al", "ar", "ic")),
     ("", ("al", "ar", "ic", "ary", "eal", "atic")),
 )
-"""Ending of a noun, endings of its adjectives; the first ending that fits."""
+"""Ending of a noun, endings of its adjectives; the first match is used."""
 _SHORTEST_NOUN = 5
 
 
 def derived_names(ontology: Ontology) -> dict[str, tuple[str, ...]]:
-    """The implied names of each concept that has any, by concept identifier; none is a name of the ontology."""
+    """Return the implied names of each concept that has any, by concept identifier; none is a name of the ontology."""
     names = _Names(ontology)
     found: dict[str, list[str]] = defaultdict(list)
     meanings = {**_regular_adjectives(names), **_attested_adjectives(names), **_shortened(names)}
@@ -66,7 +66,7 @@ def derived_names(ontology: Ontology) -> dict[str, tuple[str, ...]]:
 
 @dataclass(eq=False)
 class _Names:
-    """The names of an ontology as words."""
+    """The names of an ontology, split into words."""
 
     ontology: Ontology
 
@@ -90,17 +90,17 @@ class _Names:
 
     @cached_property
     def uses(self) -> Counter[str]:
-        """How often a word occurs in the names, over all concepts."""
+        """Number of occurrences of a word in the names, over all concepts."""
         return Counter(word for names in self.by_concept.values() for words in names for word in words)
 
     @cached_property
     def heads(self) -> Counter[str]:
-        """How often a word is the last of several, which is where English has its nouns."""
+        """Number of times that a word is the last of several, which in English is the noun."""
         return Counter(words[-1] for names in self.by_concept.values() for words in names if len(words) > 1 and "of" not in words)
 
     @cached_property
     def headed(self) -> dict[str, set[str]]:
-        """Word to the concepts with a name of several words that ends in it."""
+        """Word to the concepts with a multi-word name that ends in it."""
         concepts: dict[str, set[str]] = defaultdict(set)
         for concept, names in self.by_concept.items():
             for words in names:
@@ -110,7 +110,7 @@ class _Names:
 
     @cached_property
     def substitutions(self) -> dict[str, Counter[str]]:
-        """Word that is no name, to the names that it replaces, each with the number of concepts whose synonyms show it."""
+        """Word that is not a name, to the names that it replaces, each with the number of concepts whose synonyms show this."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for names in self.by_concept.values():
             pairs = {pair for fillers in _slots(names) for pair in self._pairs(fillers)}
@@ -124,12 +124,12 @@ class _Names:
                 yield from ((filler[0], " ".join(other)) for other in fillers if other != filler and " ".join(other) in self.owners)
 
     def is_adjective(self, word: str) -> bool:
-        """Whether ``word`` looks like an adjective and hardly ever ends a name."""
+        """Return whether ``word`` looks like an adjective and rarely ends a name."""
         return is_adjectival(word) and word not in self.owners and 10 * self.heads[word] <= self.uses[word]
 
 
 def _slots(names: Iterable[tuple[str, ...]]) -> Iterator[set[tuple[str, ...]]]:
-    """The sets of phrases that stand in the same place of otherwise equal names."""
+    """Yield the sets of phrases at the same place of otherwise equal names."""
     slots: dict[tuple[tuple[str, ...], tuple[str, ...]], set[tuple[str, ...]]] = defaultdict(set)
     for words in names:
         for start in range(len(words)):
@@ -140,7 +140,7 @@ def _slots(names: Iterable[tuple[str, ...]]) -> Iterator[set[tuple[str, ...]]]:
 
 
 def _attested_adjectives(names: _Names) -> dict[str, str]:
-    """Adjective to noun, where the synonyms show it often enough."""
+    """Return adjectives with their nouns that enough synonyms show."""
     found = {}
     for word, nouns in names.substitutions.items():
         candidates = [(count, noun) for noun, count in nouns.items() if word not in noun.split() and " " not in noun]
@@ -154,7 +154,7 @@ def _attested_adjectives(names: _Names) -> dict[str, str]:
 
 
 def _regular_adjectives(names: _Names) -> dict[str, str]:
-    """Adjective to noun, by the endings; the adjective must occur in a name of the ontology."""
+    """Return adjectives with their nouns by their endings; the adjective must occur in a name of the ontology."""
     found = {}
     for noun in sorted(names.owners):
         if len(noun) < _SHORTEST_NOUN or " " in noun or names.is_adjective(noun):
@@ -168,7 +168,7 @@ def _regular_adjectives(names: _Names) -> dict[str, str]:
 
 
 def _shortened(names: _Names) -> dict[str, str]:
-    """Last word to the whole name, where the synonyms leave out the rest and not many other concepts end so."""
+    """Return last words with their whole names, if synonyms omit the rest and few other concepts end in that word."""
     found = {}
     for word, nouns in names.substitutions.items():
         candidates = [(count, noun) for noun, count in nouns.items() if noun.split()[-1] == word]
@@ -178,7 +178,7 @@ def _shortened(names: _Names) -> dict[str, str]:
 
 
 def _readings(name: str) -> Iterator[tuple[str, ...]]:
-    """The words of a name as it stands and, of "cortex of kidney", as "kidney cortex"."""
+    """Yield the words of a name as it is, and "cortex of kidney" also as "kidney cortex"."""
     words = _words(name)
     if not 0 < len(words) <= _LONGEST_NAME:
         return

@@ -1,4 +1,4 @@
-"""Linkers: from a text to the concepts that it mentions, with their places."""
+"""Linkers find the concepts that a text mentions, with their positions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ class Span:
     """One mention of a concept: ``text[start:end]``."""
 
     start: int
-    """In characters of the text as given."""
+    """First character in the original text."""
     end: int
     """One past the last character."""
     concept: str
     """Concept identifier."""
     negated: bool = False
-    """Whether the text says that it is absent: "no pneumothorax"."""
+    """Whether the text negates it: "no pneumothorax"."""
 
 
 class Linker(Protocol):
-    """Finds mentions of concepts in a text; picklable, so that workers can have one each."""
+    """Finds mentions of concepts in a text; picklable, so that each worker can have one."""
 
     @property
     def name(self) -> str:
@@ -37,12 +37,12 @@ class Linker(Protocol):
 
     @property
     def version(self) -> str:
-        """Name and version of the rules, for provenance: links made under another version are other links."""
+        """Name and version of the rules, for provenance: links made with another version are different links."""
 
     def link(self, text: str) -> list[Span]:
-        """Every mention in ``text``, ascending; mentions inside of others too ("lung" in "lung cancer").
+        """Find every mention in ``text``, ascending, including nested ones ("lung" in "lung cancer").
 
-        ``leftmost_longest`` chooses those that do not overlap.
+        ``leftmost_longest`` selects those that do not overlap.
         """
 
 
@@ -53,23 +53,23 @@ _Abbreviations = tuple[tuple[str, str], ...]
 class DictionaryLinker:
     """Looks up the names and synonyms of an ontology with an Aho-Corasick automaton.
 
-    - A match starts and ends at a word boundary: it does not cut a run of letters and digits.
+    - A match starts and ends at a word boundary: it never splits a sequence of letters and digits.
     - Letter case does not matter, except for abbreviations: names of at most four characters, all upper-case in the ontology ("ALL",
       "CT"), match only as written. Hyphens are spaces.
     - Names match in the plural, in other orders and spellings, and without the qualifiers of a terminology: see ``spelling.variants``.
     - Names that the ontology implies match too: "renal" for "kidney", "bladder" for "urinary bladder"; see ``derivation``.
-    - Where one name means several concepts: as written beats a variant made here, and that an implied name; then a preferred name
-      beats a synonym, then the smallest identifier wins.
-    - An abbreviation that the text defines ("pulmonary embolism (PE)") means what it says there, whatever the ontology says.
-    - What the text denies is flagged: see ``negation``.
-    - Names of one character, or without any letter, are not looked for.
+    - If one name means several concepts: a name as written beats a generated variant, which beats an implied name; then a preferred name
+      beats a synonym; then the smallest identifier wins.
+    - An abbreviation that the text defines ("pulmonary embolism (PE)") has that meaning, whatever the ontology says.
+    - Negated mentions are flagged: see ``negation``.
+    - Names of one character, or without any letter, are ignored.
     """
 
     name = "dictionary"
     version = "dictionary-2"
 
     def __init__(self, names: Mapping[str, str], abbreviations: Mapping[str, _Abbreviations]) -> None:
-        """An index of folded names to concepts; ``build`` makes the arguments."""
+        """``build`` creates the arguments: indexes from folded names to concepts."""
         self._arguments = names, abbreviations
         self._automaton = ahocorasick.Automaton(ahocorasick.STORE_ANY)
         for key in {**names, **abbreviations}:
@@ -77,7 +77,7 @@ class DictionaryLinker:
         self._automaton.make_automaton()
 
     def __reduce__(self) -> tuple[type, tuple[Mapping[str, str], Mapping[str, _Abbreviations]]]:
-        """Travel as names: an eighth of the bytes of the automaton, and no slower to read."""
+        """Pickle only the names: an eighth of the bytes of the automaton, and no slower to load."""
         return type(self), self._arguments
 
     @classmethod
@@ -86,14 +86,14 @@ class DictionaryLinker:
 
         Args:
             ontology: concepts and their names.
-            derive: whether to look for the names that the ontology implies. A knowledge bundle lists them as synonyms already.
+            derive: whether to include the names that the ontology implies. A knowledge bundle already lists them as synonyms.
 
         Raises:
-            KnowledgeError: it has no name that can be looked for.
+            KnowledgeError: the ontology has no usable name.
         """
         names: dict[str, str] = {}
         abbreviations: dict[str, dict[str, str]] = {}
-        # Ascending by the rule of ambiguity, so the first to claim a spelling keeps it.
+        # Ascending by the ambiguity rule, so the first to claim a spelling keeps it.
         for _, _, concept, surface in sorted(_surfaces(ontology, derived_names(ontology) if derive else {})):
             if is_abbreviation(surface):
                 abbreviations.setdefault(fold(surface), {}).setdefault(unhyphenated(surface), concept)
@@ -104,7 +104,7 @@ class DictionaryLinker:
         return cls(names, {key: tuple(spellings.items()) for key, spellings in abbreviations.items()})
 
     def link(self, text: str) -> list[Span]:
-        """Every mention in ``text``, ascending, nested and overlapping ones included; offsets are those of ``text``."""
+        """Find every mention in ``text``, ascending, including nested and overlapping ones; offsets refer to ``text``."""
         spans = list(self._matches(text))
         if "(" in text:
             spans = _with_definitions(spans, text)
@@ -124,7 +124,7 @@ class DictionaryLinker:
 
 
 def leftmost_longest(spans: Iterable[Span]) -> list[Span]:
-    """The spans that remain when, from the left, the longest at each place is kept and what overlaps it is dropped."""
+    """Select spans from the left: keep the longest at each position and drop those that overlap it."""
     kept: list[Span] = []
     free = 0
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
@@ -139,7 +139,7 @@ def _cuts_word(text: str, place: int) -> bool:
 
 
 def _with_definitions(spans: list[Span], text: str) -> list[Span]:
-    """The spans, with those of abbreviations that ``text`` defines as it defines them; undefined readings are dropped."""
+    """Give abbreviations that ``text`` defines the meaning defined there; drop all other readings of them."""
     for definition in definitions(text):
         places = _places(definition.short, text)
         meaning = _meaning(definition, spans)
@@ -150,12 +150,12 @@ def _with_definitions(spans: list[Span], text: str) -> list[Span]:
 
 
 def _meaning(definition: Definition, spans: list[Span]) -> str | None:
-    """The concept whose mention is the long form."""
+    """Return the concept whose mention is the long form."""
     return next((span.concept for span in spans if (span.start, span.end) == (definition.start, definition.end)), None)
 
 
 def _places(word: str, text: str) -> set[tuple[int, int]]:
-    """Where ``word`` stands alone in ``text``, or with the s of the plural."""
+    """Return the positions of ``word`` in ``text`` as a whole word, or with a plural s."""
     places = set()
     start = text.find(word)
     while start >= 0:
@@ -168,9 +168,9 @@ def _places(word: str, text: str) -> set[tuple[int, int]]:
 
 
 def flag_denied(spans: list[Span], text: str) -> list[Span]:
-    """The spans, ascending as given, with a flag on those that ``text`` denies.
+    """Flag the spans that ``text`` negates; keep their order.
 
-    Not flagged is what only describes something else: "no gastric cancer" and "no gastric lesion" do not deny the stomach.
+    A span that only describes something else is not flagged: "no gastric cancer" and "no gastric lesion" do not negate the stomach.
     """
     ranges = negated_ranges(text)
     if not ranges:
@@ -187,13 +187,13 @@ def flag_denied(spans: list[Span], text: str) -> list[Span]:
 
 
 def _describes(text: str, span: Span) -> bool:
-    """Whether ``span`` is an adjective before a further word."""
+    """Return whether ``span`` is an adjective before another word."""
     following = text[span.end : span.end + 2]
     return following[:1] == " " and following[1:].isalpha() and is_adjectival(fold(text[span.start : span.end]))
 
 
 def _surfaces(ontology: Ontology, derived: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[int, bool, str, str]]:
-    """Every spelling to look for, with its rank: how it was made (0 is as written, 1 a variant, 2 implied), synonym, concept."""
+    """Yield every spelling with its rank: origin (0 as written, 1 variant, 2 implied), synonym, concept."""
     for concept in ontology.concepts:
         for index, name in enumerate((concept.name, *concept.synonyms)):
             if can_be_looked_for(name):

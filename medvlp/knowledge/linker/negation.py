@@ -1,14 +1,14 @@
-"""Which part of a text says that something is absent: a small NegEx (Chapman et al. 2001).
+"""Find the negated parts of a text: a small NegEx (Chapman et al. 2001).
 
-"no evidence of pneumothorax or effusion" denies what follows, "pneumothorax is excluded" what precedes. A denial ends with the sentence,
-at a word like "but", where a place is named ("no metastasis in the liver", "no abnormality of the liver"), or after a few words.
-"no change" and its like deny nothing.
+"no evidence of pneumothorax or effusion" negates what follows, "pneumothorax is excluded" what precedes. A negation ends with the sentence,
+at a word like "but", at a location ("no metastasis in the liver", "no abnormality of the liver"), or after a few words. "no change" and
+similar phrases negate nothing.
 """
 
 import re
 
 _REACH = 8
-"""Words that a denial reaches; Chapman et al. have five, which lists ("no effusion, consolidation or pneumothorax") outgrow."""
+"""Maximum number of negated words; Chapman et al. use five, too few for lists ("no effusion, consolidation or pneumothorax")."""
 
 _BEFORE = (
     "no",
@@ -36,7 +36,7 @@ _SEEN = r"not\s+(?:seen|identified|detected|visible|visuali[sz]ed)"
 _AFTER = (rf"(?:is|are|was|were|has been|have been)\s+(?:ruled out|excluded|absent|not present|{_SEEN})", _SEEN)
 _FALSE = r"(?:no|not|without)\s+(?:\w+\s+)?(?:change|increase|decrease|difference|only|necessarily|further|longer|certain)"
 _SIGNS = ("evidence", "sign", "signs", "presence", "suggestion", "suspicion", "indication", "features", "history")
-"""Words after which "of" names what is denied; after any other it names the place: "no abnormality of the liver"."""
+"""Words after which "of" introduces what is negated; after any other word it introduces the location: "no abnormality of the liver"."""
 _END = re.compile(
     r"[.;:?!](?=\s|$)"
     rf"|{''.join(f'(?<!{sign} )' for sign in _SIGNS)}\bof\b"
@@ -54,7 +54,7 @@ _HINT = re.compile(r"\b(?:no|not|without|abs|den|free|neg|lack|never|neither|nor
 
 
 def negated_ranges(text: str) -> list[tuple[int, int]]:
-    """Half-open character ranges of ``text`` that are denied, in text order; they may overlap."""
+    """Return the half-open character ranges of ``text`` that are negated, in text order; they may overlap."""
     if not _HINT.search(text):
         return []
     ranges = []

@@ -1,6 +1,6 @@
-"""scispaCy's entity linker behind the same interface: the one that the paper used, for those who have it.
+"""scispaCy's entity linker behind the same interface: the linker of the paper, as an optional extra.
 
-It is no dependency: its model and index take some 10 GB of memory.
+It is not a dependency: its model and index take about 10 GB of memory.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,31 +21,31 @@ _INSTALL = (
 
 @dataclass(frozen=True, kw_only=True)
 class ScispacyConfig:
-    """What finds mentions, and how sure it must be; the defaults are the paper's."""
+    """The model that finds mentions, and its threshold; the defaults are the paper's."""
 
     model: str = "en_core_sci_scibert"
     """spaCy model that finds the mentions."""
     knowledge_base: str = "umls"
-    """scispaCy's index of names; its identifiers are those of UMLS."""
+    """scispaCy's index of names; its identifiers must be those of UMLS."""
     threshold: float = 0.95
-    """Smallest similarity of a mention and a name."""
+    """Minimum similarity of a mention and a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """What scispaCy says of one piece of a text."""
+    """scispaCy's result for one mention in a text."""
 
     start: int
     end: int
     candidates: tuple[tuple[str, float], ...]
-    """UMLS identifier and similarity, best first."""
+    """UMLS identifiers with similarity, best first."""
 
 
 class ScispacyLinker:
-    """The linker of the paper: the best candidate of each mention, if it is similar enough and the ontology has it.
+    """The linker of the paper: the best candidate of each mention, if it is similar enough and the ontology contains it.
 
-    Mentions of one character are left out. Denied mentions are flagged as by the dictionary linker. The model is loaded by the first
-    text that a process links, so that the linker itself travels light.
+    Mentions of one character are ignored. Negated mentions are flagged as by the dictionary linker. A process loads the model when it links
+    its first text, so that the linker itself pickles small.
     """
 
     name = "scispacy"
@@ -57,7 +57,7 @@ class ScispacyLinker:
 
     @classmethod
     def build(cls, ontology: Ontology, config: ScispacyConfig) -> "ScispacyLinker":
-        """A linker to the concepts of ``ontology``, whose identifiers must be those of UMLS.
+        """Build a linker to the concepts of ``ontology``, whose identifiers must be those of UMLS.
 
         Raises:
             KnowledgeError: scispaCy is not installed; the message says what to install.
@@ -65,11 +65,11 @@ class ScispacyLinker:
         return cls(frozenset(concept.id for concept in ontology.concepts), config)
 
     def __reduce__(self) -> tuple[type, tuple[frozenset[str], ScispacyConfig]]:
-        """Travel without the model."""
+        """Pickle without the model."""
         return ScispacyLinker, (self._concepts, self._config)
 
     def link(self, text: str) -> list[Span]:
-        """The mentions in ``text``, ascending; scispaCy's do not overlap."""
+        """Find the mentions in ``text``, ascending; scispaCy's do not overlap."""
         document = self._pipeline(text)
         mentions = (Mention(entity.start_char, entity.end_char, tuple(entity._.kb_ents)) for entity in document.ents)
         return flag_denied(choose_candidates(mentions, self._concepts, self._config.threshold), text)
@@ -90,7 +90,7 @@ class ScispacyLinker:
 
 
 def choose_candidates(mentions: Iterable[Mention], concepts: frozenset[str], threshold: float) -> list[Span]:
-    """The best candidate of each mention of two characters or more, if it reaches the threshold and is one of ``concepts``."""
+    """Choose the best candidate of each mention of two characters or more, if it reaches the threshold and is one of ``concepts``."""
     spans = []
     for mention in mentions:
         similar = [concept for concept, similarity in mention.candidates if similarity >= threshold]

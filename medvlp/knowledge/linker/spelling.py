@@ -1,4 +1,4 @@
-"""How a name may be written: folded letters, and the inflections, orders and spellings of English and of medical Latin."""
+"""Spelling variants of a name: folding, and the inflections, word orders and spellings of English and medical Latin."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _SIBILANTS = ("s", "x", "z", "ch", "sh")
 _VOWELS = frozenset("aeiou")
 
 _LOOKS_ALIKE = str.maketrans({**dict.fromkeys("-\u2010\u2011\u2012\u2013", " "), "\u2019": "'"})
-"""Hyphens join or part words as an author likes: "x-ray" is "x ray"."""
+"""Authors use hyphens or spaces freely: "x-ray" is "x ray"."""
 
 _LATIN_PLURALS = (
     ("nx", "nges"),
@@ -23,10 +23,10 @@ _LATIN_PLURALS = (
     ("ma", "mata"),
     ("a", "ae"),
 )
-"""Ending of the singular, ending of the plural; the first that fits."""
+"""Ending of the singular, ending of the plural; the first match is used."""
 
 _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|,?\s+NOS)\s*$")
-"""What a terminology adds to a name and no author writes: "(disorder)", "[VI]", "NOS"."""
+"""Qualifiers that a terminology adds to a name but no author writes: "(disorder)", "[VI]", "NOS"."""
 
 _BRITISH = tuple(
     (re.compile(pattern), spelling)
@@ -50,15 +50,15 @@ _BRITISH = tuple(
 
 
 def fold(text: str) -> str:
-    """``text`` in small letters, hyphens as spaces, quotes straight; character by character, so that the offsets stay.
+    """Convert ``text`` to lower case, hyphens to spaces and quotes to straight ones; character by character, to keep the offsets.
 
-    ``str.lower`` makes two characters of "İ", and spells "Σ" differently at the end of a word: a name and its mention would not meet.
+    ``str.lower`` makes two characters of "İ", and spells "Σ" differently at the end of a word: a name and its mention would not match.
     """
     return _lower(text.translate(_LOOKS_ALIKE))
 
 
 def unhyphenated(text: str) -> str:
-    """``fold`` without a change of letter case."""
+    """Do the same as ``fold`` but keep letter case."""
     return text.translate(_LOOKS_ALIKE)
 
 
@@ -70,30 +70,30 @@ def _lower(text: str) -> str:
 
 
 def is_abbreviation(name: str) -> bool:
-    """Whether ``name`` means something only in its exact letter case: at most four characters, all upper-case ("CT", "CTs")."""
+    """Return whether ``name`` is valid only in its exact letter case: at most four characters, all upper-case ("CT", "CTs")."""
     stem = name[:-1] if name.endswith("s") and len(name) > _MINIMUM_LENGTH else name
     return len(stem) <= _ABBREVIATION_LENGTH and stem.isupper()
 
 
 def is_adjectival(word: str) -> bool:
-    """Whether ``word`` ends as the adjectives of medical Latin do: "renal", "pulmonary"."""
+    """Return whether ``word`` ends like an adjective of medical Latin: "renal", "pulmonary"."""
     return word.endswith(_ADJECTIVAL)
 
 
 def can_be_looked_for(name: str) -> bool:
-    """Whether ``name`` has two characters or more, among them a letter."""
+    """Return whether ``name`` has two characters or more, including a letter."""
     return len(name) >= _MINIMUM_LENGTH and any(character.isalpha() for character in name)
 
 
 def bare(name: str) -> str:
-    """``name`` without the qualifiers that a terminology puts after it, if two words are left: "septum (telencephalon)" is no "septum"."""
+    """Remove the trailing qualifiers of a terminology from ``name``, if two words are left: "septum (telencephalon)" is not "septum"."""
     while (shorter := _QUALIFIER.sub("", name)) != name and " " in shorter:
         name = shorter
     return name
 
 
 def variants(name: str) -> Iterator[str]:
-    """Other ways to write ``name``: bare, reordered ("head of femur", "femur head"), respelled ("oedema"), in the plural."""
+    """Yield variants of ``name``: bare, reordered ("head of femur", "femur head"), respelled ("oedema"), in the plural."""
     forms = dict.fromkeys((name, bare(name)))
     forms |= dict.fromkeys(order for form in tuple(forms) for order in _orders(form))
     if not is_abbreviation(name):
@@ -104,9 +104,9 @@ def variants(name: str) -> Iterator[str]:
 
 
 def plurals(name: str) -> Iterator[str]:
-    """``name`` in the English plural and, where its ending is Latin, in the Latin one: "atriums" and "atria".
+    """Yield the English plural of ``name`` and, for a Latin ending, the Latin one: "atriums" and "atria".
 
-    Of "lobe of lung" the word before "of" is put into the plural too.
+    For "lobe of lung" the word before "of" gets a plural too.
     """
     yield _english_plural(name)
     head, of, rest = name.partition(" of ")

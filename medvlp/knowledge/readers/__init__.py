@@ -1,1 +1,1 @@
-"""Ontologies from files."""
+"""Read ontologies from files."""

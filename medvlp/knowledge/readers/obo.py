@@ -1,4 +1,4 @@
-"""Ontologies in OBO and OWL form, read with pronto."""
+"""Read ontologies in OBO and OWL format with pronto."""
 
 import re
 import tempfile
@@ -27,10 +27,10 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
 
     Args:
         path: the file; its stem is the ontology's name.
-        related_synonyms: RELATED synonyms too, not only EXACT ones.
+        related_synonyms: read RELATED synonyms too, not only EXACT ones.
 
     Raises:
-        KnowledgeError: the file is not UTF-8, malformed, holds no term, or its ``is_a`` goes in a circle.
+        KnowledgeError: the file is not UTF-8, is malformed, contains no term, or has a cycle of ``is_a``.
     """
     scopes = {"EXACT", "RELATED"} if related_synonyms else {"EXACT"}
     try:
@@ -39,7 +39,7 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         concepts = [_concept(term, scopes, document.metadata.default_namespace) for term in terms]
         triples = [triple for term in terms for triple in _triples(term)]
     except KeyError as error:
-        raise KnowledgeError(f"{path} refers to {error} without defining it; imports are not followed: take the merged release") from error
+        raise KnowledgeError(f"{path} refers to {error} without defining it; imports are not followed: use the merged release") from error
     except (SyntaxError, ValueError, TypeError) as error:
         raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}; is it complete, and UTF-8?") from error
     _check_hierarchy(path, triples)
@@ -55,11 +55,11 @@ def _check_hierarchy(path: Path, triples: list[Triple]) -> None:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
         circle = " is_a ".join(reversed(error.args[1]))
-        raise KnowledgeError(f"the hierarchy of {path} goes in a circle: {circle}; take a released file, or mend it") from error
+        raise KnowledgeError(f"the hierarchy of {path} has a cycle: {circle}; use a released file, or fix it") from error
 
 
 def _parse(path: Path) -> Document:
-    """Parse without following imports: reading an ontology never reaches for the network."""
+    """Parse without following imports: reading an ontology never accesses the network."""
     if path.suffix.lower() != ".obo":
         return Document(path, import_depth=0, threads=1, encoding="utf-8")
     with tempfile.TemporaryDirectory() as folder:
@@ -69,11 +69,11 @@ def _parse(path: Path) -> Document:
 
 
 def _reduced(text: str) -> str:
-    """An OBO document with every line blank that no concept or triple comes from.
+    """Blank all lines of an OBO document that define no concept or triple.
 
-    The parser is strict about every line, and releases of DOID and Uberon have cross-references and definitions that it refuses; nor
-    does it bear references to what the file does not define, which subsets are full of. So references to unknown terms go
-    (``Ontology.build`` would leave such triples out anyway) and unknown relations are defined at the end. Line numbers stay.
+    The parser is strict about every line, but releases of DOID and Uberon have cross-references and definitions that it rejects. It also
+    rejects references to undefined terms, which are common in subsets. So references to unknown terms are removed (``Ontology.build`` would
+    drop such triples anyway) and unknown relations are defined at the end. Line numbers do not change.
     """
     lines = text.split("\n")
     defined = {line[4:].partition(" ")[0] for line in lines if line.startswith("id: ")}
@@ -89,7 +89,7 @@ def _needed_part(line: str, defined: set[str]) -> str:
     if tag == "xref":
         return f"xref: UMLS:{match[1]}" if (match := _UMLS.match(value)) else ""
     if match := _SYNONYM.match(line):
-        return f"{match[1]} {match[2] or 'RELATED'} []"  # without its own references; OBO 1.2 takes no scope for RELATED
+        return f"{match[1]} {match[2] or 'RELATED'} []"  # without its own references; OBO 1.2 accepts no scope for RELATED
     words = value.split()
     position = {"is_a": 0, "relationship": 1}.get(tag, len(words))
     return line if position < len(words) and words[position] in defined else ""

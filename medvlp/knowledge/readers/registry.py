@@ -1,6 +1,6 @@
-"""From files to an ``Ontology``: one entry for every supported form, chosen by what the path is.
+"""Read files as an ``Ontology``: the kind of path selects the format.
 
-A further form is one more branch in ``read_ontology`` and one module beside ``obo`` and ``tsv``.
+To add a format, add a branch to ``read_ontology`` and a module next to ``obo`` and ``tsv``.
 """
 
 from collections.abc import Iterable
@@ -21,16 +21,16 @@ def read_ontology(path: Path, *, related_synonyms: bool = False, umls: UMLSFilte
     Args:
         path: an ``.obo`` or ``.owl`` file; a folder of such files, which are merged in the order of their names; or a folder
             with ``entities.tsv`` and ``triples.tsv``, or with the RRF files of UMLS.
-        related_synonyms: take an OBO term's RELATED synonyms too, not only the EXACT ones. The TSV form does not tell them apart.
-        umls: which rows of UMLS's files are taken.
+        related_synonyms: read an OBO term's RELATED synonyms too, not only the EXACT ones. The TSV format does not distinguish them.
+        umls: which rows of the UMLS files to use.
 
     Raises:
-        KnowledgeError: there is nothing of a supported form at ``path``, or it is malformed.
+        KnowledgeError: there is nothing in a supported format at ``path``, or it is malformed.
     """
     if path.is_file() and path.suffix.lower() in OBO_SUFFIXES:
         return read_obo(path, related_synonyms=related_synonyms)
     if path.is_file():
-        raise KnowledgeError(f"{path} is no ontology that this code reads; give {_FORMS}")
+        raise KnowledgeError(f"{path} is not a supported ontology; give {_FORMS}")
     if not path.is_dir():
         raise KnowledgeError(f"no ontology at {path}: there is no such file or folder; give {_FORMS}")
     if (path / NAMES_FILE).exists():
@@ -47,17 +47,17 @@ def read_ontology(path: Path, *, related_synonyms: bool = False, umls: UMLSFilte
 
 
 def read_ontologies(paths: Iterable[Path], *, related_synonyms: bool = False, umls: UMLSFilter = EVERYTHING) -> Ontology:
-    """Read several ontologies and merge them; where names differ, the earlier path wins.
+    """Read several ontologies and merge them; if names differ, the earlier path wins.
 
-    They meet in concepts with the same identifier, or with the same cross-reference to UMLS ("xref: UMLS_CUI:…"), which then becomes
-    the identifier. An ontology alone keeps its own identifiers.
+    Concepts are joined if they have the same identifier, or the same cross-reference to UMLS ("xref: UMLS_CUI:…"), which then becomes the
+    identifier. A single ontology keeps its own identifiers.
 
     Raises:
         KnowledgeError: no path is given, or one of them cannot be read.
     """
     ontologies = [read_ontology(path, related_synonyms=related_synonyms, umls=umls) for path in paths]
     if not ontologies:
-        raise KnowledgeError(f"no ontology given: name at least one path ({_FORMS})")
+        raise KnowledgeError(f"no ontology given: give at least one path ({_FORMS})")
     if len(ontologies) == 1:
         return ontologies[0]
     return Ontology.merge([ontology.by_cross_reference() for ontology in ontologies])

@@ -1,7 +1,7 @@
 """UMLS in its Rich Release Format: ``MRCONSO.RRF`` (names), ``MRSTY.RRF`` (semantic types) and ``MRREL.RRF`` (relations).
 
-The files have up to tens of millions of rows. They are read a block at a time with pyarrow's CSV reader; beside the concepts and
-triples that are kept, memory holds one byte per possible identifier, whatever the size of the files.
+The files have up to tens of millions of rows. They are read in blocks with pyarrow's CSV reader; besides the selected concepts and triples,
+memory use is one byte per possible identifier, whatever the size of the files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,14 +29,14 @@ _BLOCK_BYTES = 1 << 20
 _IDENTIFIERS = 10_000_000
 """A concept identifier is C and seven digits."""
 _HIERARCHY = {"CHD": "is_a", "RN": "narrower_than"}
-"""REL of what has no RELA, as the second concept of a row relates to the first."""
+"""REL of rows without RELA, from the second concept of the row to the first."""
 _TRIPLE_RELATIONS = ("CHD", "RN", "RO")
-"""PAR and RB say the same as CHD and RN from the other end; the rest are siblings, synonyms and permissions."""
+"""PAR and RB are the inverses of CHD and RN; the others are siblings, synonyms and permissions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UMLSFilter:
-    """Which rows of UMLS are taken; rows that UMLS suppresses never are."""
+    """Which rows of UMLS to use; rows that UMLS suppresses are never used."""
 
     languages: list[str] = field(default_factory=lambda: ["ENG"])
     """LAT of names; empty for all."""
@@ -52,17 +52,18 @@ EVERYTHING = UMLSFilter()
 def read_rrf(folder: Path, umls: UMLSFilter = EVERYTHING) -> Ontology:
     """Read the UMLS release in ``folder``.
 
-    A concept's name is UMLS's own preferred one (TS P, STT PF, ISPREF Y) if the filter keeps it, else the first of the nearest to it;
-    its semantic type is the first in the file that the filter keeps. A relation goes from the second concept of its row to the first, as
-    UMLS reads it: RELA, or is_a and narrower_than where that is empty. Rows that a source gives in both directions are taken in its own.
+    The name of a concept is UMLS's preferred name (TS P, STT PF, ISPREF Y) if the filter keeps it, else the first of the closest ones; its
+    semantic type is the first in the file that the filter keeps. A relation goes from the second concept of its row to the first, as in
+    UMLS: RELA, or is_a and narrower_than if that is empty. Of rows that a source gives in both directions, the source's own direction is
+    used.
 
     Raises:
-        KnowledgeError: a file is missing, of another release, cut short or not UTF-8, or the filter leaves no concept.
+        KnowledgeError: a file is missing, truncated, not UTF-8 or from another release, or the filter leaves no concept.
     """
     types, type_names = _read_types(folder / TYPES_FILE, umls.semantic_types)
     names = _read_names(folder / NAMES_FILE, umls, types)
     if not names:
-        raise KnowledgeError(f"{folder / NAMES_FILE} has no name that the filter keeps ({umls}); name other languages, sources or types")
+        raise KnowledgeError(f"{folder / NAMES_FILE} has no name that the filter keeps ({umls}); choose other languages, sources or types")
     known = np.zeros(_IDENTIFIERS, dtype=bool)
     known[list(names)] = True
     concepts = (
@@ -73,7 +74,7 @@ def read_rrf(folder: Path, umls: UMLSFilter = EVERYTHING) -> Ontology:
 
 
 def _read_types(path: Path, wanted: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """uint8 [10,000,000], for each identifier the place of its semantic type in the list that comes with it; 0 is none."""
+    """Read for each identifier the index of its semantic type, uint8 [10,000,000], and the list of types; 0 is none."""
     types = np.zeros(_IDENTIFIERS, dtype=np.uint8)
     places: dict[str, int] = {"": 0}
     for rows in _rows(path, ["CUI", "TUI", "STY"]):
@@ -88,7 +89,7 @@ def _read_types(path: Path, wanted: Sequence[str]) -> tuple[np.ndarray, list[str
 
 
 def _read_names(path: Path, umls: UMLSFilter, types: np.ndarray) -> dict[int, list[tuple[int, int, str]]]:
-    """Identifier to its names, each with its rank and its place in the file."""
+    """Read the names of each identifier, each with its rank and its position in the file."""
     names: dict[int, list[tuple[int, int, str]]] = {}
     place = 0
     for rows in _rows(path, ["CUI", "LAT", "TS", "STT", "ISPREF", "SAB", "STR", "SUPPRESS"]):
@@ -120,7 +121,7 @@ def _read_relations(path: Path, umls: UMLSFilter, known: np.ndarray) -> Iterator
 
 
 def _relation(relation: str, attribute: str) -> str:
-    """The name of a relation; UMLS's "isa" is everybody's "is_a"."""
+    """Return the name of a relation; UMLS's "isa" becomes the usual "is_a"."""
     return "is_a" if attribute == "isa" else attribute or _HIERARCHY.get(relation, relation)
 
 
@@ -130,10 +131,10 @@ def _kept(rows: pa.RecordBatch, sources: Sequence[str]) -> pa.RecordBatch:
 
 
 def _numbers(identifiers: pa.Array, path: Path) -> np.ndarray:
-    """int64 [n]: the digits of concept identifiers."""
+    """Return the digits of concept identifiers, int64 [n]."""
     if not pc.all(pc.match_substring_regex(identifiers, r"^C\d{7}$"), min_count=0).as_py():
         wrong = next(value for value in identifiers.to_pylist() if not (len(value) == 8 and value[0] == "C" and value[1:].isdigit()))
-        raise KnowledgeError(f"{path} has {wrong!r} where a concept identifier (C and seven digits) belongs: is it a file of UMLS?")
+        raise KnowledgeError(f"{path} has {wrong!r} where a concept identifier (C and seven digits) is expected: is it a UMLS file?")
     numbers: np.ndarray = pc.cast(pc.utf8_slice_codeunits(identifiers, 1), pa.int64()).to_numpy(zero_copy_only=False)
     return numbers
 
@@ -143,7 +144,7 @@ def _identifier(number: int) -> str:
 
 
 def _rows(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The columns of a file, a block at a time, all as strings."""
+    """Yield the columns of a file in blocks, all as strings."""
     names = _COLUMNS[path.name].split()
     _check_form(path, len(names))
     names.append("")  # every row ends with a separator
@@ -158,11 +159,11 @@ def _rows(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         )
         yield from reader
     except (pa.ArrowException, OSError) as error:
-        raise KnowledgeError(f"{path} is damaged or cut short: {error}; get it again from the release") from error
+        raise KnowledgeError(f"{path} is damaged or truncated: {error}; get it again from the release") from error
 
 
 def _check_form(path: Path, columns: int) -> None:
-    """Look at both ends of a file before reading it: how many columns it has, and whether its last row is whole."""
+    """Check both ends of a file before reading it: the number of columns, and that the last row is complete."""
     try:
         with path.open("rb") as file:
             first = file.readline()
@@ -172,13 +173,13 @@ def _check_form(path: Path, columns: int) -> None:
             end = file.read().replace(b"\r", b"")
     except FileNotFoundError as error:
         wanted = ", ".join(_COLUMNS)
-        raise KnowledgeError(f"looked for {path}: there is no such file; a UMLS release has {wanted} in its META folder") from error
+        raise KnowledgeError(f"there is no file {path}; a UMLS release has {wanted} in its META folder") from error
     if not first:
         raise KnowledgeError(f"{path} is empty; get it again from the release")
     if (found := first.count(b"|")) != columns:
         raise KnowledgeError(
-            f"{path} has {found} columns where {columns} belong ({_COLUMNS[path.name]}): it is of another release or form than this "
-            "code reads; take the RRF files of a release since 2004"
+            f"{path} has {found} columns instead of {columns} ({_COLUMNS[path.name]}): its release or format is not supported by this "
+            "code; use the RRF files of a release since 2004"
         )
     if not end.endswith(b"\n"):
-        raise KnowledgeError(f"{path} is cut short: its last row has no end; get it again from the release")
+        raise KnowledgeError(f"{path} is truncated: its last row is incomplete; get it again from the release")

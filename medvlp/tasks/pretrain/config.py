@@ -1,4 +1,4 @@
-"""What pre-training asks of the model, and how much each objective counts."""
+"""The configuration of the pretext objectives and their weights."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,10 +31,10 @@ class ObjectiveWeights:
 
     def __post_init__(self) -> None:
         if min(self.by_objective().values()) < 0 or not self.built():
-            raise ConfigurationError(f"pretext.weights are {self}: take weights of at least 0, and one above 0")
+            raise ConfigurationError(f"pretext.weights are {self}: all must be at least 0, and one above 0")
 
     def by_objective(self) -> dict[Objective, float]:
-        """All weights by objective."""
+        """Return all weights by objective."""
         return {objective: getattr(self, objective.value) for objective in Objective}
 
     def built(self) -> tuple[Objective, ...]:
@@ -47,7 +47,7 @@ class MaskedImageConfig:
     """Masked image modelling."""
 
     share: float = 0.75
-    """Share of the patches that the encoder does not see."""
+    """Fraction of the patches that the encoder does not see."""
     layer: int = 3
     """The decoder reads the image stream as it enters this fusion layer."""
     width: int = 384
@@ -57,4 +57,4 @@ class MaskedImageConfig:
     def __post_init__(self) -> None:
         check_heads("pretext.masked_image", self.width, self.heads)
         if self.width % 4 or not 0 < self.share < 1 or self.layer < 0:
-            raise ConfigurationError(f"pretext.masked_image: take a width in fours, a share between 0 and 1, a layer from 0: {self}")
+            raise ConfigurationError(f"pretext.masked_image: width must be a multiple of 4, share between 0 and 1, layer 0 or more: {self}")

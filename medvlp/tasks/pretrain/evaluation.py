@@ -1,7 +1,7 @@
-"""Validation of pre-training, honest by construction.
+"""Validation of pre-training, with baselines that do not see the image.
 
-Negatives and shuffled images come from the same modality; areas under the curve are taken within a modality. What a
-predictor that knows only the modality would reach is reported beside.
+Negatives and shuffled images come from the same modality; areas under the curve are computed within a modality. Each metric has a baseline:
+a predictor that knows only the modality.
 
 Shapes: B samples, M masked slots, N entities, R all validated samples.
 """
@@ -25,7 +25,7 @@ from medvlp.tasks.pretrain.module import Encoded, PretrainingModule
 
 @torch.no_grad()
 def evaluate_pretraining(task: PretrainingModule, batch: PretrainBatch) -> Records:
-    """What ``summarise_pretraining`` needs to know of one batch."""
+    """Return the records of one batch for ``summarise_pretraining``."""
     records: dict[str, Any] = {"weight": batch.weight, "has_partner": batch.has_partner, "modality": np.array(batch.modalities)}
     encoded = task.encode(batch)
     losses = task.objectives(batch, encoded).losses
@@ -43,7 +43,7 @@ def evaluate_pretraining(task: PretrainingModule, batch: PretrainBatch) -> Recor
 
 
 def _predicted_tokens(task: PretrainingModule, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
-    """Most likely token [B, M] in every masked slot, with the own image and with the partner's."""
+    """Return the most likely token [B, M] in every masked slot, with the row's own image and with the partner's."""
     assert task.masked_language is not None
     images = (encoded.image, encoded.image[batch.partner])
     text, _ = task.arl.fuse(Streams.cat([task.masked_streams(batch, encoded, image) for image in images]))
@@ -53,7 +53,7 @@ def _predicted_tokens(task: PretrainingModule, batch: PretrainBatch, encoded: En
 
 
 def _matching_margins(task: PretrainingModule, batch: PretrainBatch, encoded: Encoded) -> dict[str, torch.Tensor]:
-    """Logit of "matched" less that of "not matched" [B]: every text with its own image, and with its partner's."""
+    """Return the logit of "matched" minus that of "not matched" [B]: for every text with its own image, and with its partner's."""
     assert task.matching is not None
     images = (encoded.image, encoded.image[batch.partner])
     _, pooled = task.arl.fuse(Streams.cat([task.text_streams(batch, encoded, image) for image in images]))
@@ -64,22 +64,22 @@ def _matching_margins(task: PretrainingModule, batch: PretrainBatch, encoded: En
 
 @dataclass(frozen=True)
 class FindingRule:
-    """Which entities count as findings, and when there is enough to measure one."""
+    """Which entities count as findings, and how many samples are needed to measure one."""
 
     entities: np.ndarray
     """int64: entity ids."""
     minimum_cases: int = 5
-    """Fewest positive and fewest negative samples of a modality for a finding to be measured in it."""
+    """Minimum number of positive, and of negative, samples of a modality to measure a finding in it."""
 
     @classmethod
     def of_types(cls, bundle: KnowledgeBundle, semantic_types: Sequence[str]) -> "FindingRule":
-        """Entities of the given semantic types; of all types if none is given."""
+        """Return the rule for entities of the given semantic types; of all types if none is given."""
         chosen = [index for index, entity in enumerate(bundle.entities) if not semantic_types or entity.semantic_type in semantic_types]
         return cls(np.array(chosen, dtype=np.int64))
 
 
 def summarise_pretraining(records: Records, findings: FindingRule) -> dict[str, float]:
-    """Metrics by name over all validated samples; a metric with nothing to measure is left out."""
+    """Return metrics by name over all validated samples; a metric with nothing to measure is left out."""
     counted = records["weight"] > 0
     records = {name: values[counted] for name, values in records.items()}
     metrics = {name: float(values.mean()) for name, values in records.items() if name.endswith("_loss") and len(values)}
@@ -107,7 +107,7 @@ def _masked_language_metrics(records: Records) -> dict[str, float]:
 
 
 def _majority_accuracy(labels: np.ndarray, compared: np.ndarray, modality: np.ndarray) -> float:
-    """Accuracy of always predicting the modality's commonest masked entity token."""
+    """Return the accuracy of always predicting the most common masked entity token of the modality."""
     right = total = 0
     for name in np.unique(modality):
         group = labels[compared & (modality == name)[:, None]]
@@ -118,7 +118,7 @@ def _majority_accuracy(labels: np.ndarray, compared: np.ndarray, modality: np.nd
 
 
 def _alignment_metrics(side: str, records: Records, findings: FindingRule) -> dict[str, float]:
-    """Macro averages over all pairs of finding and modality that have enough cases."""
+    """Return macro averages over all pairs of finding and modality with enough cases."""
     areas, f1, f1_always = [], [], []
     for name in np.unique(records["modality"]):
         group = records["modality"] == name

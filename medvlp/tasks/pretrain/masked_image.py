@@ -15,7 +15,7 @@ TARGET_EPSILON = 1e-6
 
 
 def patch_order(noise_BP: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Which patches the encoder keeps, from one random number per patch.
+    """Choose the patches that the encoder keeps, from one random number per patch.
 
     Returns:
         kept [B, K] patch indices, and restore [B, P]: the place of every patch in the order "kept ones first".
@@ -25,7 +25,7 @@ def patch_order(noise_BP: Tensor, share: float) -> tuple[Tensor, Tensor]:
 
 
 def kept_patches(patches: int, share: float) -> int:
-    """How many of an image's ``patches`` the encoder keeps when ``share`` of them is dropped."""
+    """Return how many of an image's ``patches`` the encoder keeps when the fraction ``share`` is dropped."""
     return int(patches * (1 - share))
 
 
@@ -42,7 +42,7 @@ class MaskedImageHead(nn.Module):
             hidden_size=config.width,
             intermediate_size=4 * config.width,
             num_attention_heads=config.heads,
-            attn_implementation="sdpa",  # type: ignore[call-arg]  # transformers takes it, its dataclass does not say so
+            attn_implementation="sdpa",  # type: ignore[call-arg]  # transformers accepts it, but its dataclass does not declare it
         )
         self.blocks = nn.ModuleList(CLIPEncoderLayer(blocks) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, eps=1e-5)
@@ -63,13 +63,13 @@ class MaskedImageHead(nn.Module):
 
 
 def masked_image_loss(predicted_BPX: Tensor, patches_BPX: Tensor, restore_BP: Tensor, kept: int, weight_B: Tensor) -> Tensor:
-    """Mean squared error of the dropped patches, each normalised by its own mean and deviation."""
+    """Return the mean squared error of the dropped patches, each normalised by its own mean and deviation."""
     squared = (predicted_BPX.float() - normalised_patches(patches_BPX.float())) ** 2
     return weighted_mean(squared.mean(-1), (restore_BP >= kept) * weight_B[:, None])
 
 
 def normalised_patches(patches_BPX: Tensor) -> Tensor:
-    """Patches of mean 0 and (unbiased) variance 1."""
+    """Normalise patches to mean 0 and (unbiased) variance 1."""
     mean, variance = patches_BPX.mean(-1, keepdim=True), patches_BPX.var(-1, keepdim=True)
     return (patches_BPX - mean) / (variance + TARGET_EPSILON).sqrt()
 

@@ -18,12 +18,12 @@ class MaskedLanguageHead(nn.Module):
         self.output = nn.Linear(width, vocabulary)
 
     def forward(self, text_BLH: Tensor, positions_BM: Tensor) -> Tensor:
-        """Logits [B, M, V] at ``positions_BM``: a fixed number of slots, so that no shape depends on the data."""
+        """Return logits [B, M, V] at ``positions_BM``: a fixed number of slots, so that no shape depends on the data."""
         slots = text_BLH.gather(1, positions_BM[..., None].expand(-1, -1, text_BLH.shape[-1]))
         return self.output(self.norm(F.gelu(self.hidden(slots))))
 
 
 def masked_language_loss(logits_BMV: Tensor, labels_BM: Tensor, weight_B: Tensor) -> Tensor:
-    """Mean cross-entropy over the masked tokens of samples that count."""
+    """Return the mean cross-entropy over the masked tokens, weighted by sample."""
     losses = F.cross_entropy(logits_BMV.float().flatten(0, 1), labels_BM.flatten(), ignore_index=IGNORED, reduction="none")
     return weighted_mean(losses.view_as(labels_BM), (labels_BM != IGNORED) * weight_B[:, None])

@@ -3,7 +3,7 @@
 Every distinct input is encoded once and the graph is attended once. Every built head runs in every step in the same
 order, whatever the data: ZeRO-3 gathers parameters by that order.
 
-Shapes as in ``medvlp.model.arl``; M masked slots, P patches, Q negatives that the corpus gives.
+Shapes as in ``medvlp.model.arl``; M masked slots, P patches, Q negatives drawn from the corpus.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Encoded:
     pixels: Tensor
     """[B, 3, S, S], normalised."""
     shown: Tensor
-    """[B + Q, I, H]: the images, then the negatives that the corpus gave."""
+    """[B + Q, I, H]: the images, then the negatives drawn from the corpus."""
     image: Tensor
     """[B, I, H]: the images."""
     text: Tensor
@@ -61,11 +61,11 @@ class PretrainingModule(TaskModule):
                 initialise(head, model.initial_deviation)
 
     def forward(self, batch: PretrainBatch) -> TaskOutput:
-        """Total and parts of the loss. Patch masks and dropout come from torch's generator: seed it by micro-batch."""
+        """Return total and parts of the loss. Patch masks and dropout use torch's generator: seed it per micro-batch."""
         return self.objectives(batch, self.encode(batch))
 
     def objectives(self, batch: PretrainBatch, encoded: Encoded) -> TaskOutput:
-        """See ``forward``, of a batch that is encoded."""
+        """Compute ``forward`` on an encoded batch."""
         losses: dict[Objective, Tensor] = {}
         self._fused_losses(batch, encoded, losses)
         if self.masked_image is not None:
@@ -79,7 +79,7 @@ class PretrainingModule(TaskModule):
         return TaskOutput(total, {objective.value: losses[objective].detach() for objective in built})
 
     def encode(self, batch: PretrainBatch) -> Encoded:
-        """Image, text and masked text through their encoders, and one pass over the graph."""
+        """Encode image, text and masked text, and pass over the graph once."""
         pixels = self.arl.vision.normalise(torch.cat([batch.images, batch.negative_images]))
         shown = self.arl.encode_images(pixels)
         both = self.arl.encode_texts(torch.cat([batch.token_ids, batch.masked_token_ids]), torch.cat([batch.token_mask] * 2))
@@ -88,30 +88,30 @@ class PretrainingModule(TaskModule):
         return Encoded(pixels[:own], shown, shown[:own], text, masked_text, self.arl.knowledge())
 
     def masked_streams(self, batch: PretrainBatch, encoded: Encoded, image: Tensor) -> Streams:
-        """The masked text with ``image``; its knowledge stream sees no entity that is to be predicted."""
+        """Return the streams of the masked text with ``image``; the knowledge stream sees no entity to be predicted."""
         kept = batch.entity_mask & batch.entity_kept
         return self.arl.streams(encoded.masked_text, image, encoded.graph, batch.token_mask, batch.entity_ids, kept, batch.entity_tokens)
 
     def text_streams(self, batch: PretrainBatch, encoded: Encoded, image: Tensor) -> Streams:
-        """The unmasked text with ``image``."""
+        """Return the streams of the unmasked text with ``image``."""
         return self.arl.streams(
             encoded.text, image, encoded.graph, batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens
         )
 
     def alignment(self, encoded: Encoded) -> tuple[Tensor, Tensor]:
-        """Logits [B, N] of image and text against all entities."""
+        """Return logits [B, N] of image and text against all entities."""
         assert self.image_alignment is not None
         assert self.text_alignment is not None
         return self.image_alignment(encoded.image, encoded.graph), self.text_alignment(encoded.text, encoded.graph)
 
     def alignment_labels(self, batch: PretrainBatch) -> tuple[Tensor, Tensor]:
-        """float32 [B, N] each: entities of all texts of the image, and of this text."""
+        """Return labels, float32 [B, N] each: entities of all texts of the image, and of this text."""
         count = len(self.arl.knowledge.entity_ids_N)
         image = multi_hot(batch.image_entities, batch.image_entities >= 0, count)
         return image, multi_hot(batch.entity_ids, batch.entity_mask, count)
 
     def _fused_losses(self, batch: PretrainBatch, encoded: Encoded, losses: dict[Objective, Tensor]) -> None:
-        """Masked language and matching: one fusion pass over the rows of both."""
+        """Compute masked language and matching losses in one fusion pass over the rows of both."""
         rows = []
         if self.masked_language is not None:
             rows.append(self.masked_streams(batch, encoded, encoded.image))
@@ -125,7 +125,7 @@ class PretrainingModule(TaskModule):
             logits = self.masked_language(text[: len(batch)], batch.masked_positions)
             losses[Objective.MLM] = masked_language_loss(logits, batch.masked_labels, batch.weight)
         if self.matching is not None:
-            # A negative made of an undecodable image counts as little as a row that has no image of its own.
+            # An undecodable negative has weight zero, like a row without an image.
             counted = batch.weight * torch.cat([batch.weight, batch.negative_weight])[batch.partner]
             losses[Objective.ITM] = matching_loss(self.matching(pooled), batch.matched, counted)
 
@@ -135,7 +135,7 @@ class PretrainingModule(TaskModule):
         return masked_image_loss(predicted, patches, restore, kept.shape[1], batch.weight)
 
     def reconstruct(self, batch: PretrainBatch, encoded: Encoded) -> tuple[Tensor, Tensor, Tensor]:
-        """All patches from a random quarter of them and the text: predicted [B, P, X], kept [B, K], restore [B, P]."""
+        """Reconstruct all patches from a random quarter of them and the text: predicted [B, P, X], kept [B, K], restore [B, P]."""
         assert self.masked_image is not None
         noise = torch.rand(len(batch), self.arl.config.vision.patches, device=batch.images.device)
         kept, restore = patch_order(noise, self.pretext.masked_image.share)

@@ -1,4 +1,4 @@
-"""Pictures that people look at: what the model reconstructs, and where an entity looks in the image."""
+"""Pictures for people: the model's reconstructions, and the attention of entities over the image."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ COLUMNS = 6
 
 @torch.no_grad()
 def pretraining_pictures(task: PretrainingModule, batch: PretrainBatch, bundle: KnowledgeBundle) -> dict[str, Figure]:
-    """All pictures that the built objectives can draw of one batch, by name."""
+    """Draw all pictures of one batch that the built objectives allow, by name."""
     figures = {"entity_attention": entity_attention(task, batch, bundle)}
     if task.masked_image is not None:
         figures["reconstruction"] = reconstruction(task, batch)
@@ -25,7 +25,7 @@ def pretraining_pictures(task: PretrainingModule, batch: PretrainBatch, bundle: 
 
 
 def reconstruction(task: PretrainingModule, batch: PretrainBatch) -> Figure:
-    """Three rows: the images, the patches that the model saw, and what it made of them."""
+    """Draw three rows: the images, the patches that the model saw, and its reconstruction."""
     encoded = task.encode(batch)
     predicted, kept, _ = task.reconstruct(batch, encoded)
     patch = task.arl.vision.patch
@@ -47,7 +47,7 @@ def reconstruction(task: PretrainingModule, batch: PretrainBatch) -> Figure:
 
 
 def entity_attention(task: PretrainingModule, batch: PretrainBatch, bundle: KnowledgeBundle) -> Figure | None:
-    """Where an entity of the text looks in its image: the deepest knowledge path, mean over heads; None without such a path."""
+    """Draw the attention of a text's entity over its image: deepest knowledge path, mean over heads; None without such a path."""
     encoded = task.encode(batch)
     streams = task.text_streams(batch, encoded, encoded.image)
     if all(layer.knowledge is None for layer in task.arl.fusion.layers):
@@ -71,7 +71,7 @@ def entity_attention(task: PretrainingModule, batch: PretrainBatch, bundle: Know
 
 
 def _shown_entities(batch: PretrainBatch, bundle: KnowledgeBundle) -> list[tuple[int, int]]:
-    """(row, slot) of one entity per text, the rarest of the training split: it says most about the image."""
+    """Return (row, slot) of one entity per text, the rarest in the training split: it is the most specific."""
     chosen = []
     for row, (ids, mask) in enumerate(zip(batch.entity_ids.tolist(), batch.entity_mask.tolist(), strict=True)):
         slots = [slot for slot, present in enumerate(mask) if present]
@@ -81,7 +81,7 @@ def _shown_entities(batch: PretrainBatch, bundle: KnowledgeBundle) -> list[tuple
 
 
 def to_pixels(task: PretrainingModule, pixels_B3SS: Tensor) -> np.ndarray:
-    """Normalised images to float [B, S, S, 3] in [0, 1]."""
+    """Convert normalised images to float [B, S, S, 3] in [0, 1]."""
     images = pixels_B3SS.float() * task.arl.vision.std.float() + task.arl.vision.mean.float()
     return images.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy()
 

@@ -10,7 +10,7 @@ from medvlp.model.config import ARLConfig
 from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
 from medvlp.tasks.pretrain.config import MaskedImageConfig, ObjectiveWeights
 
-if TYPE_CHECKING:  # modules are imported when they are built: drivers need configurations only, and transformers takes seconds
+if TYPE_CHECKING:  # modules are imported only when built: drivers need configurations only, and transformers takes seconds
     from matplotlib.figure import Figure
 
     from medvlp.data.batch import PretrainBatch
@@ -32,7 +32,7 @@ class Pretraining(Task):
         if self.masked_image.layer > model.fusion.layers:
             raise ConfigurationError(
                 f"pretext.masked_image.layer {self.masked_image.layer} is above the {model.fusion.layers} layers of model.fusion: "
-                "take a smaller one"
+                "choose a smaller one"
             )
 
     def build(self, context: TaskContext) -> "PretrainingModule":
@@ -42,7 +42,7 @@ class Pretraining(Task):
         return PretrainingModule(context.model, self, context.bundle, **context.sizes)
 
     def collate(self, context: TaskContext, *, augment: bool) -> Collate:
-        """See ``Task``. Validation takes negatives of the same modality, whatever training takes."""
+        """See ``Task``. Validation uses negatives of the same modality, whatever training uses."""
         return PretrainCollate(
             **context.reading,
             augment=augment,
@@ -51,7 +51,7 @@ class Pretraining(Task):
         )
 
     def synthetic_batch(self, context: TaskContext, size: int, width: int | None = None) -> "PretrainBatch":
-        """See ``Task``. Where training draws negatives from the corpus, every row that is not matched has one of its own."""
+        """See ``Task``. If training draws negatives from the corpus, every unmatched row has its own negative."""
         from medvlp.data.synthetic import synthetic_batch
 
         return synthetic_batch(
@@ -80,7 +80,7 @@ class Pretraining(Task):
         return pretraining_pictures(module, batch, context.bundle)
 
     def knowledge_multiplier(self, optimiser: "OptimiserConfig") -> float:
-        """In pre-training the knowledge encoder learns as fast as the heads (the authors' code)."""
+        """Return the multiplier of the heads, as in the authors' pre-training code."""
         return optimiser.head_multiplier
 
     def rows(self) -> tuple[ReportRow, ...]:

@@ -23,18 +23,18 @@ class QuestionBatch(Batch):
     """A micro-batch of questions, each with its image and its answer."""
 
     labels: Tensor
-    """int64 [B]: place of the answer in the vocabulary, -1 for an answer that is not in it."""
+    """int64 [B]: index of the answer in the vocabulary, -1 for an answer that is not in it."""
     partner: Tensor
-    """int64 [B]: the row whose image validation shows instead; the row itself where no other is of its modality."""
+    """int64 [B]: the row whose image validation shows instead; the row itself if no other has its modality."""
     answers: tuple[str, ...]
     """Normalised."""
     answer_types: tuple[str, ...]
-    """What the benchmark reports by; "" if it has no types."""
+    """The question types that the benchmark reports by; "" if it has none."""
 
 
 @dataclass(frozen=True)
 class QuestionCollate(CommonCollate):
-    """Rows to ``QuestionBatch``."""
+    """Collates rows to a ``QuestionBatch``."""
 
     vocabulary: AnswerVocabulary
 

@@ -1,7 +1,7 @@
-"""Validation of question answering, beside what can be answered without the image.
+"""Validation of question answering, with baselines that do not see the image.
 
-Every question is asked twice: of its own image, and of the image of another question of the same modality. A predictor
-that knows the type of a question and nothing else would give the commonest answer of that type.
+Every question is asked twice: about its own image, and about the image of another question of the same modality. A predictor that knows
+only the type of a question gives the most common answer of that type.
 """
 
 import re
@@ -16,7 +16,7 @@ from medvlp.tasks.vqa.module import LOSS_NAME, QuestionAnsweringModule, answer_l
 
 @torch.no_grad()
 def evaluate_question_answering(task: QuestionAnsweringModule, batch: QuestionBatch) -> Records:
-    """What ``summarise_question_answering`` needs to know of one batch."""
+    """Return the records of one batch for ``summarise_question_answering``."""
     encoded = task.encode(batch)
     own = task.logits(batch, encoded, encoded.image)
     shuffled = task.logits(batch, encoded, encoded.image[batch.partner])
@@ -34,7 +34,7 @@ def evaluate_question_answering(task: QuestionAnsweringModule, batch: QuestionBa
 
 
 def summarise_question_answering(records: Records) -> dict[str, float]:
-    """Metrics by name over all validated questions, then the same for every type of question."""
+    """Return metrics by name over all validated questions, then the same for every question type."""
     counted = records["weight"] > 0
     records = {name: values[counted] for name, values in records.items()}
     if not counted.any():
@@ -55,7 +55,7 @@ def summarise_question_answering(records: Records) -> dict[str, float]:
 
 
 def _is_majority(answers: np.ndarray, types: np.ndarray) -> np.ndarray:
-    """bool: rows whose answer is the commonest of their type among these very rows, so that no constant does better."""
+    """Return bool: rows with the most common answer of their type among these rows, so that no constant does better."""
     majority = np.zeros(len(answers), dtype=bool)
     for answer_type in np.unique(types):
         group = types == answer_type

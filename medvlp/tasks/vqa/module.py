@@ -29,7 +29,7 @@ class AnswerHead(nn.Module):
         self.output = nn.Linear(2 * width, answers)
 
     def forward(self, pooled_BP: Tensor) -> Tensor:
-        """Logits [B, A] of the pooled pair [B, 2H]."""
+        """Return logits [B, A] of the pooled pair [B, 2H]."""
         return self.output(F.gelu(self.norm(self.hidden(pooled_BP))))
 
 
@@ -46,7 +46,7 @@ class EncodedQuestions:
 
 
 class QuestionAnsweringModule(TaskModule):
-    """ARL with the head that answers."""
+    """ARL with the answer head."""
 
     def __init__(self, model: ARLConfig, bundle: KnowledgeBundle, *, answers: int, vocabulary: int, padding_id: int):
         super().__init__()
@@ -55,19 +55,19 @@ class QuestionAnsweringModule(TaskModule):
         initialise(self.answering, model.initial_deviation)
 
     def forward(self, batch: QuestionBatch) -> TaskOutput:
-        """The loss, which is its only part."""
+        """Return the loss, which has a single part."""
         encoded = self.encode(batch)
         losses = answer_losses(self.logits(batch, encoded, encoded.image), batch.labels)
         loss = weighted_mean(losses, batch.weight)
         return TaskOutput(loss, {LOSS_NAME: loss.detach()})
 
     def encode(self, batch: QuestionBatch) -> EncodedQuestions:
-        """Questions and images through their encoders, and one pass over the graph."""
+        """Encode questions and images, and pass over the graph once."""
         image = self.arl.encode_images(self.arl.vision.normalise(batch.images))
         return EncodedQuestions(self.arl.encode_texts(batch.token_ids, batch.token_mask), image, self.arl.knowledge())
 
     def logits(self, batch: QuestionBatch, encoded: EncodedQuestions, image_BIH: Tensor) -> Tensor:
-        """Logits [B, A] of the questions asked of ``image_BIH``, which need not be their own images."""
+        """Return logits [B, A] of the questions about ``image_BIH``, which need not be their own images."""
         streams = self.arl.streams(
             encoded.text, image_BIH, encoded.graph, batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens
         )
@@ -77,7 +77,7 @@ class QuestionAnsweringModule(TaskModule):
 def answer_losses(logits_BA: Tensor, labels_B: Tensor) -> Tensor:
     """[B]: binary cross-entropy summed over the answers (the authors' mean, times the number of answers).
 
-    With an answer outside the vocabulary all answers of the vocabulary are wrong.
+    For an answer outside the vocabulary, all answers of the vocabulary are wrong.
     """
     targets = (torch.arange(logits_BA.shape[1], device=labels_B.device) == labels_B[:, None]).float()
     return F.binary_cross_entropy_with_logits(logits_BA.float(), targets, reduction="none").sum(-1)

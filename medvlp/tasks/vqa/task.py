@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # see medvlp.tasks.pretrain.task
     from medvlp.tasks.vqa.module import QuestionAnsweringModule
 
 ANSWERS = "answers"
-"""Name of the answers among the targets."""
+"""Name of the answers in the targets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,14 @@ class QuestionAnswering(Task):
     target_columns: ClassVar[tuple[str, ...]] = ("answers",)
 
     minimum_answer_count: int = 1
-    """Fewest training questions with an answer for the model to be able to give it."""
+    """Minimum number of training questions with an answer for the vocabulary to include it."""
 
     def __post_init__(self) -> None:
         if self.minimum_answer_count < 1:
             raise ConfigurationError(f"vqa.minimum_answer_count is {self.minimum_answer_count}: take at least 1")
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
-        """The answers, see ``AnswerVocabulary.build``."""
+        """Return the answers, see ``AnswerVocabulary.build``."""
         answers = (of_sample[0] if of_sample else "" for part in columns for of_sample in part["answers"])
         return {ANSWERS: list(AnswerVocabulary.build(answers, self.minimum_answer_count).answers)}
 
@@ -70,7 +70,7 @@ class QuestionAnswering(Task):
         return summarise_question_answering(records)
 
     def sample_records(self, context: TaskContext, records: Records) -> dict[str, np.ndarray]:
-        """With the predicted answers in words."""
+        """Return the sample records with the predicted answers as text."""
         answers = np.array(vocabulary(context).answers)
         words = {name: answers[records[name]] for name in ("predicted", "predicted_shuffled")}
         return {**super().sample_records(context, records), **words}
@@ -91,5 +91,5 @@ class QuestionAnswering(Task):
 
 
 def vocabulary(context: TaskContext) -> AnswerVocabulary:
-    """The answers that the module of this context chooses from."""
+    """Return the answers that the module of this context chooses from."""
     return AnswerVocabulary(tuple(context.targets[ANSWERS]))

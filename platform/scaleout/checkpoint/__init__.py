@@ -1,1 +1,1 @@
-"""Checkpoints that count as a whole or not at all."""
+"""Checkpoints that are either complete or ignored."""

@@ -1,8 +1,8 @@
-"""One run at a time under a name, on a disk or in a bucket, whatever the clocks of the machines say.
+"""Allow one run at a time per name, on a disk or in a bucket, without relying on synchronised clocks.
 
-``STORAGE/RUN/lease/00000007.json`` says who holds the name; the file of the highest number counts. Its holder writes a running number
-into it every few seconds. Who wants the name watches: only when the file has not changed for a while, by the watcher's own clock, it
-creates the file of the next number, which only one can. A holder that was displaced so learns it from the higher number.
+``STORAGE/RUN/lease/00000007.json`` states who holds the name; only the file with the highest number counts. Its holder writes an increasing
+number into it every few seconds. A process that wants the name watches the file: if the file has not changed for a while by that process's
+own clock, it creates the file with the next number, which only one process can do. The displaced holder learns this from the higher number.
 """
 
 import json
@@ -27,12 +27,12 @@ LEASE_FOLDER = "lease"
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a holder shows that it lives, and how long another one waits for that."""
+    """How often a holder sends a heartbeat, and how long others wait for one."""
 
     beat: float = 3.0
-    """Seconds between two signs of life."""
+    """Seconds between two heartbeats."""
     patience: float = 20.0
-    """Seconds without one after which the name is free: several beats, for a holder may be slow without being dead."""
+    """Seconds without a heartbeat after which the name is free: several beats, because a slow holder may be alive."""
 
 
 _PACE = Pace()
@@ -40,14 +40,14 @@ _PACE = Pace()
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """What the file says."""
+    """The content of a lease file."""
 
     host: str
     pid: int
     since: str
-    """By the holder's clock, for people."""
+    """Start time by the holder's clock, for people."""
     token: str
-    """No other holder has it."""
+    """Unique to this holder."""
     beat: int = 0
     released: bool = False
 
@@ -57,33 +57,33 @@ class Holder:
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to write under a name. It travels to the workers, who ask before they write."""
+    """The right to write under a name. It is sent to the workers, which check it before they write."""
 
     folder: str
     """URI of the folder of the leases of the run."""
     number: int
 
     def check(self) -> None:
-        """Make sure that nobody took the name.
+        """Make sure that no other run took the name.
 
         Raises:
-            TrainingError: somebody did, while this run gave no sign of life.
+            TrainingError: another run took it while this one sent no heartbeat.
         """
         numbers = _numbers(self.folder)
         if not numbers or numbers[-1] != self.number:
             content = _read(Lease(self.folder, numbers[-1])) if numbers else None
             raise TrainingError(
-                f"the name of {_run(self.folder)} was taken by {_describe(content or b'')} while this run gave no sign of life: "
-                "it stops, and the other one goes on from the newest checkpoint"
+                f"the name of {_run(self.folder)} was taken by {_describe(content or b'')} while this run sent no heartbeat: "
+                "it stops, and the other one continues from the newest checkpoint"
             )
 
 
 @contextmanager
 def hold(run: str, pace: Pace = _PACE) -> Iterator[Lease]:
-    """Hold the name of the run in the folder ``run`` for as long as the context lasts.
+    """Hold the name of the run in the folder ``run`` inside the context.
 
     Raises:
-        ConfigurationError: somebody else holds it.
+        ConfigurationError: another process holds it.
         DataError: storage does not answer.
     """
     folder = storage.join(run, LEASE_FOLDER)
@@ -101,14 +101,14 @@ def hold(run: str, pace: Pace = _PACE) -> Iterator[Lease]:
 
 
 def _take(folder: str, holder: Holder, pace: Pace) -> Lease:
-    """A lease with the next number, as soon as the one before is given back or dead."""
+    """Take the lease with the next number, as soon as the one before is released or dead."""
     while True:
         numbers = _numbers(folder)
         if numbers:
             _wait_for_end(Lease(folder, numbers[-1]), pace)
         lease = Lease(folder, numbers[-1] + 1 if numbers else 1)
         if storage.create_exclusively(_uri(lease), _content(holder)):
-            # Others may have come and gone since the look at the folder: then there are higher numbers.
+            # Others may have come and gone since the folder was listed: then there are higher numbers.
             if _numbers(folder)[-1] == lease.number:
                 for number in numbers:
                     storage.delete(_uri(Lease(folder, number)))
@@ -117,28 +117,28 @@ def _take(folder: str, holder: Holder, pace: Pace) -> Lease:
 
 
 def _wait_for_end(lease: Lease, pace: Pace) -> None:
-    """Return when the holder has given the name back, or gave no sign of life for as long as patience lasts."""
+    """Return when the holder has released the name, or sent no heartbeat for ``pace.patience`` seconds."""
     first = _read(lease)
     if first is None or _is_released(first):
         return
     run = _run(lease.folder)
-    logger.info("the name of %s is held by %s: watching for up to %g s whether it lives", run, _describe(first), pace.patience)
+    logger.info("the name of %s is held by %s: watching for up to %g s whether it is alive", run, _describe(first), pace.patience)
     deadline = time.monotonic() + pace.patience
     while True:
         time.sleep(min(pace.beat, pace.patience) / 4)
-        late = time.monotonic() > deadline  # before the look: a watcher that was stopped for a while looks once more
+        late = time.monotonic() > deadline  # before reading: a watcher that was suspended for a while reads once more
         current = _read(lease)
         if current is None or _is_released(current):
             return
         if current != first:
-            raise ConfigurationError(f"{run} is being trained by {_describe(current)}: wait until it ends, stop it, or take another --name")
+            raise ConfigurationError(f"{run} is being trained by {_describe(current)}: wait for its end, stop it, or choose another --name")
         if late:
-            logger.info("no sign of life from %s: the name is free", _describe(first))
+            logger.info("no heartbeat from %s: the name is free", _describe(first))
             return
 
 
 def _beat(lease: Lease, holder: Holder, pace: Pace, stop: threading.Event) -> None:
-    """Give signs of life until asked to stop, or displaced. Storage that is away for a while is borne."""
+    """Send heartbeats until asked to stop, or displaced. Tolerates temporary storage outages."""
     beat, silent = 0, False
     while not stop.wait(pace.beat):
         beat += 1
@@ -150,19 +150,19 @@ def _beat(lease: Lease, holder: Holder, pace: Pace, stop: threading.Event) -> No
             return
         except DataError as error:
             if not silent:
-                logger.warning("the lease of this run cannot be renewed (%s); trying again every %g s", error, pace.beat)
+                logger.warning("cannot renew the lease of this run (%s); trying again every %g s", error, pace.beat)
             silent = True
         else:
             silent = False
 
 
 def _release(lease: Lease, holder: Holder) -> None:
-    """Give the name back, so that the next run need not wait. The file stays: numbers never go back."""
+    """Release the name, so that the next run need not wait. The file stays: numbers never decrease."""
     try:
         lease.check()
         storage.write_bytes(_uri(lease), _content(replace(holder, released=True)))
     except (TrainingError, DataError) as error:
-        logger.warning("the lease of this run is not given back (%s)", error)
+        logger.warning("could not release the lease of this run (%s)", error)
 
 
 def _run(folder: str) -> str:
@@ -170,13 +170,13 @@ def _run(folder: str) -> str:
 
 
 def _numbers(folder: str) -> list[int]:
-    """Numbers of all leases, ascending."""
+    """Return the numbers of all leases, ascending."""
     names = [name.removesuffix(".json") for name in storage.list_names(folder) if name.endswith(".json")]
     return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _read(lease: Lease) -> bytes | None:
-    """The content of a lease; None if it is gone."""
+    """Read the content of a lease; return None if it is gone."""
     try:
         return storage.read_bytes(_uri(lease))
     except DataError:
@@ -186,7 +186,7 @@ def _read(lease: Lease) -> bytes | None:
 
 
 def _parse(content: bytes) -> Holder | None:
-    """Who holds a lease; None of one whose holder died while it wrote the first time."""
+    """Parse the holder of a lease; return None if the holder died during its first write."""
     try:
         return Holder(**json.loads(content))
     except (ValueError, TypeError):

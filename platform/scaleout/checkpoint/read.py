@@ -1,4 +1,4 @@
-"""Reading checkpoints: only the files that are wanted, each compared with its record, and once on every node."""
+"""Read checkpoints: only the files that are needed, each compared with its record, and once per node."""
 
 import hashlib
 import re
@@ -19,17 +19,17 @@ from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
 
 _OF_RANK = re.compile(r"(?:bf16_|fp16_)?zero_pp_rank_(\d+)_mp_rank_\d+_\w+\.pt")
-"""DeepSpeed's names of what one rank alone reads."""
+"""DeepSpeed's names of the files that only one rank reads."""
 
 
 def read_weights(folder: str) -> dict[str, Tensor]:
-    """The weights of a complete checkpoint, float32, by parameter. Nothing else of it is read.
+    """Read only the weights of a complete checkpoint, float32, by parameter.
 
     Raises:
         CheckpointError: the checkpoint is incomplete or damaged.
     """
     if not storage.exists(storage.join(folder, COMPLETE_FILE)):
-        raise CheckpointError(f"{folder} is no complete checkpoint: {COMPLETE_FILE} is missing")
+        raise CheckpointError(f"{folder} is not a complete checkpoint: {COMPLETE_FILE} is missing")
     with verified_copy(folder, read_record(folder), [WEIGHTS_FILE]) as local:
         return load_file(local / WEIGHTS_FILE)
 
@@ -38,7 +38,7 @@ def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, p
     """Continue from a checkpoint, written by any number of workers. Called by all workers together.
 
     Raises:
-        CheckpointError: it was written with another layout, or is damaged.
+        CheckpointError: the checkpoint was written with another layout, or is damaged.
     """
     record.layout.check_readable_by(engine.layout, folder)
     resharded = record.is_resharded_for(processes.workers)
@@ -54,10 +54,10 @@ def load_training_state(engine: Engine, folder: str, record: CheckpointRecord, p
 def fetched(folder: str, record: CheckpointRecord, processes: ProcessGroup, *, resharded: bool) -> AbstractContextManager[Path]:
     """A local folder with what the workers of this node load of a training state; all of it if it is ``resharded``.
 
-    Called by all workers together: the first of every node fetches and compares the files, the others wait for it.
+    Called by all workers together: the first worker of every node fetches and checks the files, the others wait.
 
     Raises:
-        CheckpointError: a file is missing or not what was written; on every worker.
+        CheckpointError: a file is missing or was changed; on every worker.
     """
     mates = [rank for rank, node in enumerate(processes.gather(processes.node)) if node == processes.node]
     wanted = list(record.files) if resharded else training_files(record, mates)
@@ -65,7 +65,7 @@ def fetched(folder: str, record: CheckpointRecord, processes: ProcessGroup, *, r
 
 
 def training_files(record: CheckpointRecord, processes: Collection[int]) -> list[str]:
-    """The files of a training state that these ranks load: theirs, and what is of no rank."""
+    """Return the files of a training state that these ranks load: their own, and the shared ones."""
 
     def is_wanted(name: str) -> bool:
         of_rank = _OF_RANK.fullmatch(name.rpartition("/")[2])
@@ -76,10 +76,10 @@ def training_files(record: CheckpointRecord, processes: Collection[int]) -> list
 
 @contextmanager
 def verified_copy(folder: str, record: CheckpointRecord, names: Iterable[str] | None = None) -> Iterator[Path]:
-    """A local folder with these files of a checkpoint, by default all, each compared with the record. Of a local one no copy is made.
+    """Yield a local folder with these files of a checkpoint, by default all, each compared with the record; local files are not copied.
 
     Raises:
-        CheckpointError: a file is missing or not what was written.
+        CheckpointError: a file is missing or was changed.
     """
     names = list(record.files if names is None else names)
     with ExitStack() as stack:
@@ -97,6 +97,6 @@ def verified_copy(folder: str, record: CheckpointRecord, names: Iterable[str] | 
 
 
 def description(path: Path) -> dict[str, Any]:
-    """What the record says of a file."""
+    """Return the record entry for a file."""
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

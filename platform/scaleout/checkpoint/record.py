@@ -1,4 +1,4 @@
-"""What ``COMPLETE.json`` says of a checkpoint. A folder without it does not exist for a resume."""
+"""The record of a checkpoint, ``COMPLETE.json``. A resume ignores a folder without it."""
 
 import json
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ ENGINE_FOLDER = "engine"
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRecord:
-    """What ``COMPLETE.json`` says."""
+    """The content of ``COMPLETE.json``."""
 
     step: int
-    """Optimiser steps done."""
+    """Number of finished optimiser steps."""
     position: int
-    """Samples of the stream consumed."""
+    """Number of consumed samples of the stream."""
     skipped: int
-    """Samples of them that did not decode."""
+    """Number of these samples that could not be decoded."""
     skipped_steps: int = 0
-    """Steps whose gradient was not finite."""
+    """Number of steps with a non-finite gradient."""
     workers: int
     zero_stage: int
     precision: Precision = "fp32"
     fingerprints: Mapping[str, str]
-    """Of shards, links and knowledge."""
+    """Fingerprints of shards, links and knowledge."""
     files: Mapping[str, Mapping[str, Any]]
     """Bytes and sha256 by path inside the checkpoint."""
     validation: Mapping[str, float] = field(default_factory=dict)
@@ -39,19 +39,19 @@ class CheckpointRecord:
 
     @property
     def layout(self) -> Layout:
-        """Of the training state."""
+        """The layout of the training state."""
         return Layout(self.zero_stage, self.precision)
 
     def is_resharded_for(self, workers: int) -> bool:
-        """Whether ``workers`` workers need its training state resharded. Without ZeRO every worker has the whole."""
+        """Return whether ``workers`` workers need the training state resharded. Without ZeRO every worker has the whole state."""
         return self.zero_stage > 0 and self.workers != workers
 
 
 def read_record(folder: str) -> CheckpointRecord:
-    """The record of a complete checkpoint.
+    """Read the record of a complete checkpoint.
 
     Raises:
-        CheckpointError: it is damaged, or of another version.
+        CheckpointError: the record is damaged, or of another version.
     """
     try:
         record = json.loads(storage.read_bytes(storage.join(folder, COMPLETE_FILE)))

@@ -1,7 +1,7 @@
-"""Checkpoints that either count as a whole or not at all.
+"""The store of checkpoints, which are either complete or ignored.
 
-``STORAGE/RUN/checkpoints/step-00001000/`` holds what every worker wrote, the weights as safetensors, and, written last,
-``COMPLETE.json`` with the size and hash of every file. A folder without it does not exist for a resume.
+``STORAGE/RUN/checkpoints/step-00001000/`` contains the files of all workers, the weights as safetensors, and, written last,
+``COMPLETE.json`` with the size and hash of every file. A resume ignores a folder without it.
 """
 
 import json
@@ -29,16 +29,16 @@ from scaleout.io import storage
 logger = logging.getLogger(__name__)
 
 DAMAGED_FILE = "DAMAGED"
-"""Marks a complete checkpoint that was found damaged: it no longer counts."""
+"""Marks a complete checkpoint that was found damaged: it is ignored from then on."""
 _REMEDY = "restore it from a copy, or start under another --name"
 PARTS_FOLDER = "parts"
-"""Where each worker says what it has uploaded, while a checkpoint is on its way."""
+"""Folder in which each worker lists what it has uploaded, while a checkpoint is being uploaded."""
 
 
 class SetAsideError(Exception):
-    """The newest checkpoint is damaged and no longer counts: the next start of the workers takes the one before.
+    """The newest checkpoint is damaged and is ignored: the next start of the workers uses the one before.
 
-    Not an error of the user's: it ends these workers, which have begun to read their samples at the wrong position.
+    Not a user error: it ends these workers, which have begun to read their samples at the wrong position.
     """
 
 
@@ -50,10 +50,10 @@ class Written:
     processes: ProcessGroup
     progress: Mapping[str, Any]
     attempt: str
-    """The same on all workers, and only once: a killed attempt may have left its parts in the same folder."""
+    """Name of this attempt, the same on all workers and unique: a killed attempt may have left its parts in the same folder."""
 
     def part(self, rank: int) -> str:
-        """Name of the list of files that a worker writes when it has uploaded them."""
+        """Return the name of the file list that a worker writes when it has uploaded its files."""
         return f"{self.attempt}-{rank:05d}.json"
 
 
@@ -66,12 +66,12 @@ class CheckpointStore:
     best_metric: str | None = None
     """See ``TrainConfig.best_metric``."""
     lease: Lease | None = None
-    """The right to write here; without one nobody else can."""
+    """The right to write here; None if no other process can write."""
 
     def newest(self) -> tuple[str, CheckpointRecord] | None:
-        """URI and record of the complete checkpoint with the most steps; None if there is none.
+        """Return URI and record of the complete checkpoint with the most steps; None if there is none.
 
-        One whose ``COMPLETE.json`` is damaged is passed over.
+        A checkpoint with a damaged ``COMPLETE.json`` is skipped.
 
         Raises:
             CheckpointError: there are complete checkpoints, and the ``COMPLETE.json`` of each is damaged.
@@ -84,17 +84,17 @@ class CheckpointStore:
                 logger.warning("%s", error)
                 damage = damage or error
         if damage is not None:
-            raise DamagedCheckpointError(f"{damage}, and there is no sound one before it: {_REMEDY}")
+            raise DamagedCheckpointError(f"{damage}, and there is no intact one before it: {_REMEDY}")
         return None
 
     def find(self, which: str) -> tuple[str, CheckpointRecord]:
-        """URI and record of a complete checkpoint.
+        """Return URI and record of a complete checkpoint.
 
         Args:
-            which: "last"; "best" by the metric of this store; or the number of a step.
+            which: "last", "best" by the metric of this store, or a step number.
 
         Raises:
-            CheckpointError: there is none; the message says which ones there are.
+            CheckpointError: there is none; the message lists the existing ones.
         """
         newest = self.newest()
         if newest is None:
@@ -106,13 +106,13 @@ class CheckpointStore:
         complete = self._complete()
         if which == "best":
             if self.best_metric is None:
-                raise CheckpointError(f"the run of {self.uri} kept no best checkpoint (train.best_metric was not set); take last or a step")
+                raise CheckpointError(f"the run of {self.uri} has no best checkpoint (train.best_metric was unset); choose last or a step")
             name = self._best(complete)
         else:
             name = f"step-{int(which):08d}" if which.isdecimal() else None
         if name not in complete:
             steps = ", ".join(str(int(each.removeprefix("step-"))) for each in complete)
-            raise CheckpointError(f"there is no checkpoint {which!r} in {self.uri}; take last, best or one of the steps {steps}")
+            raise CheckpointError(f"there is no checkpoint {which!r} in {self.uri}; choose last, best or one of the steps {steps}")
         assert name is not None
         folder = storage.join(self.uri, name)
         return folder, read_record(folder)
@@ -121,8 +121,8 @@ class CheckpointStore:
         """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
 
         Raises:
-            SetAsideError: it was; start again.
-            CheckpointError: it cannot be continued from, and there is no other.
+            SetAsideError: the checkpoint was set aside; start again.
+            CheckpointError: the run cannot continue from the checkpoint, and there is no other.
         """
         try:
             load_training_state(engine, folder, record, processes)
@@ -134,17 +134,17 @@ class CheckpointStore:
         if not older:
             raise DamagedCheckpointError(f"{damage}, and there is no checkpoint before it: {_REMEDY}")
         self._check_lease()
-        # Every worker that finds it writes the same; nothing is deleted that another one reads.
+        # Every worker that finds the damage writes the same; nothing that another worker reads is deleted.
         storage.write_bytes(storage.join(folder, DAMAGED_FILE), damage.encode())
-        raise SetAsideError(f"{damage}: it is set aside, and the run goes on from {older[-1]}")
+        raise SetAsideError(f"{damage}: it is set aside, and the run continues from {older[-1]}")
 
     def save(self, engine: Engine, processes: ProcessGroup, progress: Mapping[str, Any]) -> None:
-        """Write a checkpoint and wait until it counts. Called by all workers together.
+        """Write a checkpoint and wait until it is complete. Called by all workers together.
 
         Args:
-            engine: what trains.
+            engine: the training engine.
             processes: all workers.
-            progress: the fields of ``CheckpointRecord`` but ``files``.
+            progress: the fields of ``CheckpointRecord`` except ``files``.
         """
         self.upload(self.write(engine, processes, progress))
         processes.barrier()
@@ -153,12 +153,12 @@ class CheckpointStore:
         """Write this worker's part of a checkpoint to the local disk. Called by all workers together.
 
         Args:
-            engine: what trains.
+            engine: the training engine.
             processes: all workers.
             progress: as in ``save``.
 
         Raises:
-            CheckpointError: the disk takes nothing more.
+            CheckpointError: the disk is full.
         """
         weights = engine.weights()
         local = Path(tempfile.gettempdir(), f"medvlp-checkpoint-{uuid.uuid4().hex}")
@@ -168,24 +168,24 @@ class CheckpointStore:
             if processes.is_first:
                 save_file(weights, local / WEIGHTS_FILE)
         except BaseException as error:
-            full = _try_disk(local.parent)  # libraries that write in C++ do not say that the disk is full
+            full = _try_disk(local.parent)  # libraries that write in C++ do not report a full disk
             shutil.rmtree(local, ignore_errors=True)
             if full is None:
                 raise
             raise CheckpointError(
-                f"cannot write the checkpoint of step {progress['step']} below {local.parent}: {full.strerror}; make room there, or set "
-                "TMPDIR to a disk with more, then the same command goes on"
+                f"cannot write the checkpoint of step {progress['step']} below {local.parent}: {full.strerror}; free space there, or set "
+                "TMPDIR to a larger disk, then run the same command again"
             ) from error
         attempt = processes.gather(uuid.uuid4().hex)[0]
         return Written(local, processes, progress, attempt)
 
     def upload(self, written: Written) -> None:
-        """Upload this worker's part. Not collective: it may run beside the next steps.
+        """Upload this worker's part. Not collective: it may run during the next steps.
 
-        The first worker waits for all parts, makes them count and deletes the oldest checkpoints beyond ``keep`` but the best one.
+        The first worker waits for all parts, completes the checkpoint and deletes the oldest ones beyond ``keep``, except the best.
 
         Raises:
-            DataError: storage does not take it.
+            DataError: the upload to storage failed.
             TrainingError: another run has taken the name of this one; nothing was written.
         """
         folder = storage.join(self.uri, f"step-{written.progress['step']:08d}")
@@ -210,7 +210,7 @@ class CheckpointStore:
             self.lease.check()
 
     def _complete(self) -> list[str]:
-        """Names of the checkpoints that count, ascending."""
+        """Return the names of the complete checkpoints, ascending."""
         return [name for name in self._names() if _counts(storage.list_names(storage.join(self.uri, name)))]
 
     def _names(self) -> list[str]:
@@ -221,12 +221,12 @@ class CheckpointStore:
         oldest_kept, best = complete[-self.keep :][0], self._best(complete)
         for name in self._names():
             if name < oldest_kept and name != best:
-                # First the file that makes it count: a kill in between leaves an incomplete folder, not a damaged one.
+                # The completion file goes first: a kill in between leaves an incomplete folder, not a damaged one.
                 storage.delete(storage.join(self.uri, name, COMPLETE_FILE))
                 storage.delete(storage.join(self.uri, name))
 
     def _best(self, names: list[str]) -> str | None:
-        """The newest of the best of these complete checkpoints; None if nothing is known of any."""
+        """Return the best of these complete checkpoints, the newest if tied; None if no metric is known."""
         if self.best_metric is None:
             return None
         sign = -1.0 if self.best_metric.endswith("loss") else 1.0
@@ -235,17 +235,17 @@ class CheckpointStore:
         return max(known)[1] if known else None
 
     def _validated(self, name: str) -> float | None:
-        """The value of the metric that decides, of a checkpoint; None if it is not known."""
+        """Return the best-metric value of a checkpoint; None if it is unknown."""
         assert self.best_metric is not None
         try:
             value = read_record(storage.join(self.uri, name)).validation.get(self.best_metric)
         except CheckpointError:
-            return None  # a damaged one is nobody's best; a resume from it says more
+            return None  # a damaged one is never the best; a resume from it reports the damage
         return value if value is not None and math.isfinite(value) else None
 
 
 def _try_disk(folder: Path) -> OSError | None:
-    """The error of writing a megabyte into ``folder``; None if there is none."""
+    """Return the error of writing a megabyte into ``folder``; None if there is none."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(bytes(1 << 20))
@@ -260,7 +260,7 @@ def _counts(names: list[str]) -> bool:
 
 
 def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
-    """The files of all workers, as soon as each has uploaded its own."""
+    """Return the files of all workers, once each worker has uploaded its own."""
     expected = [written.part(rank) for rank in range(written.processes.workers)]
     seconds = 0.05
     while not set(expected) <= set(storage.list_names(parts)):

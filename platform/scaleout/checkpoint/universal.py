@@ -1,6 +1,6 @@
-"""A checkpoint of ZeRO for another number of workers: DeepSpeed's universal layout, one file per parameter and state.
+"""Convert a ZeRO checkpoint for another number of workers: DeepSpeed's universal layout, one file per parameter and state.
 
-Made by DeepSpeed's own converter, once on every machine, in a temporary folder: the checkpoint itself is only read.
+DeepSpeed's own converter runs once on every machine, in a temporary folder: the checkpoint itself is only read.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ from scaleout.engine.process_group import ProcessGroup
 def universal_engine_folder(saved: Path, processes: ProcessGroup) -> AbstractContextManager[Path]:
     """What ``Engine.save`` of other workers wrote into ``saved``, as an engine with ``resharded`` loads it.
 
-    Called by all workers together; the first of every machine converts, the others wait for it.
+    Called by all workers together; the first worker of every machine converts, the others wait.
 
     Raises:
         CheckpointError: a conversion failed; on every worker.

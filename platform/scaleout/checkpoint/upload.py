@@ -1,4 +1,4 @@
-"""Brings checkpoints to storage while the next steps run: at most one is on its way, and what went wrong is not lost."""
+"""Upload checkpoints to storage during the next steps: at most one at a time, and errors are raised later."""
 
 import threading
 import time
@@ -10,11 +10,11 @@ from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 
 _GRACE_SECONDS = 60.0
-"""For what is on its way when the run fails."""
+"""Seconds to wait for a running upload when the run fails."""
 
 
 class CheckpointUpload:
-    """One worker's. On leaving it, what is on its way arrives; if the run fails, within a minute or not at all."""
+    """The uploads of one worker. On exit it waits for the running upload; if the run has failed, for at most a minute."""
 
     def __init__(self, store: CheckpointStore, processes: ProcessGroup):
         self._store, self._processes = store, processes
@@ -27,7 +27,7 @@ class CheckpointUpload:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self._wait()
-            self._processes.barrier()  # nobody leaves before the first worker has made it count
+            self._processes.barrier()  # no worker leaves before the first one has completed the checkpoint
         elif self._thread is not None:
             self._thread.join(_GRACE_SECONDS)
 
@@ -35,15 +35,15 @@ class CheckpointUpload:
         """Write a checkpoint to the local disk, all workers together, and start to upload it.
 
         Returns:
-            The seconds that this took from the run.
+            The seconds for which training was interrupted.
 
         Raises:
-            DataError: the one before did not arrive.
+            DataError: the previous upload failed.
         """
         started = time.perf_counter()
         self._wait()
         written = self._store.write(engine, self._processes, progress)
-        # A daemon: a worker whose peers died does not wait for what they will never upload.
+        # A daemon thread: a worker whose peers died does not wait for their uploads.
         self._thread = threading.Thread(target=self._upload, args=(written,), name="checkpoint", daemon=True)
         self._thread.start()
         return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""Private parts of libraries that this project cannot do without, one file for each library.
+"""Private parts of libraries that this project needs, one file per library.
 
-Nothing else may use them. ``tests/scaleout/test_compat.py`` has a test for each, which says what broke when a library changes.
+No other code may use them. ``tests/scaleout/test_compat.py`` has a test for each, which shows what broke when a library changes.
 """

@@ -1,4 +1,4 @@
-"""What DeepSpeed has no public way to ask."""
+"""Functions for which DeepSpeed has no public interface."""
 
 from itertools import chain
 from typing import Any
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def fp32_masters(optimiser: Any) -> dict[nn.Parameter, Tensor]:
-    """The fp32 weight behind every bf16 parameter that is trained, of DeepSpeed's optimiser without ZeRO.
+    """Return the fp32 weight of every trained bf16 parameter in DeepSpeed's optimiser without ZeRO.
 
     ``safe_get_full_fp32_param`` of DeepSpeed 0.19 finds only those of ZeRO.
     """

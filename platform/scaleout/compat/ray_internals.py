@@ -1,4 +1,4 @@
-"""What Ray has no public way to ask or to do."""
+"""Functions for which Ray has no public interface."""
 
 import time
 from typing import Any
@@ -10,19 +10,19 @@ from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator impor
 from ray.data._internal.execution.execution_callback import ExecutionCallback
 
 PAUSE_SECONDS = 0.02
-"""Between two turns of the loop that moves blocks: a few dozen blocks a second need no more."""
+"""Pause between two iterations of the loop that moves blocks; enough for a few dozen blocks per second."""
 
 
 def draining_nodes() -> set[str]:
-    """Ids of the nodes that will be taken away: the cloud, the autoscaler or SIGTERM to ``ray start`` has said so.
+    """Return the ids of the draining nodes, as announced by the cloud, the autoscaler or SIGTERM to ``ray start``.
 
-    Ray Train's own watcher asks here too.
+    Ray Train's own watcher uses the same call.
     """
     return set(ray_state.state.get_draining_nodes())
 
 
 def spilled_bytes() -> int:
-    """What all nodes moved from memory to disk since Ray started. ``ray memory`` asks here too."""
+    """Return the bytes that all nodes spilled to disk since Ray started. ``ray memory`` uses the same call."""
     return int(get_memory_info_reply(ray_state.state).store_stats.spilled_bytes_total)
 
 
@@ -35,9 +35,9 @@ def start_autoscaling_coordinator() -> None:
 
 
 class Pause(ExecutionCallback):
-    """Lets the loop of an execution rest.
+    """Pauses the loop of an execution.
 
-    While all blocks wait for the workers it has nothing to wait for itself, and would take most of a core to find that out.
+    While all blocks wait for the workers, the loop would otherwise poll and use most of a core.
     """
 
     def on_execution_step(self, executor: Any) -> None:
@@ -46,5 +46,5 @@ class Pause(ExecutionCallback):
 
 
 def pause_between_steps(context: DataContext) -> None:
-    """Let executions with this context rest after every turn of their loop."""
+    """Pause executions with this context after every iteration of their loop."""
     context.custom_execution_callback_classes = [*context.custom_execution_callback_classes, Pause]

@@ -1,4 +1,4 @@
-"""What turns a loss into an optimiser step: the protocol of the engines, and their settings."""
+"""The protocol of the engines, which turn a loss into an optimiser step, and their settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from medvlp.tasks.module import TaskOutput
 from scaleout.engine.layout import Layout
 
 TAG = "engine"
-"""What the training state is called inside its folder."""
+"""Name of the training state inside its folder."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class EngineConfig:
     zero_stage: int
     bf16: bool
     learning_rate_factor: Callable[[int], float]
-    """Factor of every group's learning rate at an optimiser step."""
+    """Learning-rate factor of all groups at an optimiser step."""
     zero_options: Mapping[str, Any] = field(default_factory=dict)
     """More of DeepSpeed's ``zero_optimization`` settings."""
     resharded: bool = False
-    """What ``load`` will read was written by another number of workers and is in the universal layout."""
+    """Whether ``load`` reads the universal layout, written by another number of workers."""
 
     @property
     def layout(self) -> Layout:
-        """Of the training state."""
+        """The layout of the training state."""
         return Layout(self.zero_stage, "bf16" if self.bf16 else "fp32")
 
 
@@ -44,20 +44,20 @@ class Engine(Protocol):
     task: nn.Module
     device: torch.device
     layout: Layout
-    """Of the training state that it saves and loads."""
+    """The layout of the training state that it saves and loads."""
 
     def forward(self, batch: Batch) -> TaskOutput:
-        """The task on one micro-batch."""
+        """Run the task on one micro-batch."""
         ...
 
     def backward(self, loss: Tensor) -> None:
-        """Accumulate the gradients of one micro-batch; the mean over the micro-batches of a step counts."""
+        """Accumulate the gradients of one micro-batch; a step uses the mean over its micro-batches."""
         ...
 
     def step(self) -> float | None:
-        """Called after every backward: updates the weights at the last micro-batch of a step.
+        """Update the weights at the last micro-batch of a step; called after every backward.
 
-        A gradient that is not finite, on any worker, changes no weight on all of them; the learning rates go on.
+        If the gradient of any worker is non-finite, no worker changes its weights; the learning-rate schedule still advances.
 
         Returns:
             At the last micro-batch, the norm of the gradient before clipping; else None.
@@ -65,7 +65,7 @@ class Engine(Protocol):
         ...
 
     def learning_rates(self) -> dict[str, float]:
-        """Current learning rate of every group, by its role."""
+        """Return the current learning rate of every group, by its role."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -73,17 +73,17 @@ class Engine(Protocol):
         ...
 
     def load(self, folder: Path) -> None:
-        """Read what ``save`` wrote with the same layout and number of workers, or, ``resharded``, its universal layout.
+        """Read what ``save`` wrote with the same layout and number of workers, or with ``resharded`` its universal layout.
 
         Raises:
-            CheckpointError: it does not fit.
+            CheckpointError: the state does not fit.
         """
         ...
 
     def set_frozen(self, weights: Mapping[str, Tensor]) -> None:
-        """Take from ``weights`` every parameter that is not trained: the universal layout leaves them out."""
+        """Set every untrained parameter from ``weights``: the universal layout omits them."""
         ...
 
     def weights(self) -> dict[str, Tensor]:
-        """All trained weights of the task in float32 on the CPU, gathered from the workers."""
+        """Return all trained weights of the task in float32 on the CPU, gathered from the workers."""
         ...

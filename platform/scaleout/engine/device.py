@@ -1,4 +1,4 @@
-"""How much of its device a worker uses: arithmetic, as a share of the device's peak (MFU), and memory."""
+"""Device usage of a worker: arithmetic, as a fraction of the device's peak (MFU), and memory."""
 
 import re
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 
 _PEAKS = (
-    # Name as torch.cuda.get_device_name gives it, whole; dense bfloat16 TFLOP/s with float32 accumulation; its source.
-    # Data sheets that give the figure "with sparsity" only are halved.
+    # Full name as returned by torch.cuda.get_device_name; dense bfloat16 TFLOP/s with float32 accumulation; its source.
+    # Figures that data sheets give only "with sparsity" are halved.
     (r"NVIDIA B200", 2250),  # NVIDIA HGX B200 data sheet
     (r"NVIDIA H200 NVL", 835.5),  # nvidia.com/en-us/data-center/h200
     (r"NVIDIA (H200|GH200).*", 989.5),  # nvidia.com/en-us/data-center/h200, grace-hopper-superchip
@@ -37,23 +37,23 @@ _GIGABYTE = 1e9
 
 @dataclass(frozen=True)
 class Usage:
-    """What one worker used of its device."""
+    """The device usage of one worker."""
 
     flops_per_second: float
-    """Floating-point operations that the model needs, by formula."""
+    """Floating-point operations per second that the model needs, by formula."""
     peak_flops_per_second: float | None
     peak_memory: int
     """Bytes."""
 
     @classmethod
     def of(cls, device: torch.device, flops_per_second: float) -> "Usage":
-        """The usage of ``device`` until now."""
+        """Return the usage of ``device`` until now."""
         peak = peak_flops(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
         return cls(flops_per_second, peak, peak_memory(device))
 
 
 def usage_metrics(workers: Sequence[Usage]) -> dict[str, float]:
-    """``perf/peak_memory_gb``, of the worker with the most, and ``perf/mfu``, left out unless the peak of every device is known."""
+    """Return ``perf/peak_memory_gb`` of the worker with the most, and ``perf/mfu``, omitted unless the peak of every device is known."""
     metrics = {"perf/peak_memory_gb": max(usage.peak_memory for usage in workers) / _GIGABYTE}
     peaks = [usage.peak_flops_per_second for usage in workers if usage.peak_flops_per_second is not None]
     if len(peaks) == len(workers):
@@ -62,14 +62,14 @@ def usage_metrics(workers: Sequence[Usage]) -> dict[str, float]:
 
 
 def peak_flops(name: str) -> float | None:
-    """The most dense bfloat16 operations a second of the GPU ``name``; None if it is unknown, or part of a GPU (MIG)."""
+    """Return the peak dense bfloat16 operations per second of the GPU ``name``; None if it is unknown, or part of a GPU (MIG)."""
     if "MIG" in name.split():
         return None
     return next((peak * 1e12 for pattern, peak in _PEAKS if re.fullmatch(pattern, name)), None)
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that tensors took of a GPU, or the largest resident set of this process on a CPU."""
+    """Return bytes: the peak tensor memory on a GPU, or the largest resident set of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return peak_resident()

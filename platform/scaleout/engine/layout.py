@@ -1,4 +1,4 @@
-"""How an engine lays out its training state: what one that reads it must have in common with the one that wrote it."""
+"""The layout of an engine's training state: the settings that reader and writer must share."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -6,12 +6,12 @@ from typing import Literal
 from medvlp.errors import CheckpointError
 
 Precision = Literal["fp32", "bf16"]
-"""Of parameters and arithmetic. With bf16 the optimiser keeps fp32 copies of the weights, which are what is saved."""
+"""Precision of parameters and arithmetic. With bf16 the optimiser keeps fp32 copies of the weights, and saves these."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Both are settings of ``ScaleConfig``."""
+    """ZeRO stage and precision, both from ``ScaleConfig``."""
 
     zero_stage: int
     precision: Precision = "fp32"
@@ -20,10 +20,10 @@ class Layout:
         return f"ZeRO stage {self.zero_stage} in {self.precision}"
 
     def check_readable_by(self, other: "Layout", folder: str) -> None:
-        """Refuse to continue with ``other`` from what was written into ``folder``.
+        """Check that a run with layout ``other`` can continue from the state in ``folder``.
 
         Raises:
-            CheckpointError: they differ; the message says which options to set.
+            CheckpointError: the layouts differ; the message says which options to set.
         """
         names = [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
         if names:

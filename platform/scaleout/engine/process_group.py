@@ -1,4 +1,4 @@
-"""The workers of a run as seen from one of them; one process alone needs no process group."""
+"""The workers of a run as seen from one of them; a single process needs no torch process group."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from scaleout.compat.torch_internals import set_collective_timeout
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This worker's number and what all workers do together."""
+    """The rank of this worker and the collective operations of all workers."""
 
     rank: int = 0
     workers: int = 1
@@ -25,12 +25,12 @@ class ProcessGroup:
 
     @classmethod
     def current(cls) -> "ProcessGroup":
-        """Of the default process group, if there is one."""
+        """Return the default process group; a single process if there is none."""
         return cls(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else cls()
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the worker that reports."""
+        """Whether this is the reporting worker."""
         return self.rank == 0
 
     @property
@@ -39,7 +39,7 @@ class ProcessGroup:
         return dist.get_backend() == "nccl" if dist.is_initialized() else torch.cuda.is_available()
 
     def gather(self, value: Any) -> list[Any]:
-        """Every worker's value, in the order of ranks, on every worker."""
+        """Return every worker's value, in the order of ranks, on every worker."""
         if self.workers == 1:
             return [value]
         values: list[Any] = [None] * self.workers
@@ -47,7 +47,7 @@ class ProcessGroup:
         return values
 
     def any(self, flag: bool) -> bool:
-        """Whether any worker's ``flag`` is set, on every worker."""
+        """Return on every worker whether any worker's ``flag`` is set."""
         if self.workers == 1:
             return flag
         votes = torch.tensor(float(flag), device="cuda" if self.uses_gpu else "cpu")
@@ -55,9 +55,9 @@ class ProcessGroup:
         return bool(votes)
 
     def limit_waiting(self, seconds: float) -> None:
-        """From now on a collective fails on a worker whose peers do not come within ``seconds``, in every process group.
+        """Limit how long a collective waits for the other workers, in every process group.
 
-        DeepSpeed's groups are made with torch's default, 30 minutes for gloo, 10 for NCCL.
+        DeepSpeed creates its groups with torch's default: 30 minutes for gloo, 10 for NCCL.
         """
         if self.workers > 1:
             set_collective_timeout(seconds)

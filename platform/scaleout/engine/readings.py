@@ -1,4 +1,4 @@
-"""What both engines read from a task and its optimiser, and set in it."""
+"""Functions of both engines that read or set values of a task and its optimiser."""
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +6,19 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def gradient_norm(task: nn.Module) -> Tensor:
-    """The norm of all gradients together."""
+    """Return the norm of all gradients together."""
     return torch.nn.utils.get_total_norm([parameter.grad for parameter in task.parameters() if parameter.grad is not None])
 
 
 def learning_rates(optimiser: torch.optim.Optimizer) -> dict[str, float]:
-    """Current learning rate of every group, by its role."""
+    """Return the current learning rate of every group, by its role."""
     return {group["name"]: group["lr"] for group in optimiser.param_groups}
 
 
 def follow_schedule(optimiser: torch.optim.Optimizer, scheduler: LambdaLR) -> None:
-    """Set every learning rate to what the schedule says at its step.
+    """Set every learning rate to its value in the schedule at the current step.
 
-    After a checkpoint was loaded these are the very same, unless the checkpoint is of a run that had fewer steps to go.
+    After loading a checkpoint nothing changes, unless the checkpoint is from a run with fewer total steps.
     """
     for group, base, factor in zip(optimiser.param_groups, scheduler.base_lrs, scheduler.lr_lambdas, strict=True):
         group["lr"] = base * factor(scheduler.last_epoch)

@@ -37,16 +37,16 @@ class DeepSpeedEngine:
         if config.zero_stage == 3:
             _leave_hooks_to_python(task)
         if config.zero_stage == 0 and not config.bf16:
-            # In all other cases DeepSpeed itself skips a step whose gradient is not finite.
+            # In all other cases DeepSpeed itself skips a step with a non-finite gradient.
             optimiser.register_step_pre_hook(_drop_unless_finite)
         self._base_optimiser = optimiser
         self._masters = self._undo_first_step() if config.zero_stage == 0 and config.bf16 else {}
         self._resharded = config.resharded
 
     def _undo_first_step(self) -> dict[nn.Parameter, Tensor]:
-        """The fp32 weight behind every parameter, without ZeRO in bf16, and an optimiser that has made no step.
+        """Return the fp32 weight of every parameter (bf16 without ZeRO), and reset the optimiser to zero steps.
 
-        DeepSpeed 0.19 makes one without gradients to allocate the moments: it decays the weights, and Adam counts it.
+        DeepSpeed 0.19 makes a step without gradients to allocate the moments: it decays the weights, and Adam counts it.
         """
         masters = fp32_masters(self._optimiser)
         with torch.no_grad():
@@ -66,7 +66,7 @@ class DeepSpeedEngine:
     def step(self) -> float | None:
         """See ``Engine``."""
         boundary = self._engine.is_gradient_accumulation_boundary()
-        # DeepSpeed leaves the norm out without ZeRO in float32; the gradients are reduced at this point.
+        # Without ZeRO in float32 DeepSpeed does not compute the norm; the gradients are reduced at this point.
         norm = gradient_norm(self.task) if boundary and not self._engine.zero_optimization() else None
         self._engine.step()
         if not boundary:
@@ -90,10 +90,10 @@ class DeepSpeedEngine:
         if path is None:
             raise CheckpointError(f"DeepSpeed finds no training state in {folder}")
         if self._resharded:
-            self._mend(groups)
+            self._repair(groups)
         follow_schedule(self._optimiser, self._scheduler)
 
-    def _mend(self, groups: list[dict[str, Any]]) -> None:
+    def _repair(self, groups: list[dict[str, Any]]) -> None:
         """Undo what DeepSpeed 0.19 does to a universal checkpoint of ZeRO-3.
 
         Every group has the settings of the first (its decay, learning rate and name), and all share one tensor with the number of
@@ -136,7 +136,7 @@ def _deepspeed_config(task: nn.Module, config: EngineConfig) -> dict[str, Any]:
         "zero_allow_untested_optimizer": True,
         "bf16": {"enabled": config.bf16},
         "checkpoint": {"load_universal": config.resharded},
-        # A bucket is a buffer that is allocated whole: no larger than the model.
+        # A bucket is a fully allocated buffer: no larger than the model.
         "zero_optimization": {
             "stage": config.zero_stage,
             "reduce_bucket_size": min(500_000_000, max(parameters, 1)),
@@ -154,19 +154,19 @@ def _leave_hooks_to_python(task: nn.Module) -> None:
 
 
 def _drop_unless_finite(optimiser: torch.optim.Optimizer, *_: Any) -> None:
-    """Without gradients a step changes nothing."""
+    """Drop non-finite gradients: a step without gradients changes nothing."""
     gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
     if not torch.nn.utils.get_total_norm(gradients).isfinite():
         optimiser.zero_grad(set_to_none=True)
 
 
 def _settings(group: dict[str, Any]) -> dict[str, Any]:
-    """What is set for a parameter group, without its parameters."""
+    """Return the settings of a parameter group, without its parameters."""
     return {name: value for name, value in group.items() if name != "params"}
 
 
 def _whole(parameter: nn.Parameter) -> Tensor:
-    """A parameter that no optimiser owns; ZeRO-3 shards it all the same."""
+    """Return the whole of a parameter that no optimiser owns; ZeRO-3 shards it too."""
     import deepspeed
 
     if not hasattr(parameter, "ds_id"):

@@ -1,1 +1,1 @@
-"""What a driver does: launch a run, evaluate, export, report."""
+"""The work of a driver: launch a run, evaluate, export, report."""

@@ -1,4 +1,4 @@
-"""Evaluates a whole split on all workers: metrics as JSON, a record of every sample as Parquet, and both in MLflow."""
+"""Evaluate a whole split on all workers: metrics as JSON, one record per sample as Parquet, and the metrics in MLflow."""
 
 import json
 import logging
@@ -38,23 +38,23 @@ SAMPLES_FILE = "samples.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is evaluated: the weights of a run's checkpoint, or of a model folder. It travels to the workers."""
+    """The model to evaluate: the weights of a run's checkpoint, or of a model folder. It is sent to the workers."""
 
     config: RunConfig
-    """As the run was configured; of a model folder, what evaluation needs of it."""
+    """The configuration of the run; for a model folder, the part that evaluation needs."""
     targets: Mapping[str, Any]
     weights: str
     """URI of a checkpoint, or of a model folder."""
     step: int
     name: str
-    """Of the run."""
+    """Name of the run."""
     mlflow_run: str = ""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
-    """Of the knowledge and the tokenizer that the weights were trained with."""
+    """Fingerprints of the knowledge and the tokenizer that the weights were trained with."""
 
     @classmethod
     def of_run(cls, run: str, checkpoint: str) -> "Subject":
-        """A checkpoint ("last", "best" or a step) of the run at the URI ``run``.
+        """Return the subject for a checkpoint ("last", "best" or a step) of the run at the URI ``run``.
 
         Raises:
             CheckpointError: there is none.
@@ -72,7 +72,7 @@ class Subject:
 
     @classmethod
     def of_model(cls, folder: str, corpus: CorpusConfig) -> "Subject":
-        """A model folder, with the shards and links that it is evaluated on.
+        """Return the subject for a model folder and the shards and links to evaluate it on.
 
         Raises:
             CheckpointError: there is no model, or it is damaged.
@@ -104,14 +104,14 @@ class Subject:
         )
 
     def on(self, corpus: CorpusConfig) -> "Subject":
-        """The same, on other shards."""
+        """Return the same subject on other shards."""
         data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
         return replace(self, config=replace(self.config, data=data))
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of it."""
+    """The result of an evaluation."""
 
     folder: str
     """URI of the folder with both files."""
@@ -123,14 +123,14 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     """Evaluate all samples of a split and write metrics and records into a folder below ``output``.
 
     Args:
-        subject: what is evaluated.
-        split: of the main corpus of its configuration.
+        subject: the model to evaluate.
+        split: split of the main corpus of its configuration.
         output: URI of a folder.
-        workers: how many share the samples; as in training if None. The results do not depend on it.
-        micro_batch: samples of one forward; as in training if None.
+        workers: number of workers; as in training if None. The results do not depend on it.
+        micro_batch: samples per forward pass; as in training if None.
 
     Raises:
-        MedvlpError: something that the user can mend.
+        MedvlpError: an error that the user can fix.
     """
     config = subject.config
     if micro_batch is not None:
@@ -138,7 +138,7 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     subject = replace(subject, config=config)
     inputs = Inputs.open(config)
     _check_same_world(subject, inputs)
-    planned = evaluation_split(config, inputs, split)  # says which splits there are
+    planned = evaluation_split(config, inputs, split)  # its error lists the existing splits
     count = max(1, min(workers or config.scale.workers, -(-planned.plan.rows // config.train.micro_batch)))
     storage.check_writable(output)
     records = _records(subject, split, count)
@@ -155,7 +155,7 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
 
 
 def _records(subject: Subject, split: str, workers: int) -> Records:
-    """The records of all samples, in the order of the split."""
+    """Return the records of all samples, in the order of the split."""
     import ray
 
     from scaleout.workers.channel import find_user_error
@@ -170,7 +170,7 @@ def _records(subject: Subject, split: str, workers: int) -> Records:
 
 
 def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Records:
-    """What one worker does."""
+    """Evaluate the share of one worker."""
     config = subject.config
     threads = config.scale.threads or decode_threads(workers)
     torch.set_num_threads(threads)
@@ -200,11 +200,11 @@ def _check_same_world(subject: Subject, inputs: Inputs) -> None:
     for name in ("knowledge", "tokenizer"):
         then, now = subject.fingerprints.get(name), inputs.fingerprints[name]
         if then != now:
-            raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, found is {now}: put the old one back")
+            raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, but found {now}: restore the old one")
 
 
 def _track(subject: Subject, split: str, metrics: Mapping[str, float], content: bytes) -> None:
-    """Metrics and their file go into the MLflow run of a run; records of samples stay where the run is."""
+    """Log the metrics and their file to the MLflow run; the sample records stay in the run's storage."""
     if not subject.mlflow_run:
         return
     uri = resolve_tracking_uri(subject.config.storage, subject.config.tracking.uri)

@@ -1,4 +1,4 @@
-"""A run becomes a folder that ``medvlp.load`` reads."""
+"""Export a run as a folder that ``medvlp.load`` reads."""
 
 import tempfile
 from pathlib import Path
@@ -19,14 +19,14 @@ def export_run(run: str, output: str, *, checkpoint: str = "last", overwrite: bo
     Args:
         run: URI of the run's folder, or of one of its checkpoints.
         output: URI of the folder to make.
-        checkpoint: of a run: "last", "best", or the number of a step.
-        overwrite: whether a model that is there may be replaced.
+        checkpoint: checkpoint of the run: "last", "best" or a step number.
+        overwrite: whether an existing model may be replaced.
 
     Raises:
-        CheckpointError: there is no such checkpoint, its tokenizer or knowledge are no longer there, or another model is in ``output``.
+        CheckpointError: there is no such checkpoint, its tokenizer or knowledge is missing, or ``output`` holds another model.
     """
     if storage.exists(storage.join(output, CONFIG_FILE)) and not overwrite:
-        raise CheckpointError(f"{output} holds a model already; choose another --output, or --overwrite")
+        raise CheckpointError(f"{output} already holds a model; choose another --output, or add --overwrite")
     storage.check_writable(output)
     opened = OpenedRun.open(run, checkpoint)
     config = opened.config
@@ -34,7 +34,7 @@ def export_run(run: str, output: str, *, checkpoint: str = "last", overwrite: bo
     found = {"knowledge": bundle.fingerprint, "tokenizer": tokenizer_fingerprint(tokenizer)}
     for name, fingerprint in found.items():
         if opened.record.fingerprints.get(name) != fingerprint:
-            raise CheckpointError(f"the {name} of run {opened.folder} was altered since it trained ({fingerprint}): put the old one back")
+            raise CheckpointError(f"the {name} of run {opened.folder} was changed after training ({fingerprint}): restore the old one")
     context = task_context(config, tokenizer, bundle, opened.record.targets)
     exported = ModelFolderConfig(
         task=config.task,
@@ -46,7 +46,7 @@ def export_run(run: str, output: str, *, checkpoint: str = "last", overwrite: bo
         origin=_origin(opened),
     )
     with tempfile.TemporaryDirectory(prefix="medvlp-export-") as temporary:
-        folder = Path(temporary, "model")  # of its own: copies take over modes, and a temporary folder is for nobody else
+        folder = Path(temporary, "model")  # a subfolder: copies keep modes, and a temporary folder is readable only by its owner
         save_model_folder(folder, exported, read_weights(opened.checkpoint), tokenizer, bundle)
         storage.upload_folder(folder, output)
     return exported
@@ -65,7 +65,7 @@ def _origin(opened: OpenedRun) -> Origin:
 
 
 def _last_validation(opened: OpenedRun) -> dict[str, float]:
-    """The metrics of the last validation up to the checkpoint; none for a run whose curves lie elsewhere."""
+    """Return the metrics of the last validation up to the checkpoint; empty for a run whose curves are stored elsewhere."""
     if storage.is_remote(opened.folder):
         return {}
     latest: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The end of a run as a few lines: what was learned, where it is, and how to look at it."""
+"""The summary of a finished run: its metrics, its checkpoint, and how to view it."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from scaleout.tracking import redacted
 
 
 def outcome_card(outcome: Outcome, task: Task) -> str:
-    """The last validation beside what a predictor without the image reaches, the checkpoint, and the command of the UI."""
+    """Return the last validation next to a baseline without the image, the checkpoint, and the command that opens the UI."""
     validation = {name.removeprefix("val/"): value for name, value in outcome.metrics.items()}
     lines = metrics_table("validation", validation, task) if validation else []
     return "\n".join([*lines, f"checkpoint: {outcome.checkpoint}", f"curves and pictures: {ui_command(outcome.tracking_uri)}"])
 
 
 def metrics_table(title: str, metrics: Mapping[str, float], task: Task) -> list[str]:
-    """The metrics that a task reports, each beside its baseline, as lines."""
+    """Return the metrics that a task reports, each with its baseline, as lines."""
     lines = [f"{title:36}{'this run':>10}{'without image':>16}"]
     for row in task.rows():
         if row.metric in metrics:
@@ -25,7 +25,7 @@ def metrics_table(title: str, metrics: Mapping[str, float], task: Task) -> list[
 
 
 def ui_command(tracking_uri: str) -> str:
-    """How to look at the run in MLflow."""
+    """Return how to view the run in MLflow."""
     if tracking_uri.startswith("sqlite:"):
         return f"mlflow ui --backend-store-uri {tracking_uri}"
     return f"open {redacted(tracking_uri)}"

@@ -1,1 +1,1 @@
-"""Sidecar links: which concepts stand where in which text, one Parquet file beside each shard, never inside it."""
+"""Sidecar links: the positions of concepts in the texts, one Parquet file per shard, never inside the shard."""

@@ -1,4 +1,4 @@
-"""Every text of every shard goes through a linker: one task and one Parquet file per shard, the manifest last."""
+"""Link every text of every shard: one task and one Parquet file per shard, the manifest last."""
 
 from collections import Counter
 from functools import partial
@@ -35,7 +35,7 @@ def link_shards(
     Args:
         shards: URI of the shards; only read.
         ontology: What ``linker`` was built from.
-        linker: What finds concepts.
+        linker: The linker that finds concepts.
         output: URI of the links.
         overwrite: Whether links of other shards, or by another ontology or linker, may be replaced.
         run: How to run the tasks.
@@ -70,12 +70,12 @@ def link_shards(
 
 
 def links_name(shard: str) -> str:
-    """The name of the file with the links of a shard."""
+    """Return the name of the file with the links of a shard."""
     return f"{shard.removesuffix('.tar')}.parquet"
 
 
 def link_texts(samples: pa.Table, linker: Linker) -> pa.Table:
-    """The links of the samples of a shard: one row per sample and text, with the columns of ``LINKS_SCHEMA``."""
+    """Link the samples of a shard: one row per sample and text, with the columns of ``LINKS_SCHEMA``."""
     rows = []
     for key, texts in zip(samples.column("key").to_pylist(), samples.column("texts").to_pylist(), strict=True):
         for index, text in enumerate(texts):

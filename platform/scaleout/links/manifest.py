@@ -1,4 +1,4 @@
-"""The manifest of a folder of links: which ontology and linker, over which shards, and how often each concept occurs."""
+"""The manifest of a folder of links: ontology, linker, shards, and the count of each concept."""
 
 import hashlib
 import json
@@ -35,29 +35,29 @@ class LinksManifest:
     linker_version: str
     shards_fingerprint: str
     counts: Mapping[str, int]
-    """Mentions of every concept in the training split."""
+    """Number of mentions of every concept in the training split."""
     files: RecordTable[LinksRecord]
     linked_texts: int = 0
-    """Texts with at least one span, over all splits."""
+    """Number of texts with at least one span, over all splits."""
     spans: int = 0
-    """Spans found, over all splits."""
+    """Number of spans, over all splits."""
     negated_spans: int = 0
-    """Spans that the text denies, over all splits; among ``spans``."""
+    """Number of negated spans, over all splits; included in ``spans``."""
 
     @property
     def texts(self) -> int:
-        """Texts looked at, over all splits."""
+        """Number of linked texts, over all splits."""
         return self.files.total("texts")
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what the links are of and what they say."""
+        """A hash of the inputs and the content of the links."""
         files = self.files.digest("name", "texts", "sha256")
         row = [self.ontology_fingerprint, self.linker, self.linker_version, self.shards_fingerprint, files]
         return hashlib.sha256(json.dumps(row).encode()).hexdigest()[:16]
 
     def save(self, folder: str) -> None:
-        """Write the manifest into the folder of the links; its existence says that they are complete."""
+        """Write the manifest to the folder of the links; its existence marks them as complete."""
         facts = {"version": FORMAT_VERSION, **{name: getattr(self, name) for name in ("fingerprint", "texts", *_FACTS)}}
         write_manifest(folder, facts, self.files)
 
@@ -66,7 +66,7 @@ class LinksManifest:
         """Read what ``save`` wrote.
 
         Raises:
-            DataError: there is no complete set of links, or the manifest is of another version or was altered.
+            DataError: there is no complete set of links, or the manifest has another version or was changed.
         """
         facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, _FACTS, _WHAT, _MAKER)
         fingerprint = facts.pop("fingerprint")

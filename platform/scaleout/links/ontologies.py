@@ -1,4 +1,4 @@
-"""The ontology that links are made with: read from wherever it lies, and compared with what the links say."""
+"""The ontology of the links: read from any location, and compared with the manifest of the links."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,9 +13,9 @@ from scaleout.shards.manifest import ShardManifest
 
 
 def read_ontology_uris(uris: Sequence[str], umls: UMLSFilter = EVERYTHING) -> Ontology:
-    """One ontology of all files or folders named, local or in an object store."""
+    """Read and merge all named files or folders, local or in an object store, as one ontology."""
     if not uris:
-        raise ConfigurationError("no ontology is named; add --ontology FILE")
+        raise ConfigurationError("no ontology given; add --ontology FILE")
     with ExitStack() as stack:
         return read_ontologies([stack.enter_context(storage.local_copy(storage.absolute(uri))) for uri in uris], umls=umls)
 
@@ -24,12 +24,12 @@ def check_links(links: LinksManifest, shards: ShardManifest, ontology: Ontology)
     """Make sure that links, shards and ontology belong together.
 
     Raises:
-        KnowledgeError: they do not.
+        KnowledgeError: they do not belong together.
     """
     if links.ontology_fingerprint != ontology.fingerprint:
         raise KnowledgeError(
             f"the links were made with ontology {links.ontology!r} ({links.ontology_fingerprint}), not with {ontology.name!r} "
-            f"({ontology.fingerprint}); name the same --ontology files, or make the links again with jobs/link.py"
+            f"({ontology.fingerprint}); give the same --ontology files, or make the links again with jobs/link.py"
         )
     if links.shards_fingerprint != shards.fingerprint:
         raise KnowledgeError(

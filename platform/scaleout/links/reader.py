@@ -1,4 +1,4 @@
-"""Links as Arrow tables, and the check that they belong to the samples beside them."""
+"""Read links as Arrow tables, and check that they belong to the samples of a shard."""
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,10 @@ LINKS_SCHEMA = pa.schema(
         ("negated", pa.list_(pa.bool_())),
     ]
 )
-"""One row per sample and text: ``text`` is the text's place in the sample.
+"""One row per sample and text: ``text`` is the index of the text in the sample.
 
-Span i is [start[i], end[i]) and names concept[i]; negated[i] says that the text denies it. Spans are ascending and may overlap: every
-mention is kept, so that a vocabulary which lacks "lung cancer" still has "lung".
+Span i is [start[i], end[i]) and names concept[i]; negated[i] is true if the text negates it. Spans are ascending and may overlap: every
+mention is kept, so that a vocabulary without "lung cancer" still finds "lung".
 """
 
 
@@ -44,7 +44,7 @@ def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
     """Make sure that ``links`` has exactly one row per text of ``samples``, in the same order.
 
     Raises:
-        DataError: it has not.
+        DataError: the rows do not match.
     """
     texts = samples.column("texts").combine_chunks()
     keys = samples.column("key").combine_chunks().take(pyarrow.compute.list_parent_indices(texts))
@@ -53,6 +53,6 @@ def check_alignment(samples: pa.Table, links: pa.Table, shard: str) -> None:
 
 
 def _text_indices(texts: pa.ListArray) -> np.ndarray:
-    """int64, for every text its place in its sample."""
+    """Return the index of every text in its sample, int64."""
     counts = texts.value_lengths().to_numpy()
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -1,1 +1,1 @@
-"""A run: its configuration, its record, its inputs, and where it starts from."""
+"""A run: its configuration, record, inputs and starting point."""

@@ -1,7 +1,7 @@
-"""The configuration of a training run: what a recipe holds.
+"""The configuration of a training run, as a recipe gives it.
 
-A run is its name: the same name with the same configuration resumes it. What a resumed run may have otherwise is said at the field:
-``MAY_CHANGE`` (where things lie, whose fingerprints count instead; who works; what is logged) and ``MAY_GROW``.
+A name identifies a run: the same name with the same configuration resumes it. The metadata of a field says whether a resumed run may change
+it: ``MAY_CHANGE`` (locations, whose fingerprints count instead; workers; logging) and ``MAY_GROW``.
 """
 
 from dataclasses import dataclass, field
@@ -21,71 +21,71 @@ from scaleout.engine.layout import Layout, Precision
 from scaleout.stream.schedule import AccumulationSchedule
 
 MAY_CHANGE: dict[str, Any] = {"resumed": "may change"}
-"""Metadata of a field, or of a whole section, that a resumed run may have otherwise."""
+"""Metadata of a field, or of a whole section, that a resumed run may change."""
 MAY_GROW: dict[str, Any] = {"resumed": "may grow"}
-"""Metadata of a field that a resumed run may have larger."""
+"""Metadata of a field that a resumed run may increase."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusConfig:
-    """Where samples come from."""
+    """The source of the samples."""
 
     shards: str = field(metadata=MAY_CHANGE)
-    """URI of the shards that jobs/prepare.py made."""
+    """URI of the shards made by jobs/prepare.py."""
     links: str = field(metadata=MAY_CHANGE)
-    """URI of the links that jobs/link.py made."""
+    """URI of the links made by jobs/link.py."""
     weight: float = 1.0
-    """In a mixture, how many samples of this corpus are seen beside those of the others, whatever their sizes."""
+    """Sampling weight of this corpus in a mixture, relative to the other corpora and independent of corpus size."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig(CorpusConfig):
-    """Where samples come from and how they are read."""
+    """The source of the samples and how they are read."""
 
     mixed_with: list[CorpusConfig] = field(default_factory=list, metadata=MAY_CHANGE)
-    """More corpora to train on, linked with the same ontology; validation, the tokenizer and pictures are of the first alone."""
+    """More corpora to train on, linked with the same ontology. Validation, tokenizer and pictures come from the main corpus only."""
     minimum_crop: float = 0.9
-    """Smallest share of the image that a random training crop keeps; 1 turns it off."""
+    """Smallest fraction of the image that a random training crop keeps; 1 disables cropping."""
     window_shards: int = 4
-    """Shards that are read and shuffled together."""
+    """Number of shards that are read and shuffled together."""
     ahead: int = field(default=3, metadata=MAY_CHANGE)
-    """Micro-batches that each worker keeps ready."""
+    """Number of micro-batches that each worker prefetches."""
     bad_samples: float = field(default=0.01, metadata=MAY_CHANGE)
-    """The run stops when a larger share of its samples did not decode."""
+    """Stop the run when more than this fraction of its samples cannot be decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(SourceConfig):
-    """Where samples come from and how they become batches."""
+    """The source of the samples and how they are batched."""
 
     tokenizer: str | None = field(default=None, metadata=MAY_CHANGE)
-    """Hugging Face folder or name; the one kept beside the shards if none is given."""
+    """Hugging Face folder or name; by default the tokenizer stored with the shards."""
     maximum_tokens: int = 64
-    """Longer texts are truncated."""
+    """Tokens per text; longer texts are truncated."""
     maximum_entities: int = 24
-    """Entities of a text that the knowledge stream reads."""
+    """Maximum number of entities per text in the knowledge stream."""
     width_multiple: int = 16
-    """Texts are padded to a multiple of this."""
+    """Pad texts to a multiple of this many tokens."""
     masking: MaskingConfig = field(default_factory=MaskingConfig)
     synthetic: bool = False
-    """Train on the same random batch again and again instead of samples: what speed the workers would reach if nothing had to be read."""
+    """Train on one random batch repeatedly instead of real samples, to measure the speed of the workers without reading."""
     label_negated: bool = False
-    """Whether a finding that the texts deny ("no pneumothorax") is an entity of the image for alignment all the same, as in the paper."""
+    """Align the image with findings that the texts negate ("no pneumothorax") too, as in the paper."""
     negatives: Negatives = "same_modality"
-    """Whose image is a training negative for matching: that of a row of the micro-batch, of the same modality or any; or one
-    drawn from the corpus, as the authors' (it is encoded too, and may be the true one)."""
+    """Source of the negative images for matching in training: another row of the micro-batch, of the same modality or any, or the whole
+    corpus, as the authors do (the image is encoded too, and may be the true one)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """The loop."""
+    """The training loop."""
 
     max_steps: int = field(metadata=MAY_GROW)
-    """Optimiser steps."""
+    """Number of optimiser steps."""
     global_batch: int = 256
-    """Samples of an optimiser step, over all workers, however many there are."""
+    """Samples per optimiser step over all workers, whatever their number."""
     micro_batch: int = 16
-    """Samples of one forward."""
+    """Samples per forward pass."""
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     seed: int = 0
     log_every: int = field(default=10, metadata=MAY_CHANGE)
@@ -93,25 +93,25 @@ class TrainConfig:
     validate_every: int = field(default=1000, metadata=MAY_CHANGE)
     """Optimiser steps between two validations; the last step is always validated."""
     validation_samples: int = 2000
-    """Samples of the validation split that are used."""
+    """Number of samples of the validation split to use."""
     findings: list[str] = field(default_factory=list)
-    """Semantic types of the entities that count as findings in validation; all if empty."""
+    """Semantic types of the entities that count as findings in validation; empty for all."""
     checkpoint_every: int = field(default=1000, metadata=MAY_CHANGE)
-    """Optimiser steps between two checkpoints; the last step always makes one."""
+    """Optimiser steps between two checkpoints; the last step always writes one."""
     keep_checkpoints: int = field(default=2, metadata=MAY_CHANGE)
-    """Newest complete checkpoints that are kept."""
+    """Number of newest complete checkpoints to keep."""
     checkpoint_minutes: float = field(default=0.0, metadata=MAY_CHANGE)
-    """Minutes after which a checkpoint is made before ``checkpoint_every`` steps are done; looked at whenever a point of the
-    curves is made; 0 is never."""
+    """Also write a checkpoint after this many minutes, even before ``checkpoint_every`` steps; checked every ``log_every`` steps. 0
+    disables it."""
     best_metric: str | None = field(default=None, metadata=MAY_CHANGE)
-    """Metric of validation, as "val/itm_accuracy", by which the best checkpoint is kept beside the newest; of one that ends in
-    "loss" the smallest is the best. Checkpoints count whose step was validated."""
+    """Validation metric, such as "val/itm_accuracy", that selects a best checkpoint to keep with the newest ones. For a metric that ends in
+    "loss", smaller is better. Only checkpoints of validated steps count."""
     maximum_skipped_steps: int = field(default=10, metadata=MAY_CHANGE)
-    """Steps whose gradient is not finite change nothing; the run stops at one more than this."""
+    """Maximum number of skipped steps. A step with a non-finite gradient is skipped; one more than this stops the run."""
     ledger: bool = field(default=False, metadata=MAY_CHANGE)
-    """Whether the run's folder keeps the keys of the samples of every step, a file for each checkpoint and worker."""
+    """Record the sample keys of every step in the run's folder, one file per checkpoint and worker."""
     watchdog_minutes: float = field(default=20.0, metadata=MAY_CHANGE)
-    """A worker in which no step ends for so long writes the stacks of its threads to its log; 0 turns it off."""
+    """If no step ends for this many minutes, a worker writes the stack traces of its threads to its log; 0 disables it."""
 
     def __post_init__(self) -> None:
         counts = ("max_steps", "global_batch", "micro_batch", "log_every", "checkpoint_every", "keep_checkpoints")
@@ -127,32 +127,32 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleConfig(ExecutionConfig):
-    """Workers, how they share the model, and how they run it."""
+    """The workers, how they shard the model, and how they run it."""
 
     workers: int = 1
-    """Workers that share the training; with ``minimum_workers`` the most of them."""
+    """Number of workers; with ``minimum_workers``, the maximum."""
     minimum_workers: int | None = None
-    """Fewest workers that the run starts or goes on with while the cluster has no room for ``workers``; by default as many."""
+    """Minimum number of workers to start or continue with while the cluster has no capacity for ``workers``; by default ``workers``."""
     resize_minutes: float = 1.0
-    """Minutes for which there has to be room for more workers before they join: it takes a checkpoint and a restart."""
+    """Minutes that capacity for more workers must last before they join; joining takes a checkpoint and a restart."""
     zero_stage: int = 2
     """DeepSpeed ZeRO stage, 0 to 3."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of parameters and arithmetic: "bf16" keeps fp32 copies of the weights, which are what is saved; "auto" is bf16 on GPUs and
-    fp32 on CPUs. A run goes on in the precision that it began in."""
+    """Precision of parameters and arithmetic. "bf16" keeps fp32 copies of the weights, and saves these; "auto" is bf16 on GPUs and fp32 on
+    CPUs. A resumed run keeps its precision."""
     cpus_per_worker: float = 0.5
-    """Logical CPUs that Ray reserves for a worker; the rest of the cluster's read data."""
+    """Logical CPUs that Ray reserves per worker; the remaining CPUs of the cluster read data."""
     use_gpu: bool | None = None
-    """A GPU for each worker; by default if the cluster has GPUs."""
+    """Give each worker a GPU; by default if the cluster has GPUs."""
     threads: int = 0
-    """Torch threads of a worker on CPU; 0 shares the cores between the workers of a machine."""
+    """Torch threads per worker on CPU; 0 divides the cores between the workers of a machine."""
     autoscaling: bool = False
-    """The cluster adds nodes on demand: what it does not have yet is waited for, not refused; say ``use_gpu`` then."""
+    """The cluster adds nodes on demand: wait for missing resources instead of reporting an error. Set ``use_gpu`` too."""
     max_failures: int = 3
-    """Restarts of the workers from the last checkpoint before the run gives up."""
+    """Maximum number of restarts of the workers from the last checkpoint before the run fails."""
     collective_timeout_minutes: float = 10.0
-    """Minutes after which a worker gives up waiting for another one, and the workers are restarted. Longer than a checkpoint
-    takes to storage, for the first worker waits for it; the first step has at least half an hour."""
+    """Minutes that a worker waits for the others before all workers are restarted. Must exceed the upload time of a checkpoint, because the
+    first worker waits for it; the first step has at least half an hour."""
 
     def __post_init__(self) -> None:
         for name in ("collective_timeout_minutes", "resize_minutes"):
@@ -165,11 +165,11 @@ class ScaleConfig(ExecutionConfig):
 
     @property
     def fewest_workers(self) -> int:
-        """Workers without which the run does not start."""
+        """Minimum number of workers to start with."""
         return self.workers if self.minimum_workers is None else self.minimum_workers
 
     def layout(self, *, uses_gpu: bool) -> Layout:
-        """Of the training state of workers on GPUs, or on CPUs."""
+        """Return the layout of the training state of workers on GPUs or CPUs."""
         automatic: Precision = "bf16" if uses_gpu else "fp32"
         return Layout(self.zero_stage, automatic if self.precision == "auto" else self.precision)
 
@@ -179,12 +179,12 @@ class TrackingConfig:
     """MLflow."""
 
     uri: str | None = None
-    """Tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder."""
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder."""
     experiment: str = "medvlp"
     pictures: bool | None = None
-    """Log pictures of images; by default only for a corpus whose manifest says that it is public."""
+    """Log pictures of images; by default only if the manifest says that the corpus is public."""
     parent_run: str | None = None
-    """MLflow id of the run that this one belongs to, as in a sweep."""
+    """MLflow id of the parent run, as in a sweep."""
 
 
 State = Literal["weights", "full"]
@@ -192,34 +192,34 @@ State = Literal["weights", "full"]
 
 @dataclass(frozen=True, kw_only=True)
 class StartConfig:
-    """What a new run starts from; a run that was begun goes on from its own newest checkpoint."""
+    """What a new run starts from; an existing run continues from its own newest checkpoint."""
 
     start_from: str | None = None
-    """URI of a run, of one of its checkpoints, of imported weights (jobs/import_weights.py) or of a model folder (jobs/export.py)."""
+    """URI of a run, a checkpoint, imported weights (jobs/import_weights.py) or a model folder (jobs/export.py)."""
     start_checkpoint: str = "last"
-    """Of a run: "last", "best" (see ``train.best_metric``), or the number of a step."""
+    """Checkpoint of that run: "last", "best" (see ``train.best_metric``) or a step number."""
     start_state: State = "weights"
-    """Only the weights, or for a fork of a run the full state: optimiser, schedule and position in the samples too."""
+    """"weights" loads only the weights; "full" forks a run with optimiser, schedule and position in the samples."""
 
     def __post_init__(self) -> None:
         if self.start_from is None and (self.start_checkpoint != "last" or self.start_state != "weights"):
-            raise ConfigurationError("start_checkpoint and start_state say how to start from another run: name it with --start_from")
+            raise ConfigurationError("start_checkpoint and start_state need another run to start from: name it with --start_from")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(StartConfig):
-    """What every training run is told, whatever it trains."""
+    """The configuration of every training run, whatever its task."""
 
     name: str = field(metadata=MAY_CHANGE)
     """Name of the run: the same name with the same configuration resumes it."""
     storage: str = field(metadata=MAY_CHANGE)
     """URI of the folder with all runs."""
     knowledge: str = field(metadata=MAY_CHANGE)
-    """URI of the knowledge bundle that jobs/knowledge.py made."""
+    """URI of the knowledge bundle made by jobs/knowledge.py."""
     data: DataConfig
     train: TrainConfig
     task: Task = field(default_factory=Pretraining, metadata=TASK.metadata)
-    """What is trained."""
+    """The task to train."""
     model: ARLConfig = field(default_factory=ARLConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig, metadata=MAY_CHANGE)
     tracking: TrackingConfig = field(default_factory=TrackingConfig, metadata=MAY_CHANGE)
@@ -233,17 +233,17 @@ class RunConfig(StartConfig):
         if self.data.maximum_tokens > longest:
             raise ConfigurationError(
                 f"data.maximum_tokens {self.data.maximum_tokens} is more than the {longest} tokens that {language.positions} "
-                "model.language.positions have room for: lower it, or take more positions"
+                "model.language.positions allow: lower it, or increase the positions"
             )
 
     def schedule(self, workers: int) -> AccumulationSchedule:
-        """How ``workers`` workers share the micro-batches of a step."""
+        """Return how ``workers`` workers share the micro-batches of a step."""
         return AccumulationSchedule(self.train.global_batch // self.train.micro_batch, workers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig(StartConfig):
-    """Fine-tune a trained model on a task. What is not said here (model, text sizes, tokenizer, knowledge) is taken from its run."""
+    """Fine-tune a trained model on a task. All other settings (model, text sizes, tokenizer, knowledge) come from its run."""
 
     name: str
     """Name of the run: the same name with the same configuration resumes it."""
@@ -252,11 +252,11 @@ class FinetuneConfig(StartConfig):
     data: SourceConfig
     train: TrainConfig
     task: Task = field(default_factory=QuestionAnswering, metadata=TASK.metadata)
-    """What is trained."""
+    """The task to train."""
     knowledge: str | None = None
-    """URI of the knowledge bundle of the run that it starts from, if it no longer lies where that run found it."""
+    """New URI of the knowledge bundle of the original run, if the bundle was moved."""
     tokenizer: str | None = None
-    """The tokenizer of the run that it starts from, if it no longer lies where that run found it."""
+    """New location of the tokenizer of the original run, if the tokenizer was moved."""
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
@@ -268,10 +268,10 @@ class FinetuneConfig(StartConfig):
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no name of a folder.
+    """Reject a name that cannot name a folder.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: the name is invalid.
     """
     if not name or set(name) & set("/\\ :\0") or name.strip(".") == "":
-        raise ConfigurationError(f"name {name!r} names a folder: take one without slashes, colons and spaces")
+        raise ConfigurationError(f"name {name!r} cannot name a folder: take one without slashes, colons and spaces")

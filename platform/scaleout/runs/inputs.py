@@ -1,4 +1,4 @@
-"""What a run reads, opened once on the driver: manifests, their fingerprints, and whether they belong together."""
+"""The inputs of a run, opened once on the driver: manifests, fingerprints, and the check that they belong together."""
 
 import hashlib
 import json
@@ -36,15 +36,15 @@ class CorpusInputs:
         """Read the manifests.
 
         Raises:
-            DataError: shards or links are missing or damaged, or the links are of other shards.
+            DataError: shards or links are missing or damaged, or the links were made from other shards.
         """
         corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
         if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
-            raise DataError(f"the links {links} were made of other shards than {shards}; make them again with jobs/link.py")
+            raise DataError(f"the links {links} were made from other shards than {shards}; make them again with jobs/link.py")
         return corpus
 
     def planned(self, split: str) -> PlannedCorpus:
-        """What a plan has to know of a split."""
+        """Return what a plan needs to know about a split."""
         return PlannedCorpus.of_split(self.shards, self.links, split, weight=self.weight)
 
 
@@ -53,7 +53,7 @@ class Inputs:
     """Shards, links, knowledge and tokenizer of a run."""
 
     corpora: tuple[CorpusInputs, ...]
-    """The main one first."""
+    """The corpora, the main one first."""
     bundle: KnowledgeBundle
     tokenizer: "PreTrainedTokenizerBase"
 
@@ -62,8 +62,8 @@ class Inputs:
         """Read the manifests, the bundle and the tokenizer.
 
         Raises:
-            DataError: shards or links are missing or damaged, or the links are of other shards.
-            KnowledgeError: the bundle is missing or damaged, or of another ontology than the links.
+            DataError: shards or links are missing or damaged, or the links were made from other shards.
+            KnowledgeError: the bundle is missing or damaged, or its ontology is not that of the links.
             ConfigurationError: there is no tokenizer.
         """
         inputs = cls(open_corpora(config.data), open_knowledge(config.knowledge), open_tokenizer(config.data))
@@ -73,17 +73,17 @@ class Inputs:
 
     @property
     def shards(self) -> ShardManifest:
-        """Of the main corpus."""
+        """The shards of the main corpus."""
         return self.corpora[0].shards
 
     @property
     def links(self) -> LinksManifest:
-        """Of the main corpus."""
+        """The links of the main corpus."""
         return self.corpora[0].links
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """Of everything that decides what the model sees."""
+        """Return the fingerprints of everything that determines what the model sees."""
         found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
         mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
         return {**found, "tokenizer": tokenizer_fingerprint(self.tokenizer), **({"mixed_with": ", ".join(mixed)} if mixed else {})}
@@ -109,10 +109,10 @@ def training_split(config: RunConfig, corpora: tuple[CorpusInputs, ...], bundle:
 
 
 def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSplit:
-    """The samples of a split of the main corpus.
+    """Return the samples of a split of the main corpus.
 
     Raises:
-        DataError: it has no such split, or no sample in it.
+        DataError: the corpus has no such split, or no sample in it.
     """
     return _planned_split(config, inputs.corpora[:1], inputs.bundle, split)
 
@@ -145,7 +145,7 @@ def _planned_split(
         window_shards=config.data.window_shards,
         corpus_negatives=corpus_negatives,
     )
-    # Shards of several corpora have the same names, and so may the corpora.
+    # Shards of different corpora have the same names, and the corpora may share a name too.
     labels = [f"{number}-{corpus.shards.corpus}/" if len(corpora) > 1 else "" for number, corpus in enumerate(corpora, 1)]
     reader = RowReader(
         corpora=tuple(replace(corpus.folders, label=label) for corpus, label in zip(corpora, labels, strict=True)),
@@ -167,7 +167,7 @@ def open_corpora(data: DataConfig) -> tuple[CorpusInputs, ...]:
 
 
 def open_knowledge(uri: str) -> KnowledgeBundle:
-    """The knowledge bundle at ``uri``.
+    """Open the knowledge bundle at ``uri``.
 
     Raises:
         KnowledgeError: there is none, or it is damaged.
@@ -179,7 +179,7 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
 
 
 def tokenizer_uri(data: DataConfig) -> str:
-    """Where the tokenizer of a run lies, or its Hugging Face name."""
+    """Return the URI of a run's tokenizer, or its Hugging Face name."""
     return data.tokenizer or storage.join(data.shards, TOKENIZER_FOLDER)
 
 

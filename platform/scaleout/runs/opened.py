@@ -1,4 +1,4 @@
-"""A run that has trained, opened for what comes after: evaluation, export, and runs that start from it."""
+"""A trained run, opened for evaluation, export, or as the start of another run."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,14 +24,14 @@ class OpenedRun:
 
     @classmethod
     def open(cls, uri: str, checkpoint: str = "last") -> "OpenedRun":
-        """The run at ``uri`` with one of its complete checkpoints, or the checkpoint at ``uri`` with its run.
+        """Open the run at ``uri`` with one of its complete checkpoints, or the checkpoint at ``uri`` with its run.
 
         Args:
-            uri: of a run, or of a checkpoint.
-            checkpoint: of a run: "last", "best" (by ``train.best_metric``), or the number of a step.
+            uri: URI of a run or of a checkpoint.
+            checkpoint: checkpoint of the run: "last", "best" (by ``train.best_metric``) or a step number.
 
         Raises:
-            CheckpointError: there is no such run or checkpoint; the message says which ones there are.
+            CheckpointError: there is no such run or checkpoint; the message lists the existing ones.
         """
         uri = storage.absolute(uri)
         if storage.exists(storage.join(uri, COMPLETE_FILE)):
@@ -44,7 +44,7 @@ class OpenedRun:
 
     @cached_property
     def config(self) -> RunConfig:
-        """Its configuration.
+        """Return the configuration of the run.
 
         Raises:
             CheckpointError: the run was made by another version of this code.
@@ -55,5 +55,5 @@ class OpenedRun:
 def _record(folder: str) -> RunRecord:
     record = load_run(folder)
     if record is None:
-        raise CheckpointError(f"there is no run at {folder} (run.json is missing); name the folder STORAGE/RUN, or a checkpoint in it")
+        raise CheckpointError(f"there is no run at {folder} (run.json is missing); give the folder STORAGE/RUN, or a checkpoint in it")
     return record

@@ -1,4 +1,4 @@
-"""A run is its name: what ``STORAGE/RUN/run.json`` remembers, and whether the same name may go on."""
+"""The record of a run, ``STORAGE/RUN/run.json``, and the check whether a run of the same name may continue."""
 
 import json
 from collections.abc import Mapping
@@ -21,22 +21,22 @@ Config = TypeVar("Config", bound=RunConfig)
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What is remembered of a run."""
+    """The record of a run."""
 
     kind: str
-    """What runs: the name of its task, or "sweep"."""
+    """The name of its task, or "sweep"."""
     config: Mapping[str, Any]
-    """Resolved configuration, as plain values."""
+    """The resolved configuration, as plain values."""
     fingerprints: Mapping[str, str]
-    """Of shards, links, knowledge and tokenizer."""
+    """Fingerprints of shards, links, knowledge and tokenizer."""
     mlflow_run: str
     targets: Mapping[str, Any] = field(default_factory=dict)
     """See ``Task.targets``."""
     extended: tuple[int, ...] = ()
-    """Every ``train.max_steps`` that was raised, in order: up to the first of them the learning rates followed its schedule."""
+    """The previous values of ``train.max_steps``, in order: up to the first of them, the learning rates followed its schedule."""
 
     def open_config(self, kind: type[Config], where: str) -> Config:
-        """The configuration; a field that is younger than the run has its default.
+        """Return the configuration; a field that was added after the run was started has its default.
 
         Raises:
             CheckpointError: the run was made by a newer version of this code.
@@ -44,22 +44,22 @@ class RunRecord:
         try:
             return from_plain(kind, self.config)
         except ConfigurationError as error:
-            raise CheckpointError(f"the configuration of run {where} cannot be read: {error}") from error
+            raise CheckpointError(f"the configuration of run {where} is unreadable: {error}") from error
 
     def going_on(self, kind: str, config: RunConfig, fingerprints: Mapping[str, str], where: str) -> Self:
-        """The record with which ``config`` goes on under this name: this one, or one with more steps.
+        """Return the record to continue with under this name: this one, or one with more steps.
 
         Raises:
-            ConfigurationError: kind, configuration or data differ; the message says in what.
+            ConfigurationError: kind, configuration or data differ; the message lists the differences.
         """
         begun = self.open_config(type(config), where)
         old, new = _identity(self.kind, begun, self.fingerprints), _identity(kind, config, fingerprints)
         changed = [f"{name}: was {old.get(name)!r}, now {new.get(name)!r}" for name in sorted(old | new) if old.get(name) != new.get(name)]
         if config.train.max_steps < begun.train.max_steps:
-            changed.append(f"train.max_steps: was {begun.train.max_steps}, now {config.train.max_steps}; it can be raised only")
+            changed.append(f"train.max_steps: was {begun.train.max_steps}, now {config.train.max_steps}; it can only be raised")
         if changed:
             raise ConfigurationError(
-                f"{where} holds a run with another configuration; take another --name, or go back to: " + "; ".join(changed)
+                f"{where} holds a run with another configuration; choose another --name, or restore: " + "; ".join(changed)
             )
         if config.train.max_steps == begun.train.max_steps:
             return self
@@ -67,21 +67,21 @@ class RunRecord:
 
 
 def run_folder(config: RunConfig) -> str:
-    """URI of the folder of a run."""
+    """Return the URI of the folder of a run."""
     return storage.join(config.storage, config.name)
 
 
 def checkpoint_store(config: RunConfig, lease: Lease | None = None) -> CheckpointStore:
-    """The checkpoints of a run; who writes some needs a lease, if others may start the run too."""
+    """Return the checkpoints of a run; writing needs a lease if others may start the run too."""
     uri = storage.join(run_folder(config), CHECKPOINTS_FOLDER)
     return CheckpointStore(uri, config.train.keep_checkpoints, config.train.best_metric, lease)
 
 
 def load_run(folder: str) -> RunRecord | None:
-    """The record of a run; None if there is no such run.
+    """Read the record of a run; return None if there is no such run.
 
     Raises:
-        CheckpointError: it is damaged or of another version.
+        CheckpointError: the record is damaged or of another version.
     """
     uri = storage.join(folder, RUN_FILE)
     if not storage.exists(uri):
@@ -101,14 +101,14 @@ def create_run(folder: str, record: RunRecord) -> None:
     """Write the record of a new run.
 
     Raises:
-        ConfigurationError: somebody else started a run under this name just now.
+        ConfigurationError: another run was started under this name at the same time.
     """
     if not storage.create_exclusively(storage.join(folder, RUN_FILE), _content(record)):
-        raise ConfigurationError(f"another run was started under {folder} at this moment; take another --name")
+        raise ConfigurationError(f"another run has just been started in {folder}; choose another --name")
 
 
 def update_run(folder: str, record: RunRecord) -> None:
-    """Replace the record of a run; only who holds its lease may do so."""
+    """Replace the record of a run; only the holder of its lease may call this."""
     storage.write_bytes(storage.join(folder, RUN_FILE), _content(record))
 
 
@@ -117,12 +117,12 @@ def _content(record: RunRecord) -> bytes:
 
 
 def _identity(kind: str, config: RunConfig, fingerprints: Mapping[str, str]) -> dict[str, Any]:
-    """What makes a run the same run, as flat names and values."""
+    """Return what identifies a run, as flat names and values."""
     return {"kind": kind, **_decisive(config), **{f"fingerprint of {name}": value for name, value in fingerprints.items()}}
 
 
 def _decisive(config: Any, prefix: str = "") -> dict[str, Any]:
-    """The fields that a resumed run may not have otherwise, by dotted name."""
+    """Return the fields that a resumed run may not change, by dotted name."""
     flat: dict[str, Any] = {}
     picked = choices(type(config))
     for each in fields(config):

@@ -31,30 +31,30 @@ _ARL = "arl."
 
 @dataclass(frozen=True)
 class StartPoint:
-    """Where weights come from, found on the driver."""
+    """The source of the initial weights, found on the driver."""
 
     uri: str
-    """Of a checkpoint, of imported weights, or of a model folder."""
+    """URI of a checkpoint, of imported weights, or of a model folder."""
     fingerprints: Mapping[str, str]
-    """Of the knowledge and the tokenizer that the weights were trained with; empty for imported weights."""
+    """Fingerprints of the knowledge and the tokenizer that the weights were trained with; empty for imported weights."""
     run: RunConfig | None = None
     model: ModelFolderConfig | None = None
     progress: CheckpointRecord | None = None
-    """Of a checkpoint."""
+    """The record of a checkpoint; None for other start points."""
 
     @classmethod
     def find(cls, uri: str, checkpoint: str) -> "StartPoint":
-        """What lies at ``uri``.
+        """Find the start point at ``uri``.
 
         Raises:
-            CheckpointError: nothing that a run can start from, or no such checkpoint; the message says what there is.
+            CheckpointError: there is nothing that a run can start from, or no such checkpoint; the message lists the existing ones.
         """
         uri = storage.absolute(uri)
         if any(storage.exists(storage.join(uri, name)) for name in (RUN_FILE, COMPLETE_FILE)):
             run = OpenedRun.open(uri, checkpoint)
             return cls(run.checkpoint, run.record.fingerprints, run=run.config, progress=run.progress)
         if checkpoint != "last":
-            raise CheckpointError(f"start_checkpoint {checkpoint!r} is of a run, and there is no run at {uri}")
+            raise CheckpointError(f"start_checkpoint {checkpoint!r} needs a run, and there is no run at {uri}")
         if storage.exists(storage.join(uri, REPORT_FILE)):
             return cls(uri, {})
         if storage.exists(storage.join(uri, CONFIG_FILE)):
@@ -66,44 +66,44 @@ class StartPoint:
         )
 
     def check_same_world(self, inputs: Inputs) -> None:
-        """The weights mean something only with the tokens and entities that they were trained with.
+        """Check that the inputs have the tokens and entities that the weights were trained with.
 
         Raises:
-            CheckpointError: these are others.
+            CheckpointError: they have others.
         """
         for name in ("knowledge", "tokenizer"):
             then, now = self.fingerprints.get(name), inputs.fingerprints[name]
             if self.fingerprints and then != now:
                 option = "--knowledge" if name == "knowledge" else "--data.tokenizer (of jobs/finetune.py: --tokenizer)"
                 raise CheckpointError(
-                    f"{self.uri} was trained with {name} {then}, found is {now}: say with {option} where the old one lies"
+                    f"{self.uri} was trained with {name} {then}, but found {now}: give the location of the old one with {option}"
                 )
 
     def check_fork(self, config: RunConfig) -> None:
-        """Refuse to go on from the full state where that is not possible.
+        """Check that the run can continue from the full state.
 
         Raises:
-            ConfigurationError, CheckpointError: there is no such state, or it is of another task, batch, or ZeRO stage.
+            ConfigurationError, CheckpointError: there is no such state, or its task, batch or ZeRO stage differs.
         """
         if self.run is None or self.progress is None:
-            raise ConfigurationError(f"start_state full needs a run or one of its checkpoints, {self.uri} holds weights only")
+            raise ConfigurationError(f"start_state full needs a run or one of its checkpoints; {self.uri} holds weights only")
         if type(self.run.task) is not type(config.task):
-            raise ConfigurationError(f"start_state full goes on with the same task, {self.uri} was trained on another one")
+            raise ConfigurationError(f"start_state full needs the same task; {self.uri} was trained on another one")
         if self.run.train.global_batch != config.train.global_batch:
             raise ConfigurationError(
                 f"start_state full keeps the position in the samples: "
                 f"set train.global_batch to {self.run.train.global_batch}, as in {self.uri}"
             )
         if self.progress.step >= config.train.max_steps:
-            raise ConfigurationError(f"{self.uri} has done {self.progress.step} steps: set train.max_steps to more")
-        # Only the workers know in which precision they compute: they check the rest.
+            raise ConfigurationError(f"{self.uri} has done {self.progress.step} steps: set train.max_steps higher")
+        # Only the workers know their precision: they check the rest.
         self.progress.layout.check_readable_by(replace(self.progress.layout, zero_stage=config.scale.zero_stage), self.uri)
 
 
 def settle_start(config: S) -> tuple[S, StartPoint | None]:
-    """The configuration with the very thing that its run starts from, and that thing; nothing for a run that starts from new weights.
+    """Return the configuration with its start point resolved, and that start point; None for a run that starts from new weights.
 
-    A run that was begun keeps what it began with: the other run may have gone on, and the checkpoint may be gone.
+    An existing run keeps its original start point: the other run may have continued, and the checkpoint may be gone.
 
     Raises:
         CheckpointError: there is nothing to start from.
@@ -115,7 +115,7 @@ def settle_start(config: S) -> tuple[S, StartPoint | None]:
     known = begun.config.get("start_from") if begun else None
     if begun is not None and known and (known == wanted or known.startswith(f"{wanted}/")):
         kept = replace(config, start_from=known, start_checkpoint=begun.config.get("start_checkpoint", "last"))
-        if isinstance(config, RunConfig):  # its weights are no longer needed, nor looked for
+        if isinstance(config, RunConfig):  # its weights are no longer needed, so they are not looked up
             return kept, None
         wanted = known if storage.exists(storage.join(known, COMPLETE_FILE)) else wanted
         return kept, StartPoint.find(wanted, "last")
@@ -124,10 +124,10 @@ def settle_start(config: S) -> tuple[S, StartPoint | None]:
 
 
 def resolve_finetuning(config: FinetuneConfig) -> RunConfig:
-    """The whole configuration of a fine-tuning run: model, text sizes, tokenizer and knowledge are those of what it starts from.
+    """Return the whole configuration of a fine-tuning run: model, text sizes, tokenizer and knowledge are those of its start point.
 
     Raises:
-        CheckpointError: there is nothing to start from, or it does not say of what sizes it is.
+        CheckpointError: there is nothing to start from, or its sizes are not recorded.
     """
     settled, point = settle_start(config)
     assert point is not None, "fine-tuning has a start"
@@ -142,9 +142,7 @@ def resolve_finetuning(config: FinetuneConfig) -> RunConfig:
             **asdict(point.model.text),
         )
     else:
-        raise CheckpointError(
-            f"{point.uri} holds imported weights, which do not say of what sizes they are: use jobs/pretrain.py --task NAME"
-        )
+        raise CheckpointError(f"{point.uri} holds imported weights, which do not record their sizes: use jobs/pretrain.py --task NAME")
     # Only pre-training draws negatives.
     data = replace(data, **source, tokenizer=config.tokenizer or tokenizer_uri(data), negatives="same_modality")
     return RunConfig(
@@ -163,10 +161,10 @@ def resolve_finetuning(config: FinetuneConfig) -> RunConfig:
 
 
 def find_targets(config: RunConfig) -> dict[str, Any]:
-    """What the training samples decide of the module; a run that was begun keeps what it began with.
+    """Return what the training samples determine about the module; an existing run keeps its original values.
 
     Raises:
-        DataError: the shards are not those of the task.
+        DataError: the shards do not suit the task.
     """
     begun = load_run(run_folder(config))
     if begun is not None:
@@ -176,19 +174,19 @@ def find_targets(config: RunConfig) -> dict[str, Any]:
 
 
 def forked_checkpoint(config: RunConfig) -> tuple[str, CheckpointRecord] | None:
-    """The checkpoint whose full state a new run goes on from; None for most runs."""
+    """Return the checkpoint whose full state a new run continues from; None for most runs."""
     if config.start_from is None or config.start_state != "full":
         return None
     return config.start_from, read_record(config.start_from)
 
 
 def load_start(module: TaskModule, config: RunConfig) -> str:
-    """Load the weights that a new run starts from; says where they come from.
+    """Load the initial weights of a new run; return a description of their source.
 
-    The model has to fit as a whole. Of the heads, those are loaded that are the same in both tasks; the others keep their new weights.
+    Every weight of the model must fit. Heads are loaded if they are the same in both tasks; the others keep their initial weights.
 
     Raises:
-        CheckpointError: the weights do not fit; the message names the first differences.
+        CheckpointError: the weights do not fit; the message lists the first differences.
     """
     uri = config.start_from
     if uri is None:
@@ -205,7 +203,7 @@ def load_start(module: TaskModule, config: RunConfig) -> str:
 
 
 def _load_head(name: str, head: Any, weights: Mapping[str, Tensor]) -> bool:
-    """Load a head if there are weights for all that is in it."""
+    """Load a head if there are weights for all of its parameters."""
     given = {key.removeprefix(f"{name}."): value for key, value in weights.items() if key.startswith(f"{name}.")}
     wanted = {key: parameter.shape for key, parameter in head.named_parameters()}
     if {key: value.shape for key, value in given.items()} != wanted:
@@ -232,7 +230,7 @@ def _read_model_config(uri: str) -> ModelFolderConfig:
 
 
 def _training_columns(corpora: Iterable[CorpusConfig], names: tuple[str, ...]) -> Iterator[dict[str, list[Any]]]:
-    """Fields of all training samples, a few shards in memory at a time; no image is read."""
+    """Yield fields of all training samples, with a few shards in memory at a time; no image is read."""
     missing = [name for name in names if name not in SAMPLE_COLUMNS]
     if missing:
         raise DataError(f"samples have no column {', '.join(missing)}; they have {', '.join(SAMPLE_COLUMNS)}")

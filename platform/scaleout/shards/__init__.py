@@ -1,1 +1,1 @@
-"""WebDataset shards with a manifest: written from any corpus, read as Arrow tables, checked against what was written."""
+"""WebDataset shards with a manifest: written from any corpus, read as Arrow tables, checked against the manifest."""

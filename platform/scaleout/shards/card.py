@@ -1,4 +1,4 @@
-"""The dataset card of a folder of shards: counts only, never a text or the name of a file."""
+"""The dataset card of a folder of shards: counts only, never a text or a file name."""
 
 import json
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ CARD_RECORD = "card.json"
 
 
 def write_card(folder: str, manifest: ShardManifest) -> None:
-    """Write the card beside the shards, to be read and to be computed with."""
+    """Write the card to the folder of the shards, as Markdown and as JSON."""
     record = card_record(folder, manifest)
     storage.write_bytes(storage.join(folder, CARD_RECORD), json.dumps(record, ensure_ascii=False, indent=1).encode())
     storage.write_bytes(storage.join(folder, CARD_FILE), card_text(record).encode())
 
 
 def read_card(folder: str) -> str:
-    """The card as text."""
+    """Read the card as text."""
     return storage.read_bytes(storage.join(folder, CARD_FILE)).decode()
 
 
 def card_record(folder: str, manifest: ShardManifest) -> dict[str, Any]:
-    """What the card says, as JSON values."""
+    """Return the content of the card as JSON values."""
     tables = read_tables(folder, manifest)
     return {
         "corpus": manifest.corpus,
@@ -51,7 +51,7 @@ def card_record(folder: str, manifest: ShardManifest) -> dict[str, Any]:
 
 
 def card_text(record: Mapping[str, Any]) -> str:
-    """The card in Markdown."""
+    """Format the card as Markdown."""
     lines = [
         f"# {record['corpus']}",
         "",
@@ -90,7 +90,7 @@ def card_text(record: Mapping[str, Any]) -> str:
 
 
 def _lengths(words: Mapping[int, int]) -> dict[str, int]:
-    """Quantiles of the numbers of words; nothing for no texts."""
+    """Return quantiles of the number of words; empty if there are no texts."""
     texts = sum(words.values())
     if not texts:
         return {}

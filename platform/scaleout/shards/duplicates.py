@@ -12,27 +12,27 @@ from scaleout.shards.images import ImageTable, read_images
 from scaleout.shards.manifest import ShardManifest
 
 _PUBLIC_ID = re.compile(r"synpic\d+|ROCO(?:v2_2023_(?:train|valid|test))?_\d+|[0-9a-f]{40}_\d+-\w+?-\d+|[0-9a-f]{8}(?:-[0-9a-f]{8}){4}")
-"""Names that an image keeps in every corpus that took it over: of MedPix, ROCO, ROCOv2, MedICaT, MIMIC-CXR."""
+"""Image names that other corpora keep when they reuse an image: of MedPix, ROCO, ROCOv2, MedICaT, MIMIC-CXR."""
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """Images of one set that another one has too."""
+    """The images of one set that another set contains too."""
 
     images: int
-    """Images of the first set."""
+    """Number of images in the first set."""
     by_name: Mapping[int, int]
-    """Row in the second by row in the first set: those with the same name."""
+    """Row in the second set by row in the first set, for images with the same name."""
     by_picture: Mapping[int, int]
-    """Likewise: those whose pictures are the same, whatever they are called."""
+    """The same for images with the same picture, whatever their names."""
 
     @property
     def rows(self) -> list[int]:
-        """Rows in the first set, found either way."""
+        """Return the rows in the first set that were found either way."""
         return sorted({*self.by_name, *self.by_picture})
 
     def summary(self) -> dict[str, int]:
-        """Counts."""
+        """Return the counts."""
         return {
             "images": self.images,
             "shared": len(self.rows),
@@ -43,12 +43,12 @@ class Overlap:
 
 
 def find_overlap(first: ImageTable, second: ImageTable, *, same_corpus: bool) -> Overlap:
-    """Which images of ``first`` are in ``second``.
+    """Find the images of ``first`` that are in ``second``.
 
     Args:
-        first: images.
+        first: some images.
         second: other images.
-        same_corpus: whether both name their images in the same way; else only names count that are known to be kept.
+        same_corpus: whether both name their images in the same way; otherwise only names that are known to be kept count.
     """
     names = {name: row for row, source in reversed(list(enumerate(second.sources))) for name in _names(source, same_corpus)}
     by_name = {}
@@ -60,19 +60,19 @@ def find_overlap(first: ImageTable, second: ImageTable, *, same_corpus: bool) ->
 
 
 def read_tables(folder: str, manifest: ShardManifest) -> dict[str, ImageTable]:
-    """The images of every split that has any."""
+    """Read the images of every non-empty split."""
     return {split: read_images(folder, manifest, split) for split, rows in manifest.splits.items() if rows}
 
 
 def overlaps_between_splits(tables: Mapping[str, ImageTable]) -> dict[str, Overlap]:
-    """The images of each split that an earlier one has too, by "later in earlier"."""
+    """Find the images of each split that an earlier split has too, by "later in earlier"."""
     return {
         f"{second} in {first}": find_overlap(tables[second], tables[first], same_corpus=True) for first, second in combinations(tables, 2)
     }
 
 
 def repeated_images(table: ImageTable) -> int:
-    """How many images of a split show a picture that another one of them shows too."""
+    """Count the images of a split whose picture occurs in another image of the split."""
     unique, place, counts = np.unique(table.pictures, axis=0, return_inverse=True, return_counts=True)
     near = find_matches(unique, unique, same=True)
     return sum(1 for row in place.ravel().tolist() if counts[row] > 1 or row in near)

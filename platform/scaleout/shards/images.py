@@ -1,4 +1,4 @@
-"""The images of a split as what duplicates are found by: names and perceptual hashes, without reading a shard."""
+"""The images of a split as names and perceptual hashes, to find duplicates without reading a shard."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ from scaleout.shards.sidecar import read_all_samples
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """Images of one split, each once however many samples it has."""
+    """The distinct images of one split."""
 
     keys: tuple[str, ...]
-    """Of the first sample with the image."""
+    """Source identifier of the first sample with the image."""
     sources: tuple[str, ...]
     pictures: np.ndarray
     """Perceptual hashes, uint32 [N, W]."""
@@ -26,7 +26,7 @@ class ImageTable:
 
 
 def read_images(folder: str, manifest: ShardManifest, split: str) -> ImageTable:
-    """All images of a split.
+    """Read all images of a split.
 
     Raises:
         DataError: a list is missing or damaged.

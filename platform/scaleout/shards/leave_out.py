@@ -16,25 +16,25 @@ REASON = "image is in a benchmark"
 
 @dataclass(frozen=True)
 class LeakFree:
-    """A corpus less some of its items, which are dropped by reason."""
+    """A corpus without some of its items, which are counted as dropped."""
 
     corpus: Corpus
     keys: frozenset[int]
-    """Keys that the items have in shards of the corpus."""
+    """Keys of the items in shards of the corpus."""
 
     @classmethod
     def of(cls, corpus: Corpus, report: Path) -> "LeakFree":
-        """Leave out what a report of ``jobs/leaks.py`` names.
+        """Leave out the samples listed in a report of ``jobs/leaks.py``.
 
         Raises:
-            DataError: it is no such report, or of shards that were made from something else.
+            DataError: the file is not such a report, or its shards were made from other files.
         """
         try:
             record = json.loads(report.read_bytes())
             source = record["source"]
             keys = frozenset(int(key) for part in record["leaks"].values() for key in part["keys"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{report} is no report of jobs/leaks.py ({error})") from error
+            raise DataError(f"{report} is not a report of jobs/leaks.py ({error})") from error
         if source != corpus.fingerprint:
             raise DataError(
                 f"{report} is about shards made from files with fingerprint {source}, "
@@ -44,26 +44,26 @@ class LeakFree:
 
     @property
     def name(self) -> str:
-        """That of the corpus."""
+        """The name of the corpus."""
         return self.corpus.name
 
     @property
     def public(self) -> bool:
-        """That of the corpus."""
+        """Whether the corpus is public."""
         return self.corpus.public
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """That of the corpus."""
+        """The rows that the corpus leaves out."""
         return self.corpus.left_out
 
     @property
     def fingerprint(self) -> str:
-        """Of the corpus and of what is left out."""
+        """Fingerprint of the corpus and of the left-out items."""
         return hashlib.sha256(json.dumps([self.corpus.fingerprint, sorted(self.keys)]).encode()).hexdigest()[:16]
 
     def splits(self) -> dict[str, int]:
-        """Those of the corpus: what is left out is dropped, so that every other sample keeps its key."""
+        """The splits of the corpus: left-out items count as dropped, so that every other sample keeps its key."""
         return self.corpus.splits()
 
     def sample(self, split: str, index: int) -> Sample:

@@ -1,4 +1,4 @@
-"""The manifest of a folder of shards: what was written, and what every reader checks against."""
+"""The manifest of a folder of shards, against which every reader checks."""
 
 import hashlib
 from collections import Counter
@@ -21,12 +21,12 @@ _WHAT, _MAKER = "shards", "jobs/prepare.py"
 _FACTS = ("corpus", "public", "source", "left_out", "dropped", "modalities", "words")
 
 Counts = Mapping[str, Mapping[str, int]]
-"""How often something occurs, by split and name."""
+"""Counts by split and name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardRecord:
-    """One tar file and what is in it."""
+    """One tar file and its content."""
 
     name: str
     split: str
@@ -37,7 +37,7 @@ class ShardRecord:
     bytes: int
     sha256: Digest
     sidecar_bytes: int
-    """Of the file beside it that holds its samples without their images."""
+    """Hash of the sidecar file with its samples without images."""
     sidecar_sha256: Digest
 
 
@@ -47,27 +47,27 @@ class ShardManifest:
 
     corpus: str
     public: bool
-    """Whether pictures of its images may be logged without being asked for."""
+    """Whether pictures of its images may be logged by default."""
     shards: RecordTable[ShardRecord]
     source: str = ""
-    """Fingerprint of what the corpus was read from."""
+    """Fingerprint of the source files of the corpus."""
     left_out: Mapping[str, int] = field(default_factory=dict)
-    """Rows of the official files that are no items, by reason."""
+    """Rows of the official files that are not items, by reason."""
     dropped: Counts = field(default_factory=dict)
-    """Items left out, by reason."""
+    """Dropped items, by reason."""
     modalities: Counts = field(default_factory=dict)
     """Rows by modality."""
     words: Counts = field(default_factory=dict)
-    """Texts by their number of words."""
+    """Number of texts by word count."""
 
     @cached_property
     def splits(self) -> dict[str, int]:
-        """Rows of every split."""
+        """Number of rows of every split."""
         return self.shards.totals("rows", by="split")
 
     @cached_property
     def texts(self) -> dict[str, int]:
-        """Texts of every split."""
+        """Number of texts of every split."""
         return self.shards.totals("texts", by="split")
 
     @cached_property
@@ -77,7 +77,7 @@ class ShardManifest:
         return hashlib.sha256(f"{self.corpus}\n{content}".encode()).hexdigest()[:16]
 
     def shards_of(self, split: str) -> RecordTable[ShardRecord]:
-        """The shards of a split that hold any row.
+        """Return the non-empty shards of a split.
 
         Raises:
             DataError: there are none.
@@ -85,7 +85,7 @@ class ShardManifest:
         return self.shards.take(self.places_of(split))
 
     def places_of(self, split: str) -> np.ndarray:
-        """int64, the places of the shards of a split that hold any row.
+        """Return the indices of the non-empty shards of a split, int64.
 
         Raises:
             DataError: there are none.
@@ -94,11 +94,11 @@ class ShardManifest:
         places = places[self.shards.column("rows")[places] > 0]
         if not len(places):
             filled = ", ".join(name for name, rows in self.splits.items() if rows) or "none"
-            raise DataError(f"the shards of corpus {self.corpus!r} hold no sample of split {split!r}; splits with samples: {filled}")
+            raise DataError(f"the shards of corpus {self.corpus!r} contain no sample of split {split!r}; splits with samples: {filled}")
         return places
 
     def save(self, folder: str) -> None:
-        """Write the manifest into the folder of the shards; its existence says that they are complete."""
+        """Write the manifest to the folder of the shards; its existence marks them as complete."""
         facts = {
             "version": FORMAT_VERSION,
             **{name: getattr(self, name) for name in ("fingerprint", "splits", "texts", *_FACTS)},
@@ -110,7 +110,7 @@ class ShardManifest:
         """Read what ``save`` wrote.
 
         Raises:
-            DataError: there is no complete set of shards, or the manifest is of another version or was altered.
+            DataError: there is no complete set of shards, or the manifest has another version or was changed.
         """
         facts, shards = read_manifest(folder, ShardRecord, FORMAT_VERSION, _FACTS, _WHAT, _MAKER)
         fingerprint = facts.pop("fingerprint")
@@ -120,7 +120,7 @@ class ShardManifest:
 
 
 def sample_key(number: int) -> str:
-    """The key of an item; its members in a shard are called KEY.jpg or KEY.png, and KEY.json."""
+    """Return the key of an item; its members in a shard are named KEY.jpg or KEY.png, and KEY.json."""
     return f"{number:0{KEY_DIGITS}d}"
 
 
@@ -130,19 +130,19 @@ def first_key(splits: Mapping[str, int], split: str) -> int:
 
 
 class Tally:
-    """Adds up counts of records that pass by, by split, so that no record has to be kept."""
+    """Sums counts over a stream of records, by split, without keeping the records."""
 
     def __init__(self, *names: str) -> None:
-        """``names`` are those of the counts."""
+        """``names``: names of the counts."""
         self._sums: dict[str, dict[str, Counter[str]]] = {name: {} for name in names}
 
     def over(self, records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """The same records, counted as they pass."""
+        """Yield the same records and count them."""
         for record in records:
             for name, sums in self._sums.items():
                 sums.setdefault(record["split"], Counter()).update(record[name])
             yield record
 
     def __getitem__(self, name: str) -> dict[str, dict[str, int]]:
-        """The sums of one of the counts, by split."""
+        """Return the sums of one of the counts, by split."""
         return {split: dict(sorted(counts.items())) for split, counts in self._sums[name].items()}

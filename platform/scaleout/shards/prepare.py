@@ -1,4 +1,4 @@
-"""A corpus becomes a folder of shards: one task per shard, the manifest last."""
+"""Convert a corpus to a folder of shards: one task per shard, the manifest last."""
 
 import hashlib
 import tempfile
@@ -34,20 +34,20 @@ def prepare_shards(
 ) -> ShardManifest:
     """Write the shards of ``corpus``, train a tokenizer on its training texts, and write the manifest.
 
-    Run again after a kill, it makes only what is missing; run again after success, it does nothing.
+    After a kill, a second run makes only what is missing; after success, it does nothing.
 
     Args:
-        corpus: What to write.
+        corpus: The corpus to write.
         output: URI of the folder.
         samples_per_shard: Items of the corpus per shard; dropped ones count.
-        vocabulary_size: Tokens of the byte-level BPE kept beside the shards; 0 for none.
-        options: What the corpus was opened with: other options make other shards, and are not mixed with these.
+        vocabulary_size: Vocabulary size of the byte-level BPE stored with the shards; 0 for none.
+        options: The options of the corpus; shards with different options are not mixed.
         overwrite: Whether shards of another corpus or other options may be replaced.
         run: How to run the tasks.
     """
     splits = corpus.splits()
     if not any(splits.values()):
-        raise DataError(f"corpus {corpus.name!r} holds no item; is --root the right folder?")
+        raise DataError(f"corpus {corpus.name!r} has no items; is --root the right folder?")
     ranges = ShardRanges(splits, samples_per_shard)
     plan = {
         "version": FORMAT_VERSION,
@@ -83,30 +83,30 @@ def prepare_shards(
 
 @dataclass(frozen=True)
 class ShardRanges:
-    """The shards of a corpus by name: every split cut into ranges, keys running on over all splits. Light, however many they are."""
+    """The shards of a corpus by name: every split is divided into ranges, with consecutive keys. Its size does not grow."""
 
     splits: Mapping[str, int]
     samples_per_shard: int
 
     def __post_init__(self) -> None:
-        """Check what names and keys are made from.
+        """Check the parts of names and keys.
 
         Raises:
-            DataError: a split has a name that could not begin the name of a file, or there are more items than keys.
+            DataError: a split name cannot begin a file name, or there are more items than keys.
         """
         for split in self.splits:
             check_split(split)
         if sum(self.splits.values()) > 10**KEY_DIGITS:
-            raise DataError(f"{sum(self.splits.values()):,} items are more than a folder of shards can name; divide the corpus")
+            raise DataError(f"{sum(self.splits.values()):,} items exceed the number of keys of a folder of shards; divide the corpus")
 
     def __iter__(self) -> Iterator[str]:
-        """The names, in the order of the keys."""
+        """Iterate over the names, in the order of the keys."""
         for split, items in self.splits.items():
             for number in range(-(-items // self.samples_per_shard)):
                 yield f"{split}-{number:05d}.tar"
 
     def __getitem__(self, name: str) -> ShardRange:
-        """The items of a shard."""
+        """Return the items of a shard."""
         split, number = name.removesuffix(".tar").rsplit("-", 1)
         start = int(number) * self.samples_per_shard
         first = first_key(self.splits, split) + start
@@ -123,7 +123,7 @@ def _pack_shard(corpus: Corpus, ranges: ShardRanges, output: str, name: str) -> 
 
 
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:
-    from medvlp.data.tokenizer import train_tokenizer  # late: tasks import this module and would wait seconds for transformers
+    from medvlp.data.tokenizer import train_tokenizer  # late: Ray tasks import this module, and transformers takes seconds
 
     tokenizer = train_tokenizer(read_texts(output, manifest, "train"), vocabulary_size)
     with tempfile.TemporaryDirectory() as folder:

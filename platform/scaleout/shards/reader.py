@@ -1,4 +1,4 @@
-"""Shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
+"""Read shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
 
 import io
 import json
@@ -65,15 +65,15 @@ def parse_shard(content: bytes, uri: str) -> pa.Table:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what went wrong, without the address of a buffer that webdataset appends."""
+    """Return the first line of the error, without the buffer address that webdataset appends."""
     return str(error.args[0] if error.args else error).split(" @ ")[0]
 
 
 def _row(members: dict[str, Any]) -> dict[str, Any]:
-    """A sample from its members, which are exactly KEY.jpg or KEY.png, and KEY.json."""
+    """Build a sample from its members, which must be exactly KEY.jpg or KEY.png, and KEY.json."""
     key = members["__key__"]
     if not _KEY.fullmatch(key):
-        raise ValueError(f"member {key} is not called by a key of {KEY_DIGITS} digits")
+        raise ValueError(f"member {key} is not named by a key of {KEY_DIGITS} digits")
     names = {name for name in members if not name.startswith("__")}
     if unknown := names - {*_IMAGE_MEMBERS, "json"}:
         raise ValueError(f"sample {key} has another member, {', '.join(sorted(unknown))}")

@@ -1,4 +1,4 @@
-"""The samples of a shard without their images, in a small file beside it: whoever needs no picture reads no shard."""
+"""The sidecar of a shard: its samples without images in a small file, for readers that need no images."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -19,17 +19,17 @@ SIDECAR_SCHEMA = pa.schema([("key", pa.string()), *SAMPLE_COLUMNS.items(), ("has
 
 
 def sidecar_name(shard: str) -> str:
-    """Where the samples of a shard stand without their images."""
+    """Return the name of the sidecar of a shard."""
     return f"{SIDECAR_FOLDER}/{shard.removesuffix('.tar')}.parquet"
 
 
 def read_samples(folder: str, record: ShardRecord, columns: Sequence[str] | None = None) -> pa.Table:
-    """The samples of a shard without their images, with the columns of ``SIDECAR_SCHEMA``.
+    """Read the samples of a shard without images, with the columns of ``SIDECAR_SCHEMA``.
 
     Args:
-        folder: where the shards lie.
-        record: what the manifest says of this one.
-        columns: names of those that are wanted; all if None.
+        folder: folder of the shards.
+        record: manifest record of the shard.
+        columns: names of the columns to read; all if None.
 
     Raises:
         DataError: the file is missing, truncated or altered; the message names it.
@@ -46,12 +46,12 @@ def read_samples(folder: str, record: ShardRecord, columns: Sequence[str] | None
 
 
 def read_all_samples(folder: str, records: RecordTable[ShardRecord], columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Columns of the samples of many shards, a table for each, in their order: some are read ahead, few are held."""
+    """Yield columns of the samples of many shards, one table per shard, in order; prefetches some, keeps few in memory."""
     return read_ahead(partial(read_samples, folder, columns=columns), records)
 
 
 def read_texts(folder: str, manifest: ShardManifest, split: str) -> Iterator[str]:
-    """Every text of a split, a few shards in memory at a time."""
+    """Yield every text of a split, with a few shards in memory at a time."""
     for table in read_all_samples(folder, manifest.shards_of(split), ["texts"]):
         for texts in table.column("texts"):
             yield from texts.as_py()

@@ -1,4 +1,4 @@
-"""Shards against their manifest, wherever they lie."""
+"""Validate shards against their manifest, local or remote."""
 
 from functools import partial
 from typing import Any
@@ -13,17 +13,17 @@ from scaleout.shards.sidecar import read_samples
 
 
 def validate_shards(folder: str, run: RunTasks = ray_tasks) -> tuple[ShardManifest, list[str]]:
-    """Read every shard again, and the file beside it, and compare both with the manifest: size, hash, members, samples.
+    """Read every shard and its sidecar again, and compare both with the manifest: size, hash, members, samples.
 
     Args:
         folder: URI of the shards.
         run: How to run the tasks.
 
     Returns:
-        The manifest, and what is wrong, in words.
+        The manifest, and a list of problems as text.
 
     Raises:
-        DataError: there is no manifest, or it was altered.
+        DataError: there is no manifest, or it was changed.
     """
     manifest = ShardManifest.load(folder)
     names = manifest.shards.strings("name")

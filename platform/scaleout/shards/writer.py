@@ -1,4 +1,4 @@
-"""One shard: a range of a corpus's items as the bytes of a tar file, the same bytes every time."""
+"""Write one shard: a range of items of a corpus as a tar file, with the same bytes every time."""
 
 import io
 from collections import Counter
@@ -22,7 +22,7 @@ _EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
 
 @dataclass(frozen=True)
 class ShardRange:
-    """The items [start, stop) of a split; the key of an item is ``first_key`` plus its place in the range."""
+    """The items [start, stop) of a split; the key of an item is ``first_key`` plus its index in the range."""
 
     split: str
     start: int
@@ -32,28 +32,28 @@ class ShardRange:
 
 @dataclass(frozen=True)
 class PackedShard:
-    """What becomes of a range."""
+    """The result of packing a range."""
 
     content: bytes
     """The tar file."""
     counts: dict[str, Any]
-    """For its ``ShardRecord``."""
+    """Counts for its ``ShardRecord``."""
     samples: pa.Table
-    """Its samples without their images, with the columns of ``SIDECAR_SCHEMA``."""
+    """Its samples without images, with the columns of ``SIDECAR_SCHEMA``."""
 
 
 def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
     """Write the samples of a range as a tar file.
 
-    Every image is really decoded once. An item whose image does not decode, or that the corpus's own rules leave out,
-    is counted by reason; its key stays unused, so that a shard depends on its own items only.
+    Every image is decoded once. An item is counted by reason, and its key stays unused, if its image cannot be decoded or the rules of the
+    corpus exclude it. So a shard depends only on its own items.
     """
     dropped: Counter[str] = Counter()
     modalities: Counter[str] = Counter()
     words: Counter[int] = Counter()
     rows = []
     buffer = io.BytesIO()
-    # A time that is no whole number would give every member a second header.
+    # A fractional time would give every member a second header.
     with TarWriter(buffer, user="medvlp", group="medvlp", encoder=False, mtime=0) as tar:
         for offset, index in enumerate(range(items.start, items.stop)):
             try:
@@ -80,10 +80,10 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
 
 
 def check_image(encoded: bytes) -> tuple[str, np.ndarray]:
-    """The file extension of an encoded image that decodes, "jpg" or "png", and its perceptual hash.
+    """Decode an encoded image; return its file extension, "jpg" or "png", and its perceptual hash.
 
     Raises:
-        Dropped: it does not decode, is of another format, or is too large to be an honest picture.
+        Dropped: the image cannot be decoded, has another format, or is implausibly large.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as image:
@@ -102,5 +102,5 @@ def check_image(encoded: bytes) -> tuple[str, np.ndarray]:
 
 
 def _write_sample(tar: TarWriter, key: str, sample: Sample, extension: str) -> None:
-    tar.write({"__key__": key, extension: sample.image})  # apart: the writer sorts members, and the image comes first
+    tar.write({"__key__": key, extension: sample.image})  # separately: the writer sorts members, and the image must come first
     tar.write({"__key__": key, "json": sample.metadata()})

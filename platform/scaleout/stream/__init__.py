@@ -1,1 +1,1 @@
-"""From shards to typed batches: the plan of samples, its rows, Ray Data, and the batches of one worker."""
+"""From shards to typed batches: the plan of samples, its rows, Ray Data, and the batches of a worker."""

@@ -1,4 +1,4 @@
-"""A worker's batches: decoded, tokenized, masked and collated in threads, ahead of the step."""
+"""The batches of a worker: decoded, tokenized, masked and collated in threads, ahead of the step."""
 
 import os
 import time
@@ -22,31 +22,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """A batch and its place in the stream."""
+    """A batch and its position in the stream."""
 
     number: int
     """Global number: positions [number * size, (number + 1) * size)."""
     batch: Batch
     seconds: dict[str, float] = field(default_factory=dict)
-    """What it took to make: "read_wait" for its rows to come, by the clock; "decode" and "collate" of CPU time."""
+    """Seconds to make it: "read_wait" is the wall-clock wait for its rows, "decode" and "collate" are CPU time."""
 
 
 class MicroBatches(Protocol):
-    """A worker's micro-batches, in order."""
+    """The micro-batches of a worker, in order."""
 
     @property
     def first(self) -> int:
-        """Number of the first one."""
+        """Number of the first micro-batch."""
         ...
 
     def __iter__(self) -> Iterator[MicroBatch]:
-        """From the first one on."""
+        """Iterate from the first micro-batch on."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatedBatch:
-    """The same batch for ever: what a run would reach if no sample had to be read, decoded and tokenised."""
+    """Repeats the same batch forever: shows the speed of a run without reading, decoding and tokenizing."""
 
     batch: Batch
     first: int
@@ -67,13 +67,13 @@ class BatchStream:
     stride: int
     threads: int = 2
     ahead: int = 2
-    """Batches that are kept ready."""
+    """Number of prefetched batches."""
 
     def __iter__(self) -> Iterator[MicroBatch]:
         yield from ahead_of(BatchMaker(self._numbered(), self.collate, self.threads), self.ahead)
 
     def _numbered(self) -> Iterator[tuple[int, list[StreamRow]]]:
-        """Number and rows of every micro-batch, whose positions are checked."""
+        """Yield number and rows of every micro-batch after checking the positions."""
         for number, table in zip(count(self.first, self.stride), self.tables(), strict=False):
             rows = stream_rows(table)
             expected = range(number * self.micro_batch, (number + 1) * self.micro_batch)
@@ -87,15 +87,15 @@ class BatchStream:
 
 
 class BatchMaker:
-    """Makes micro-batches of rows, one after the other, with threads that decode."""
+    """Makes micro-batches from rows, one after the other, with decoding threads."""
 
     def __init__(self, numbered: Iterator[tuple[int, list[StreamRow]]], collate: Collate, threads: int) -> None:
-        """``numbered`` gives the number and the rows of every micro-batch."""
+        """``numbered`` yields the number and the rows of every micro-batch."""
         self._numbered, self._collate = numbered, collate
         self._decoders = ThreadPoolExecutor(threads, thread_name_prefix="decode") if threads > 1 else None
 
     def next(self) -> MicroBatch | None:
-        """The next one; None after the last."""
+        """Return the next micro-batch; None after the last."""
         asked = time.perf_counter()
         number, rows = next(self._numbered, (0, []))
         waited, started = time.perf_counter() - asked, time.thread_time()
@@ -107,13 +107,13 @@ class BatchMaker:
         return MicroBatch(number, batch, {"read_wait": waited, "decode": timed.seconds, "collate": spent})
 
     def close(self) -> None:
-        """End its threads."""
+        """Stop the threads."""
         if self._decoders is not None:
             self._decoders.shutdown(wait=False, cancel_futures=True)
 
 
 def ahead_of(maker: BatchMaker, ahead: int) -> Iterator[MicroBatch]:
-    """All micro-batches of ``maker``, of which ``ahead`` are kept ready."""
+    """Yield all micro-batches of ``maker``; prefetch ``ahead`` of them."""
     producer = ThreadPoolExecutor(1, thread_name_prefix="batches")
     waiting: deque[Future[MicroBatch | None]] = deque()
     try:
@@ -130,7 +130,7 @@ def ahead_of(maker: BatchMaker, ahead: int) -> Iterator[MicroBatch]:
 
 
 class StartedBatches:
-    """The micro-batches of a stream, the first of which are being made already."""
+    """The micro-batches of a stream, with prefetching already started."""
 
     def __init__(self, stream: MicroBatches) -> None:
         self.first = stream.first
@@ -140,7 +140,7 @@ class StartedBatches:
         executor.shutdown(wait=False)
 
     def __iter__(self) -> Iterator[MicroBatch]:
-        """All of them; only once."""
+        """Iterate over all micro-batches; only once."""
         micro = self._next.result()
         if micro is not None:
             yield micro
@@ -148,7 +148,7 @@ class StartedBatches:
 
 
 class TimedExecutor(Executor):
-    """Runs calls on an executor, or at once if there is none, and adds up the CPU time of their threads."""
+    """Runs calls on an executor, or directly if there is none, and sums the CPU time of their threads."""
 
     def __init__(self, executor: Executor | None) -> None:
         self._executor = executor
@@ -169,5 +169,5 @@ class TimedExecutor(Executor):
 
 
 def decode_threads(workers_on_node: int) -> int:
-    """Threads for decoding so that the workers of a machine share its cores."""
+    """Return the number of decoding threads, so that the workers of a machine share its cores."""
     return max(1, (os.cpu_count() or 1) // max(1, workers_on_node))

@@ -1,4 +1,4 @@
-"""The same stream without Ray: for one machine, for evaluation, for tests."""
+"""The same stream without Ray: for a single machine, evaluation and tests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,11 +11,11 @@ from scaleout.stream.batches import BatchMaker, MicroBatch, ahead_of
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
 
 NO_KEY = ""
-"""Key of a row that only fills up a batch."""
+"""Key of a padding row that fills up a batch."""
 
 
 def local_tables(split: PlannedSplit, start: int, stop: int, micro_batch: int, *, rank: int = 0, workers: int = 1) -> Iterator[pa.Table]:
-    """The micro-batches of one of ``workers`` workers, in turn from ``start`` on, read in this process; the last may be smaller."""
+    """Yield one worker's micro-batches, round robin from ``start`` on, read in this process; the last may be smaller."""
     rows, turn = ROW_SCHEMA.empty_table(), 0
     for table in split.tables(start, stop):
         rows = pa.concat_tables([rows, table])
@@ -31,16 +31,16 @@ def local_tables(split: PlannedSplit, start: int, stop: int, micro_batch: int, *
 class EvaluationBatches:
     """One worker's share of the first ``samples`` samples of a split, the same at every iteration.
 
-    A micro-batch holds the same samples with any number of workers. A share is a run of micro-batches, so that all workers together
-    read each row once. Every worker gets the same number of batches of the same size, or collectives would hang: what is missing is
-    filled up with rows without an image, which weigh nothing and have no key.
+    A micro-batch contains the same samples with any number of workers. A share is a sequence of consecutive micro-batches, so that all
+    workers together read each row once. Every worker gets the same number of batches of the same size, or collectives would hang: padding
+    rows fill the gaps; they have no image, weight zero and no key.
     """
 
     split: PlannedSplit
     collate: Collate
     micro_batch: int
     samples: int | None = None
-    """None for all."""
+    """Number of samples; None for all."""
     rank: int = 0
     workers: int = 1
     threads: int = 1
@@ -51,7 +51,7 @@ class EvaluationBatches:
         yield from ahead_of(maker, self.ahead)
 
     def _numbered(self) -> Iterator[tuple[int, list[StreamRow]]]:
-        """Number and rows of every micro-batch."""
+        """Yield number and rows of every micro-batch."""
         rows = self.split.plan.rows
         counted = rows if self.samples is None else min(self.samples, rows)
         batches = -(-counted // self.micro_batch)
@@ -70,5 +70,5 @@ class EvaluationBatches:
 
 
 def _filled(rows: list[StreamRow], size: int) -> list[StreamRow]:
-    """As many rows as asked for. Without an image a row weighs nothing and is nobody's partner."""
+    """Pad rows to ``size``. A row without an image has weight zero and is never a partner."""
     return rows + [replace(rows[-1], image=b"", key=NO_KEY)] * (size - len(rows))

@@ -1,12 +1,11 @@
-"""Which sample stands where in the endless sequence of samples: a pure function of the seed and the manifests.
+"""The position of every sample in the endless sequence of samples: a pure function of the seed and the manifests.
 
-Every corpus is an endless sequence of shards: epoch 0's order, a keyed permutation, then epoch 1's, and so on. Several
-corpora are merged by a virtual time: a shard's is the number of its corpus's rows before it over the corpus's weight,
-so that rows come in proportion to the weights, everywhere. Merged shards are cut into windows, whose rows are permuted
-together; no window reaches beyond the end of an epoch of any corpus. Micro-batches are cut from the sequence without
-regard to windows and epochs, so no tail is dropped, and a position is one integer.
+Every corpus is an endless sequence of shards: epoch 0's order, a keyed permutation, then epoch 1's, and so on. Several corpora are merged
+by a virtual time: the number of rows of the corpus before a shard, divided by the weight of the corpus, so that rows come in proportion to
+the weights, everywhere. Merged shards are cut into windows, whose rows are permuted together; no window crosses the end of an epoch of any
+corpus. Micro-batches are cut from the sequence regardless of windows and epochs, so no tail is dropped, and a position is one integer.
 
-Nothing is laid out before it is reached: any position is found from the counts of the manifests.
+The plan is lazy: any position is found from the counts in the manifests.
 """
 
 from collections.abc import Iterator
@@ -24,44 +23,44 @@ from scaleout.shards.manifest import ShardManifest, ShardRecord
 
 @dataclass(frozen=True)
 class PlannedShard:
-    """A shard at its turn."""
+    """A shard in the sequence."""
 
     corpus: int
-    """Its corpus's place in the plan."""
+    """Index of its corpus in the plan."""
     epoch: int
-    """Of its corpus."""
+    """Epoch of its corpus."""
     shard: ShardRecord
     links: LinksRecord
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowSlice:
-    """A run of consecutive positions inside one window: what one task reads. It holds all that the task has to know."""
+    """Consecutive positions inside one window, read by one task. It holds everything that the task needs to know."""
 
     shards: tuple[PlannedShard, ...]
     start: int
     """Global position of the first row."""
     skip: int
-    """Rows of the window's order that come before."""
+    """Number of earlier rows in the window's order."""
     rows: int
     seed: int | None
-    """Of the order of the window's rows; None keeps that of the shards."""
+    """Seed of the order of the window's rows; None keeps the order of the shards."""
     negatives: tuple[PlannedShard, ...] = ()
-    """Shards, of the same corpora, that other images are drawn from."""
+    """Shards of the same corpora to draw negative images from."""
 
     @property
     def window_rows(self) -> int:
-        """Rows of the whole window."""
+        """Number of rows of the whole window."""
         return sum(planned.shard.rows for planned in self.shards)
 
     @property
     def key(self) -> tuple[int | str, ...]:
-        """Names the window among all others in keyed draws; of the first corpus as if it were alone."""
+        """Identifies the window in keyed draws; for the first corpus as if it were alone."""
         first = self.shards[0]
         return first.epoch, first.shard.name, *([first.corpus] if first.corpus else [])
 
     def chosen(self) -> np.ndarray:
-        """int64 [rows]: which rows of the window's shards, one after the other, stand at the slice's positions."""
+        """Return the rows of the window's concatenated shards at the slice's positions, int64 [rows]."""
         if self.seed is None:
             return np.arange(self.skip, self.skip + self.rows)
         order = keyed_generator(self.seed, Purpose.ROW_ORDER, *self.key).permutation(self.window_rows)
@@ -74,13 +73,13 @@ class PlannedCorpus:
 
     shards: RecordTable[ShardRecord]
     links: RecordTable[LinksRecord]
-    """Of the same shards, in the same order."""
+    """Records of the links of the same shards, in the same order."""
     weight: float = 1.0
-    """Rows come in proportion to it."""
+    """The frequency of its rows is proportional to this."""
 
     @classmethod
     def of_split(cls, shards: ShardManifest, links: LinksManifest, split: str, *, weight: float = 1.0) -> "PlannedCorpus":
-        """The shards of a split that hold any row.
+        """Return the non-empty shards of a split.
 
         Raises:
             DataError: there are none.
@@ -90,7 +89,7 @@ class PlannedCorpus:
 
     @cached_property
     def shard_rows(self) -> np.ndarray:
-        """int64, rows of every shard."""
+        """Number of rows of every shard, int64."""
         return self.shards.column("rows")
 
     @cached_property
@@ -99,9 +98,9 @@ class PlannedCorpus:
         return int(self.shard_rows.sum())
 
     def epoch_at(self, time: float) -> int:
-        """The epoch that a virtual time falls into."""
+        """Return the epoch at a virtual time."""
         epoch = int(time * self.weight / self.rows)
-        # The same division as everywhere decides, whatever the one above rounded to.
+        # The same division as everywhere decides, regardless of the rounding above.
         while self.start_of(epoch) > time:
             epoch -= 1
         while self.start_of(epoch + 1) <= time:
@@ -109,7 +108,7 @@ class PlannedCorpus:
         return epoch
 
     def start_of(self, epoch: int) -> float:
-        """The virtual time at which an epoch begins."""
+        """Return the virtual time at which an epoch begins."""
         return epoch * self.rows / self.weight
 
 
@@ -120,18 +119,18 @@ class StreamPlan:
     corpora: tuple[PlannedCorpus, ...]
     seed: int
     window_shards: int
-    """Shards that are read and shuffled together: more mix better and need more memory in a task."""
+    """Number of shards that are read and shuffled together: more shards mix better but need more memory per task."""
     shuffle: bool = True
     corpus_negatives: bool = False
-    """Plan as many other shards for every window, for images that are drawn from the whole split."""
+    """Whether to plan the same number of other shards for every window, to draw images from the whole split."""
     _epochs: dict[int, "_Epoch"] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """The epoch of every corpus that was laid out last."""
+    """The most recent epoch layout of every corpus."""
 
     def __post_init__(self) -> None:
         if self.window_shards < 1:
             raise ConfigurationError(f"data.window_shards is {self.window_shards}: take at least 1")
         if any(corpus.weight <= 0 for corpus in self.corpora):
-            raise ConfigurationError("a corpus of data.mixed_with, or data.weight, weighs nothing: take weights above 0, or leave it out")
+            raise ConfigurationError("a corpus of data.mixed_with, or data.weight, has no weight: set it above 0, or remove the corpus")
 
     @property
     def rows(self) -> int:
@@ -139,7 +138,7 @@ class StreamPlan:
         return sum(corpus.rows for corpus in self.corpora)
 
     def slices(self, start: int, stop: int) -> Iterator[WindowSlice]:
-        """The positions [start, stop) as slices of windows, in order, each made when it is asked for."""
+        """Yield the positions [start, stop) as slices of windows, in order and lazily."""
         position = start
         stretch = self._stretch_of(position)
         while position < stop:
@@ -161,7 +160,7 @@ class StreamPlan:
         return PlannedShard(corpus, epoch, self.corpora[corpus].shards[place], self.corpora[corpus].links[place])
 
     def _negatives(self, shards: tuple[PlannedShard, ...]) -> tuple[PlannedShard, ...]:
-        """For every shard of a window another one of its corpus, drawn without replacement."""
+        """Draw for every shard of a window another shard of its corpus, without replacement."""
         generator = keyed_generator(self.seed, Purpose.NEGATIVES, shards[0].epoch, shards[0].shard.name, shards[0].corpus)
         drawn: list[PlannedShard] = []
         for corpus in dict.fromkeys(planned.corpus for planned in shards):
@@ -171,7 +170,7 @@ class StreamPlan:
         return tuple(drawn)
 
     def _stretch_of(self, position: int) -> float:
-        """The virtual time, the beginning of some epoch, of the stretch without such a beginning that a position lies in."""
+        """Return the start, in virtual time, of the stretch between two epoch starts that contains a position."""
         time = self._cut_before(position / sum(corpus.weight for corpus in self.corpora))
         while self._rows_before(time) > position:
             time = self._cut_before(np.nextafter(time, -1.0))
@@ -180,15 +179,15 @@ class StreamPlan:
         return time
 
     def _cut_before(self, time: float) -> float:
-        """The last beginning of an epoch of any corpus, at this virtual time or before."""
+        """Return the last epoch start of any corpus at or before this virtual time."""
         return max(corpus.start_of(corpus.epoch_at(time)) for corpus in self.corpora)
 
     def _cut_after(self, time: float) -> float:
-        """The first beginning of an epoch of any corpus after this virtual time."""
+        """Return the first epoch start of any corpus after this virtual time."""
         return min(corpus.start_of(corpus.epoch_at(time) + 1) for corpus in self.corpora)
 
     def _rows_before(self, time: float) -> int:
-        """Rows of all shards that begin before a virtual time."""
+        """Return the number of rows of all shards that begin before a virtual time."""
         rows = 0
         for number, corpus in enumerate(self.corpora):
             epoch = self._epoch(number, corpus.epoch_at(time))
@@ -197,7 +196,7 @@ class StreamPlan:
         return rows
 
     def _layout(self, time: float) -> "_Layout":
-        """The stretch from one beginning of an epoch to the next: within it every corpus stays in one epoch."""
+        """Return the layout of the stretch between two epoch starts, within which every corpus stays in one epoch."""
         end = self._cut_after(time)
         epochs = [self._epoch(number, corpus.epoch_at(time)) for number, corpus in enumerate(self.corpora)]
         parts = [slice(*np.searchsorted(epoch.times, [time, end], side="left")) for epoch in epochs]
@@ -217,7 +216,7 @@ class StreamPlan:
         )
 
     def _epoch(self, number: int, epoch: int) -> "_Epoch":
-        """The order of an epoch of a corpus; the one asked for last is kept."""
+        """Return the order of an epoch of a corpus; the last one is cached."""
         kept = self._epochs.get(number)
         if kept is None or kept.number != epoch:
             corpus = self.corpora[number]
@@ -236,11 +235,11 @@ class _Epoch:
 
     number: int
     order: np.ndarray
-    """int64, places of the shards."""
+    """int64, indices of the shards."""
     first_row: int
-    """Rows of all epochs before."""
+    """Number of rows of all earlier epochs."""
     starts: np.ndarray
-    """int64, rows of the epoch before each shard."""
+    """int64, number of rows of the epoch before each shard."""
     times: np.ndarray
     """float64, virtual time of each shard."""
 
@@ -252,22 +251,22 @@ class _Layout:
     end: float
     """Virtual time of the next stretch."""
     epochs: list[int]
-    """Of every corpus."""
+    """The epoch of every corpus."""
     corpora: np.ndarray
     """int64, the corpus of every shard, in the order of the sequence."""
     places: np.ndarray
-    """int64, its place in its corpus."""
+    """int64, index of every shard in its corpus."""
     window_shards: int
     start: int
     """Global position of the first row."""
     window_stops: np.ndarray
-    """int64, global position after every window."""
+    """int64, global position after the end of every window."""
 
     def bounds(self, window: int) -> tuple[int, int]:
-        """Global positions [first, after the last) of a window."""
+        """Return the global positions [first, after the last) of a window."""
         return int(self.window_stops[window - 1]) if window else self.start, int(self.window_stops[window])
 
     def shards_of(self, window: int) -> list[tuple[int, int]]:
-        """Corpus and place in it of a window's shards."""
+        """Return corpus and index in the corpus of a window's shards."""
         part = slice(window * self.window_shards, (window + 1) * self.window_shards)
         return list(zip(self.corpora[part].tolist(), self.places[part].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Rows of the stream: a slice of a window read, shuffled, joined with its links and the bundle's entity ids.
+"""Rows of the stream: a slice of a window is read, shuffled, and joined with its links and the bundle's entity ids.
 
 Only bytes, strings and integer lists: Arrow knows their size, and images stay encoded until a worker needs them.
 """
@@ -41,33 +41,33 @@ _ATTRIBUTES = "attributes"
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusFolders:
-    """Where the shards and links of a corpus lie."""
+    """The folders of the shards and links of a corpus."""
 
     shards: str
     """URI."""
     links: str
     """URI."""
     label: str = ""
-    """Stands before the names of its shards, where several corpora have shards of the same names."""
+    """Prefix of its shard names, if several corpora have shards with the same names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowReader:
-    """Reads slices of a plan. Picklable: it is what travels to Ray's tasks."""
+    """Reads slices of a plan. Picklable: it is sent to Ray tasks."""
 
     corpora: tuple[CorpusFolders, ...]
-    """In the order of the plan's."""
+    """Folders of the corpora, in the order of the plan."""
     seed: int
-    """Of all draws."""
+    """Seed of all draws."""
     entity_ids: Mapping[str, int]
     """Concept to entity id; concepts outside the vocabulary are left out."""
     label_negated: bool = False
-    """Whether what every text denies is an entity of the image all the same."""
+    """Whether an entity that every text negates is still an entity of the image."""
     attributes: bool = False
-    """Whether rows bring the attributes of their samples; without, the column is empty."""
+    """Whether rows include the attributes of their samples; otherwise the column is empty."""
 
     def read(self, window: WindowSlice) -> pa.Table:
-        """The rows of a slice, in order, with the columns of ``ROW_SCHEMA``.
+        """Read the rows of a slice, in order, with the columns of ``ROW_SCHEMA``.
 
         Raises:
             DataError: a shard or its links are missing, truncated or altered, or do not belong together.
@@ -77,7 +77,7 @@ class RowReader:
         return self._join(samples, links, window)
 
     def _negatives(self, window: WindowSlice) -> pa.ChunkedArray:
-        """An image for each row of the slice, drawn with replacement from as many shards of the split; empty where none is asked for."""
+        """Draw an image for each row of the slice, with replacement, from as many shards of the split; empty if not requested."""
         if not window.negatives:
             return pa.chunked_array([pa.array([b""] * window.rows, pa.binary())])
         read = [self._read_samples(planned).column("image") for planned in window.negatives]
@@ -92,7 +92,7 @@ class RowReader:
         return samples.set_column(samples.schema.get_field_index(_ATTRIBUTES), _ATTRIBUTES, pa.repeat("", samples.num_rows))
 
     def _read_shard(self, planned: PlannedShard) -> tuple[pa.Table, pa.Table]:
-        """Samples of a shard with the shard's name and epoch, and the links of all their texts."""
+        """Read the samples of a shard with the shard's name and epoch, and the links of all their texts."""
         samples, folders = self._read_samples(planned), self.corpora[planned.corpus]
         links = read_links_checked(folders.links, planned.links)
         check_alignment(samples, links, planned.shard.name)
@@ -102,7 +102,7 @@ class RowReader:
         return samples, links
 
     def _join(self, samples: pa.Table, links: pa.Table, window: WindowSlice) -> pa.Table:
-        """The rows of the slice. Row t of ``links`` is of text t, counted over all samples."""
+        """Join the rows of the slice. Row t of ``links`` belongs to text t, counted over all samples."""
         chosen = window.chosen()
         texts = samples.column("texts").combine_chunks()
         counts = texts.value_lengths().to_numpy()
@@ -125,7 +125,7 @@ class RowReader:
         return pa.table({name: columns[name] for name in ROW_SCHEMA.names}).cast(ROW_SCHEMA)
 
     def _captions(self, samples: pa.Table, counts: list[int]) -> np.ndarray:
-        """int64, which of its ``counts`` texts each sample shows in its epoch."""
+        """Choose which of its ``counts`` texts each sample shows in its epoch, int64."""
         draws = (
             keyed_generator(self.seed, Purpose.CAPTION, epoch, key).integers(count) if count > 1 else 0
             for epoch, key, count in zip(samples.column("epoch").to_pylist(), samples.column("key").to_pylist(), counts, strict=True)
@@ -135,18 +135,18 @@ class RowReader:
 
 @dataclass(frozen=True)
 class PlannedSplit:
-    """A split of one or several corpora: the order of its rows, and what reads them."""
+    """A split of one or several corpora: the order of its rows and their reader."""
 
     plan: StreamPlan
     reader: RowReader
 
     def tables(self, start: int, stop: int) -> Iterator[pa.Table]:
-        """The positions [start, stop), a table for every slice of a window."""
+        """Yield the positions [start, stop), one table per slice of a window."""
         return (self.reader.read(window) for window in self.plan.slices(start, stop))
 
 
 def stream_rows(table: pa.Table) -> list[StreamRow]:
-    """Arrow rows as the typed rows that a collate takes."""
+    """Convert Arrow rows to the typed rows that a collate takes."""
     rows = []
     for row in table.to_pylist():
         spans = tuple(zip(row.pop("span_start"), row.pop("span_end"), row.pop("span_entity"), strict=True))

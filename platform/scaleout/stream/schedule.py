@@ -1,7 +1,7 @@
-"""How any number of workers share the micro-batches of a step, so that together they make the gradient of one worker alone.
+"""The accumulation schedule: any number of workers share the micro-batches of a step and compute the same gradient as one worker.
 
-Micro-batches go to the workers in turn, over the whole stream. All workers run the same number of micro-steps in a step, because
-a forward and a backward are collectives: a worker that has no micro-batch left in a step runs one that weighs nothing.
+Micro-batches go to the workers round robin, over the whole stream. All workers run the same number of micro-steps in a step, because
+forward and backward are collectives: a worker without a micro-batch left in a step runs one with weight zero.
 """
 
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from scaleout.stream.batches import MicroBatch
 
 @dataclass(frozen=True)
 class AccumulationSchedule:
-    """The micro-batches of a step among the workers."""
+    """The assignment of the micro-batches of a step to the workers."""
 
     micro_batches: int
-    """Of a step, over all workers."""
+    """Micro-batches per step, over all workers."""
     workers: int
 
     @property
     def accumulation(self) -> int:
-        """Forwards of every worker in a step."""
+        """Forward passes of every worker in a step."""
         return -(-self.micro_batches // self.workers)
 
     @property
     def idle(self) -> int:
-        """MicroSteps of a step, over all workers, without a micro-batch."""
+        """Micro-steps without a micro-batch in a step, over all workers."""
         return self.accumulation * self.workers - self.micro_batches
 
     @property
     def weight(self) -> float:
-        """Of a micro-batch's loss. An engine takes the mean over all micro-steps; wanted is the mean over the micro-batches."""
+        """Weight of a micro-batch's loss: turns the engine's mean over all micro-steps into the mean over the micro-batches."""
         return self.accumulation * self.workers / self.micro_batches
 
 
@@ -41,24 +41,24 @@ class MicroStep:
 
     micro: MicroBatch
     weight: float
-    """Of its loss; 0 if the micro-batch belongs to another micro-step."""
+    """Weight of its loss; 0 if the micro-batch belongs to another micro-step."""
 
 
 class MicroSteps:
-    """A worker's micro-steps, step after step."""
+    """The micro-steps of a worker, step after step."""
 
     def __init__(self, stream: Iterator[MicroBatch], schedule: AccumulationSchedule, *, first: int):
-        """``first`` is the number of the worker's first micro-batch; the others follow at a distance of ``workers``."""
+        """``first`` is the number of the worker's first micro-batch; the others follow with a stride of ``workers``."""
         self._stream, self._schedule = stream, schedule
         self._number = first
         self._waiting: MicroBatch | None = None
         self._last: MicroBatch | None = None
 
     def of_step(self, step: int) -> Iterator[MicroStep]:
-        """The micro-steps of step ``step`` of the run; steps are asked for one after the other.
+        """Yield the micro-steps of step ``step`` of the run; steps must be requested in order.
 
         Raises:
-            TrainingError: the stream gave another micro-batch than this worker's next, or none.
+            TrainingError: the stream yielded another micro-batch than this worker's next, or none.
         """
         stop = (step + 1) * self._schedule.micro_batches
         for _ in range(self._schedule.accumulation):
@@ -71,7 +71,7 @@ class MicroSteps:
         return MicroStep(micro, self._schedule.weight)
 
     def _idle(self) -> MicroStep:
-        """Any micro-batch serves: the last one, or, with more workers than micro-batches, the next one, which then waits."""
+        """Use any micro-batch: the last one or, with more workers than micro-batches, the next one, which is used again later."""
         if self._last is None:
             self._last = self._waiting = self._take()
         return MicroStep(self._last, 0.0)
@@ -79,6 +79,6 @@ class MicroSteps:
     def _take(self) -> MicroBatch:
         micro = next(self._stream, None)
         if micro is None or micro.number != self._number:
-            what = "ended before the last step" if micro is None else f"gave micro-batch {micro.number} where {self._number} was due"
+            what = "ended before the last step" if micro is None else f"yielded micro-batch {micro.number} instead of {self._number}"
             raise TrainingError(f"the stream {what}; this is a defect: keep the run's folder and report it")
         return micro

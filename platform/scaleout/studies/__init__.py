@@ -1,1 +1,1 @@
-"""Studies: many runs with one question."""
+"""Studies: many runs that answer one question."""

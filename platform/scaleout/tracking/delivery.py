@@ -1,4 +1,4 @@
-"""Brings records to one MLflow run, in order and without doubling what is already there."""
+"""Deliver records to one MLflow run, in order and without duplicates."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _BAD_REQUEST = 400
 
 
 class Delivery:
-    """Knows what an MLflow run already holds, and adds the rest. Any error of the network or the server is raised."""
+    """Adds the records that an MLflow run does not contain yet. Network and server errors are raised."""
 
     def __init__(self, uri: str, run_id: str) -> None:
         self._uri = uri
@@ -34,9 +34,9 @@ class Delivery:
         self._params: dict[str, str] = {}
 
     def send(self, records: Sequence[Record]) -> int:
-        """Sends some of ``records`` from the front (at least one) and says how many.
+        """Send some of ``records`` from the front (at least one); return how many.
 
-        What the server refuses as malformed is dropped with a warning: it would be refused for ever, and hold up all that follows.
+        A record that the server rejects as malformed is dropped with a warning: it would be rejected forever, and block the others.
         """
         from mlflow.exceptions import MlflowException
 
@@ -48,15 +48,15 @@ class Delivery:
                 raise
             if len(records) > 1:
                 return self.send(records[:1])
-            logger.warning("MLflow refuses a record of kind %r, which is left out: %s", records[0]["kind"], error)
+            logger.warning("MLflow rejects a record of kind %r, which is dropped: %s", records[0]["kind"], error)
             return 1
 
     def _client(self) -> "MlflowClient":
-        """The client, once it has told what the run holds: after a resume the curve must go on where it ends."""
+        """Return the client after reading what the run contains: after a resume the curve must continue where it ended."""
         if self._connected is None:
             client = open_client(self._uri)
             run = client.get_run(self._run_id)
-            # The public accessors of a run give the last values without their steps; its message has both.
+            # The public accessors of a run return the last values without their steps; its protobuf message has both.
             self._last_steps = {metric.key: metric.step for metric in run.data.to_proto().metrics}
             self._params = dict(run.data.params)
             self._connected = client
@@ -90,7 +90,7 @@ class Delivery:
                 break
             step: int = record["step"]
             new = unseen(decode_metrics(record["metrics"]), step, last_steps)
-            # The time of the call, also in a replay: the store ignores a point that it has with the same time and value.
+            # The time of the original call, also in a replay: the store ignores a point with the same time and value.
             batch += [Metric(name, value, record["time"], step) for name, value in new.items()]
             last_steps.update(dict.fromkeys(new, step))
             count += 1
@@ -100,7 +100,7 @@ class Delivery:
         return count
 
     def _send_params(self, client: "MlflowClient", values: Mapping[str, str]) -> None:
-        """MLflow's parameters cannot change. What another attempt sets otherwise, as the number of workers, becomes a tag."""
+        """Send parameters. MLflow's cannot change: a value that a later attempt changes, as the number of workers, becomes a tag."""
         from mlflow.entities import Param
 
         values = {name: value[:_PARAM_LENGTH] for name, value in values.items()}
@@ -116,9 +116,9 @@ class Delivery:
             client.set_tag(self._run_id, name, value, synchronous=True)
 
     def _send_picture(self, client: "MlflowClient", record: Record) -> None:
-        """As a plain artifact: a clean name, and a picture that is sent twice is there once.
+        """Send a picture as a plain artifact: it has a clean name, and sending it twice stores it once.
 
-        MLflow's image series puts all parameters of the run above each picture, which pushes it out of sight.
+        MLflow's image series shows all parameters of the run above each picture, which hides the picture.
         """
         try:
             image = Image.open(record["path"])

@@ -1,4 +1,4 @@
-"""A run's numbers as plain files beside its checkpoints: readable with nothing installed, also when MLflow is away."""
+"""A run's metrics as plain files in the run's folder: readable without any software, also when MLflow is down."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ SUMMARY_FILE = "summary.json"
 
 
 class JsonLinesTracker:
-    """Writes into a local folder, which may already hold what the run reported before it was resumed.
+    """Writes to a local folder, which may already contain what the run reported before it was resumed.
 
     ``metrics.jsonl`` has one object per call (step, time, metrics), ``summary.json`` parameters, tags and status,
     ``pictures/NAME/step-00000100.png`` and ``artifacts/`` the rest.
@@ -31,11 +31,11 @@ class JsonLinesTracker:
         self._summary = _read_summary(folder / SUMMARY_FILE)
 
     def params(self, values: Mapping[str, object]) -> None:
-        """Keeps the latest configuration."""
+        """Store the latest configuration."""
         self._update_summary(params=dict(values), status=RunStatus.RUNNING)
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Appends one line, in one write, so that a reader or a crash sees whole lines."""
+        """Append one line, in one write, so that readers see only whole lines, even after a crash."""
         new = unseen(values, step, self._last_steps)
         if not new:
             return
@@ -43,11 +43,11 @@ class JsonLinesTracker:
         self._file.append({"step": step, "time": time.time(), "metrics": encode_metrics(new)})
 
     def picture(self, name: str, picture: Picture, step: int) -> None:
-        """Writes a PNG file."""
+        """Write a PNG file."""
         save_picture(picture, self._folder / "pictures" / picture_key(name) / f"step-{step:08d}.png")
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """Copies the file or folder under ``artifacts/``."""
+        """Copy the file or folder to ``artifacts/``."""
         target = self._folder / "artifacts" / folder / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
@@ -56,11 +56,11 @@ class JsonLinesTracker:
             shutil.copyfile(path, target)
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Adds to the tags."""
+        """Add tags."""
         self._update_summary(tags={**self._summary.get("tags", {}), **values})
 
     def finish(self, status: RunStatus) -> None:
-        """Writes the status and closes the file."""
+        """Write the status and close the file."""
         self._update_summary(status=status)
         self._file.close()
 

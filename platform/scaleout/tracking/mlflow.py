@@ -1,4 +1,4 @@
-"""A run's numbers and pictures in MLflow, sent from a background thread: training neither waits for the server nor fails with it."""
+"""Send a run's metrics and pictures to MLflow from a background thread: training neither waits for the server nor fails with it."""
 
 import logging
 import threading
@@ -20,18 +20,18 @@ _RECORDS_PER_READ = 500
 
 
 class MlflowTracker:
-    """Continues the MLflow run ``run_id``; there is one writer per run, rank 0.
+    """Continues the MLflow run ``run_id``; each run has one writer, rank 0.
 
-    Everything goes through a spool on disk and leaves it when the server has it: after an outage, at the next success or the next
-    start with the same spool folder.
+    Everything goes through a spool on disk until the server has it: after an outage, the next success or the next start with the same spool
+    folder delivers the rest.
 
     Args:
         uri: the tracking store, see ``resolve_tracking_uri``.
-        run_id: made by ``start_run``.
-        spool: a local folder that belongs to this run alone.
-        interval: seconds between two deliveries; what is reported in between travels in one request.
-        retry_interval: seconds between two attempts while the server is away.
-        patience: how long ``finish`` tries to deliver the rest.
+        run_id: id returned by ``start_run``.
+        spool: a local folder used only by this run.
+        interval: seconds between two deliveries; records in between are sent in one request.
+        retry_interval: seconds between two attempts while the server is down.
+        patience: seconds for which ``finish`` tries to deliver the rest.
     """
 
     def __init__(
@@ -72,18 +72,18 @@ class MlflowTracker:
         self._spool.put({"kind": "tags", "values": dict(values)})
 
     def flush(self, timeout: float) -> bool:
-        """Waits until everything is delivered, and says whether it was."""
+        """Wait until everything is delivered; return whether it was."""
         self._wake.set()
         return self._spool.wait_until_empty(timeout)
 
     def finish(self, status: RunStatus) -> None:
-        """Delivers the rest, if the server takes it in time, and closes the run."""
+        """Deliver the rest, if the server accepts it in time, and close the run."""
         self._spool.put({"kind": "status", "status": status.value})
         self._closing = True
         self._wake.set()
         self._thread.join(self._patience + 1)
         if waiting := len(self._spool):
-            logger.warning("%d records for MLflow wait in the run's spool; the same command sends them when the server is back", waiting)
+            logger.warning("%d records for MLflow remain in the run's spool; the same command sends them when the server is up", waiting)
 
     def _work(self) -> None:
         while not self._closing:
@@ -98,22 +98,22 @@ class MlflowTracker:
     def _deliver(self) -> bool:
         try:
             drain(self._spool, self._delivery)
-        except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+        except Exception as error:  # MLflow passes on any error of its database driver, HTTP library or server
             if self._reachable:
                 logger.warning("MLflow at %s does not answer (%s); records are kept on disk", redacted(self._uri), type(error).__name__)
             self._reachable = False
         else:
             if not self._reachable:
-                logger.warning("MLflow answers again; it has everything")
+                logger.warning("MLflow answers again; all records are delivered")
             self._reachable = True
         return self._reachable
 
 
 def replay(uri: str, run_id: str, spool: Path) -> int:
-    """Delivers what an earlier process left in its spool folder and returns the number of records.
+    """Deliver what an earlier process left in its spool folder; return the number of records.
 
     Raises:
-        Exception: the server still does not answer; what was not delivered stays in the spool.
+        Exception: the server still does not answer; undelivered records stay in the spool.
     """
     remainder = Spool(spool)
     try:
@@ -123,7 +123,7 @@ def replay(uri: str, run_id: str, spool: Path) -> int:
 
 
 def drain(spool: Spool, delivery: Delivery) -> int:
-    """Moves all records from the spool to MLflow and returns their number; on an error the rest stays."""
+    """Move all records from the spool to MLflow and return their number; on an error the rest stays."""
     delivered = 0
     while records := spool.first(_RECORDS_PER_READ):
         sent = delivery.send(records)
@@ -133,5 +133,5 @@ def drain(spool: Spool, delivery: Delivery) -> int:
 
 
 def _now() -> int:
-    """Milliseconds since the epoch, as MLflow counts."""
+    """Return milliseconds since the epoch, as in MLflow."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""Pictures as files: Pillow images and matplotlib figures alike."""
+"""Save pictures as files: Pillow images or matplotlib figures."""
 
 import re
 from pathlib import Path
@@ -15,12 +15,12 @@ _FIGURE_DOTS_PER_INCH = 120
 
 
 def picture_key(name: str) -> str:
-    """``name`` with what MLflow or a file system would refuse replaced."""
+    """Replace the characters of ``name`` that MLflow or a file system would reject."""
     return re.sub(r"[^a-zA-Z0-9_\-/]", "_", name).strip("/")
 
 
 def save_picture(picture: Picture, path: Path) -> None:
-    """Writes ``picture`` as a PNG file; folders are made. Needs no display and no pyplot."""
+    """Write ``picture`` as a PNG file and create its folders. Needs no display and no pyplot."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(picture, Image.Image):
         picture.save(path, format="PNG")

@@ -1,4 +1,4 @@
-"""JSON lines that survive a crash: the file under both the local metrics and the spool of what MLflow has not yet got."""
+"""JSON lines that survive a crash: the file format of the local metrics and of the MLflow spool."""
 
 import errno
 import json
@@ -12,24 +12,24 @@ Record = dict[str, Any]
 
 
 def encode_metrics(values: Mapping[str, float]) -> dict[str, float | str]:
-    """Numbers as strict JSON; what is not finite is spelt as in protocol buffers' JSON, and ``float`` reads it back."""
+    """Encode numbers as strict JSON; non-finite values are spelt as in protocol buffers' JSON, which ``float`` can read."""
     return {name: _encode_number(float(value)) for name, value in sorted(values.items())}
 
 
 def decode_metrics(values: Mapping[str, float | str]) -> dict[str, float]:
-    """The inverse of :func:`encode_metrics`."""
+    """Reverse ``encode_metrics``."""
     return {name: float(value) for name, value in values.items()}
 
 
 def encode_line(record: Mapping[str, Any]) -> bytes:
-    """One record as one line."""
+    """Encode one record as one line."""
     return json.dumps(record, allow_nan=False).encode() + b"\n"
 
 
 def read_records(path: Path) -> list[Record]:
-    """All whole records of a file; none where there is no file.
+    """Read all whole records of a file; none if there is no file.
 
-    The last line is cut off if a crash tore it, so that the file can be appended to.
+    A last line torn by a crash is cut off, so that the file can be appended to.
     """
     try:
         content = path.read_bytes()
@@ -43,7 +43,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 class LineFile:
-    """Appends records to a file, each whole or not at all: what a full disk does not take is kept, and comes first the next time."""
+    """Appends records to a file, each whole or not at all: records that do not fit on the disk are kept and written first next time."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab", buffering=0)
@@ -54,13 +54,13 @@ class LineFile:
         """Add a record.
 
         Raises:
-            OSError: it does not fit for now.
+            OSError: the record does not fit for now.
         """
         self._kept += encode_line(record)
         self._write()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all records."""
         self._file.truncate(0)
         self._size, self._kept = 0, b""
 
@@ -68,7 +68,7 @@ class LineFile:
         """Close the file.
 
         Raises:
-            OSError: what was kept still does not fit.
+            OSError: the kept records still do not fit.
         """
         try:
             self._write()
@@ -80,14 +80,14 @@ class LineFile:
             if self._file.write(self._kept) < len(self._kept):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError:
-            self._file.truncate(self._size)  # no half line, to which the next one would be glued
+            self._file.truncate(self._size)  # no half line, to which the next one would be appended
             raise
         self._size += len(self._kept)
         self._kept = b""
 
 
 def last_steps(records: Iterable[Record]) -> dict[str, int]:
-    """The highest step of every metric in records that have a ``step`` and ``metrics``."""
+    """Return the highest step of every metric in records that have a ``step`` and ``metrics``."""
     steps: dict[str, int] = {}
     for record in records:
         for name in record.get("metrics", ()):
@@ -96,7 +96,7 @@ def last_steps(records: Iterable[Record]) -> dict[str, int]:
 
 
 def unseen(values: Mapping[str, Any], step: int, last: Mapping[str, int]) -> dict[str, Any]:
-    """The metrics that had no point at ``step`` or later: what a resumed run repeats is already on the curve."""
+    """Return the metrics without a point at ``step`` or later: repeated steps of a resumed run are already on the curve."""
     return {name: value for name, value in values.items() if name not in last or step > last[name]}
 
 
@@ -107,7 +107,7 @@ def _encode_number(value: float) -> float | str:
 
 
 def _parse(line: bytes) -> Record | None:
-    """A record, or None for a line that a crash of the machine left as zeros or rubbish."""
+    """Parse a record; return None for a line that a crash of the machine left corrupt."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""MLflow runs as the driver handles them: where the store is, and runs that are made once, continued, and closed."""
+"""MLflow runs on the driver: find the store, and create, continue and close runs."""
 
 import logging
 import os
@@ -23,8 +23,8 @@ _SQLITE = "sqlite:///"
 METRICS_PER_REQUEST = 1000
 """MLflow's limit."""
 
-# MLflow's own retries keep a caller waiting for four minutes when a server is down; ours happen in the background.
-# The usage reports that MLflow sends home are not for a machine that holds patients' data.
+# MLflow's own retries block a caller for four minutes when a server is down; ours run in the background.
+# A machine with patient data must not send MLflow's usage reports.
 _CLIENT_DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
@@ -33,16 +33,16 @@ _CLIENT_DEFAULTS = {
 
 
 def resolve_tracking_uri(storage: str, configured: str | None = None) -> str:
-    """The tracking store of runs under ``storage``: what is configured, else ``MLFLOW_TRACKING_URI``, else SQLite in ``storage``.
+    """Return the tracking store of runs under ``storage``: the configured one, else ``MLFLOW_TRACKING_URI``, else SQLite in ``storage``.
 
     Raises:
-        ConfigurationError: there is no place for a default store, or the URI means another file on every machine.
+        ConfigurationError: there is no place for a default store, or the URI is relative.
     """
     uri = configured or os.environ.get(TRACKING_URI_VARIABLE)
     if uri:
         if uri.startswith(_SQLITE) and not uri.startswith(_SQLITE + "/"):
             raise ConfigurationError(
-                f"the tracking store {uri} is relative, and a job runs in a folder that vanishes: use sqlite:////absolute/path"
+                f"the tracking store {uri} is relative, and a job runs in a temporary folder: use sqlite:////absolute/path"
             )
         return uri
     path = storage.removeprefix("file://")
@@ -79,13 +79,13 @@ def start_run(
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> str:
-    """Makes an MLflow run, or makes sure that ``run_id`` can be continued, and returns its id.
+    """Create an MLflow run, or make sure that ``run_id`` can be continued; return its id.
 
-    Called once, on the driver; the id then travels with the run. A server that is down stops a new run, which could not be
-    tracked at all, but not one that is continued.
+    Called once, on the driver; the id is then stored with the run. If the server is down, a new run fails, because it could not be tracked
+    at all, but a continued run does not.
 
     Raises:
-        ConfigurationError: a new run cannot be made.
+        ConfigurationError: a new run cannot be created.
     """
     try:
         client = open_client(uri)
@@ -100,12 +100,12 @@ def start_run(
             raise ConfigurationError(
                 f"cannot start a run in MLflow at {redacted(uri)}: {error}\nIs the server up, and is {TRACKING_URI_VARIABLE} right?"
             ) from error
-        logger.warning("MLflow at %s does not answer (%s); the run goes on and reports later", redacted(uri), type(error).__name__)
+        logger.warning("MLflow at %s does not answer (%s); the run continues and reports later", redacted(uri), type(error).__name__)
         return run_id
 
 
 def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: int, file: Path, folder: str) -> None:
-    """Adds metrics and a file to a run that has ended. An MLflow that does not answer is reported: the results are on disk."""
+    """Add metrics and a file to a run that has ended. If MLflow does not answer, log a warning: the results are on disk."""
     try:
         client = open_client(uri)
         from mlflow.entities import Metric
@@ -120,17 +120,17 @@ def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: in
 
 
 def end_run(uri: str, run_id: str, status: RunStatus) -> None:
-    """Sets the final status, for a run whose own tracker no longer lives."""
+    """Set the final status of a run whose own tracker has ended."""
     open_client(uri).set_terminated(run_id, status=status.value)
 
 
 def close_children(uri: str, parent_run_id: str, status: RunStatus = RunStatus.KILLED) -> list[str]:
-    """Ends every run under ``parent_run_id`` that is still open, as trials are that a scheduler has stopped, and returns their ids."""
+    """End every open run under ``parent_run_id``, such as trials that a scheduler has stopped; return their ids."""
     client = open_client(uri)
     experiment = client.get_run(parent_run_id).info.experiment_id
     condition = f"tags.`{PARENT_RUN_TAG}` = '{parent_run_id}' and attributes.status = '{RunStatus.RUNNING}'"
     closed: list[str] = []
-    # Always the first page: what is closed no longer matches.
+    # Always the first page: closed runs no longer match.
     while children := client.search_runs([experiment], condition, max_results=100):
         for child in children:
             client.set_terminated(child.info.run_id, status=status.value)
@@ -139,7 +139,7 @@ def close_children(uri: str, parent_run_id: str, status: RunStatus = RunStatus.K
 
 
 def redacted(uri: str) -> str:
-    """``uri`` without the password it may hold."""
+    """Return ``uri`` without a password."""
     parts = urlsplit(uri)
     if parts.username is None and parts.password is None:
         return uri
@@ -155,8 +155,8 @@ def _continued(client: "MlflowClient", run_id: str) -> str:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise ConfigurationError(
-            f"MLflow at {redacted(client.tracking_uri)} knows no run {run_id}: point {TRACKING_URI_VARIABLE} to the store "
-            "it was started in, or start under another name"
+            f"MLflow at {redacted(client.tracking_uri)} has no run {run_id}: point {TRACKING_URI_VARIABLE} to the store "
+            "in which it was started, or start under another name"
         ) from error
     return run_id
 
@@ -169,14 +169,14 @@ def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     try:
         return client.create_experiment(name, artifact_location=_artifact_location(uri))
     except MlflowException as error:
-        # Somebody else made it between the two calls.
+        # Another process created it between the two calls.
         if error.error_code == "RESOURCE_ALREADY_EXISTS" and (experiment := client.get_experiment_by_name(name)) is not None:
             return str(experiment.experiment_id)
         raise
 
 
 def _artifact_location(uri: str) -> str | None:
-    """Beside the database for SQLite, where MLflow would take the working directory; a server knows its own place."""
+    """Return the folder of the SQLite database, where MLflow would use the working directory; None for a server, which has its own."""
     if not uri.startswith(_SQLITE):
         return None
     return (Path(uri.removeprefix(_SQLITE)).parent / "mlartifacts").as_uri()

@@ -1,4 +1,4 @@
-"""A queue on disk: what is on its way to the tracking server survives an outage of the server and the death of the process."""
+"""A queue on disk for records to the tracking server, which survives an outage of the server and the death of the process."""
 
 import logging
 import threading
@@ -16,10 +16,10 @@ SPOOL_FILE = "spool.jsonl"
 
 
 class Spool:
-    """Records in the order they were put, kept until they are acknowledged. One thread puts, another takes.
+    """Records in insertion order, kept until they are acknowledged. One thread puts, another takes.
 
-    A record is written before anybody tries to send it, so that ``kill -9`` loses nothing. After a crash, records that had been
-    sent already may come again: the receiver must bear that.
+    A record is written to disk before it is sent, so that ``kill -9`` loses nothing. After a crash, records may be sent twice: the receiver
+    must tolerate that.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class Spool:
         return len(self._waiting)
 
     def put(self, record: Record) -> None:
-        """Appends a record; on a full disk it is kept in memory only."""
+        """Append a record; on a full disk it is kept in memory only."""
         with self._changed:
             self._waiting.append(record)
             try:
@@ -43,12 +43,12 @@ class Spool:
                 logger.warning("the tracking spool %s cannot be written (%s): a crash would now lose points", self._folder, error)
 
     def first(self, count: int) -> list[Record]:
-        """Up to ``count`` records from the front, without taking them away."""
+        """Return up to ``count`` records from the front, without removing them."""
         with self._changed:
             return list(islice(self._waiting, count))
 
     def acknowledge(self, count: int) -> None:
-        """Takes away ``count`` records from the front, with the pictures they own."""
+        """Remove ``count`` records from the front, with their pictures."""
         with self._changed:
             for _ in range(count):
                 record = self._waiting.popleft()
@@ -59,16 +59,16 @@ class Spool:
                 self._changed.notify_all()
 
     def wait_until_empty(self, timeout: float) -> bool:
-        """Waits until everything put is acknowledged, and says whether it is."""
+        """Wait until all records are acknowledged; return whether they are."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout)
 
     def keep_picture(self, picture: Picture) -> Path:
-        """Writes a picture into the spool's folder: a figure may change as soon as its maker goes on."""
-        path = self._folder / f"{uuid.uuid4().hex}.png"  # not the time, which may come twice
+        """Write a picture to the spool's folder: the caller may change a figure later."""
+        path = self._folder / f"{uuid.uuid4().hex}.png"  # not the time, which may repeat
         save_picture(picture, path)
         return path
 
     def close(self) -> None:
-        """Closes the file; what waits stays in it."""
+        """Close the file; waiting records stay in it."""
         self._file.close()

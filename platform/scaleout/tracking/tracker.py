@@ -1,4 +1,4 @@
-"""What a run reports: the one interface that training knows, and a way to have several of it."""
+"""The tracker interface of training, and a composite of several trackers."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunStatus(StrEnum):
-    """Where a run stands, in MLflow's words."""
+    """The status of a run, in MLflow's terms."""
 
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
@@ -21,40 +21,40 @@ class RunStatus(StrEnum):
 
 
 class Tracker(Protocol):
-    """Receives what a run reports; the step is the optimiser step.
+    """Receives the reports of a run; the step is the optimiser step.
 
-    What is given here leaves the machine room: no text of a report and no path of a patient belongs into a name or a value.
+    Tracked values leave the cluster: never put a report text or a patient's path in a name or a value.
     """
 
     def params(self, values: Mapping[str, object]) -> None:
-        """The resolved configuration; nested mappings are allowed."""
+        """Log the resolved configuration; nested mappings are allowed."""
         ...
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers at a step. A step that was reported before, as after a resume, adds nothing."""
+        """Log metrics at a step. A step that was reported before, as after a resume, adds nothing."""
         ...
 
     def picture(self, name: str, picture: Picture, step: int) -> None:
-        """A Pillow image or a matplotlib figure at a step."""
+        """Log a Pillow image or a matplotlib figure at a step."""
         ...
 
     def artifact(self, path: Path, folder: str = "") -> None:
-        """A local file or folder to be kept with the run."""
+        """Store a local file or folder with the run."""
         ...
 
     def tags(self, values: Mapping[str, str]) -> None:
-        """Facts to search runs by."""
+        """Set tags to search runs by."""
         ...
 
     def finish(self, status: RunStatus) -> None:
-        """Says how the run ended and releases what the tracker holds."""
+        """Report how the run ended and release the tracker's resources."""
         ...
 
 
 class CompositeTracker:
-    """Passes everything on to several trackers; with none it does nothing, which is what every rank but the first wants.
+    """Forwards everything to several trackers; with none it does nothing, as on every rank but the first.
 
-    A tracker that fails is reported and left behind for that call: no tracking error reaches training.
+    If a tracker fails, the error is logged and the call is skipped: no tracking error reaches training.
     """
 
     def __init__(self, trackers: Sequence[Tracker] = ()) -> None:
@@ -88,5 +88,5 @@ class CompositeTracker:
         for tracker in self._trackers:
             try:
                 call(tracker)
-            except Exception:  # whatever breaks in a tracker, a day of training is worth more than a point on a curve
-                logger.warning("%s failed; training goes on", type(tracker).__name__, exc_info=True)
+            except Exception:  # training matters more than a point on a curve
+                logger.warning("%s failed; training continues", type(tracker).__name__, exc_info=True)

@@ -1,1 +1,1 @@
-"""One worker's training: the loop and what hooks into it."""
+"""The training of one worker: the loop and its hooks."""

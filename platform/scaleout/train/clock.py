@@ -1,4 +1,4 @@
-"""When the next checkpoint is due by time."""
+"""The clock that schedules checkpoints by time."""
 
 import time
 
@@ -6,17 +6,17 @@ from scaleout.engine.process_group import ProcessGroup
 
 
 class CheckpointClock:
-    """Counts from the last checkpoint, or from the start of these workers. A wall clock that jumps does not move it."""
+    """Measures the time since the last checkpoint, or since the start of these workers, independent of wall-clock changes."""
 
     def __init__(self, minutes: float, processes: ProcessGroup):
-        """``minutes`` between two checkpoints; 0 is never."""
+        """Start a clock with ``minutes`` between two checkpoints; 0 disables it."""
         self._seconds, self._processes = 60 * minutes, processes
         self._since = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the time is over, by the first worker's clock. Called by all workers together."""
+        """Return whether a checkpoint is due by the first worker's clock. Called by all workers together."""
         return bool(self._seconds) and self._processes.gather(time.monotonic() - self._since >= self._seconds)[0]
 
     def restart(self) -> None:
-        """A checkpoint was made."""
+        """Restart the clock after a checkpoint."""
         self._since = time.monotonic()

@@ -1,4 +1,4 @@
-"""Evaluation of a split over all workers: each evaluates its share, the records are joined, one summary is made."""
+"""Evaluate a split on all workers: each evaluates its share, the records are joined, and one summary is computed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,18 +25,18 @@ KEY = "key"
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluator:
-    """What is evaluated, and how."""
+    """An evaluation: its samples, task and settings."""
 
     task: Task
     context: TaskContext
     batches: Iterable[MicroBatch]
-    """This worker's share, the same at every iteration; every worker has the same number."""
+    """This worker's share, the same at every iteration; all workers have the same number of batches."""
     draws_pictures: bool = False
     """Whether pictures of images may be logged."""
     seed: int = 0
 
     def run(self, engine: Engine, processes: ProcessGroup) -> tuple[dict[str, float], dict[str, "Figure"]]:
-        """Metrics and pictures, on the first worker; the others get none. Training goes on as if this had not been."""
+        """Return metrics and pictures on the first worker, and none on the others. Leaves the training state unchanged."""
         engine.task.eval()
         records, pictures = self.evaluate(engine.task, engine.device)  # type: ignore[arg-type]
         engine.task.train()
@@ -45,22 +45,22 @@ class Evaluator:
 
     @torch.no_grad()
     def evaluate(self, module: TaskModule, device: torch.device) -> tuple[Records, dict[str, "Figure"]]:
-        """The records of this worker's share, in the order of the split, and pictures of its first batch."""
+        """Return the records of this worker's share, in the order of the split, and pictures of its first batch."""
         parts: list[Records] = []
         pictures: dict[str, Figure] = {}
         for micro in self.batches:
             batch = micro.batch.to(device)
-            # What is drawn depends on the place in the split, not on the worker that happens to have it.
+            # Random draws depend on the position in the split, not on the worker.
             torch.manual_seed(keyed_seed(self.seed, Purpose.MODEL, "validation", micro.number))
             found = {**self.task.evaluate(module, batch), KEY: np.array(batch.keys)}
             is_sample = found[KEY] != NO_KEY
             parts.append({name: values[is_sample] for name, values in found.items()})
             if len(parts) == 1 and self.draws_pictures:
-                # Drawn by every worker, kept by the first: with ZeRO-3 a forward is a collective.
+                # Every worker draws them, only the first keeps them: with ZeRO-3 a forward is a collective.
                 pictures = self.task.pictures(self.context, module, batch)
         return join_records(parts), pictures
 
 
 def join_records(parts: list[Records]) -> Records:
-    """The records of all parts, one after the other."""
+    """Concatenate the records of all parts."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

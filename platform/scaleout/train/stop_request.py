@@ -1,23 +1,23 @@
-"""A run that is asked to stop: a step is finished, a checkpoint is made, and the same command goes on from it."""
+"""Requests to stop a run: it finishes the step, writes a checkpoint, and the same command continues from it."""
 
 import threading
 
 
 class StopRequest:
-    """One worker's. Anybody may ask, from any thread; the loop obeys between two steps, all workers at the same one."""
+    """The request of one worker. Any thread may ask; the loop stops between two steps, at the same step on all workers."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         self.has_something_to_save = False
-        """Whether the loop has done a step."""
+        """Whether the loop has finished a step."""
         self.happened = False
-        """Whether the loop ended because of it, with a checkpoint."""
+        """Whether the loop ended because of the request, with a checkpoint."""
 
     def ask(self) -> None:
-        """End the run after the step that is being made."""
+        """End the run after the current step."""
         self._asked.set()
 
     @property
     def is_asked(self) -> bool:
-        """Whether somebody asked this worker; all stop if one of them was."""
+        """Return whether this worker was asked to stop; all stop if one was."""
         return self._asked.is_set()

@@ -1,1 +1,1 @@
-"""The groups of workers under Ray Train, and what may stop them."""
+"""Worker groups under Ray Train, and the events that stop them."""

@@ -1,4 +1,4 @@
-"""How many workers a run gets: what it asks for, or as many as the cluster has room for, its data beside them."""
+"""The number of workers of a run: the requested number, or the capacity of the cluster with Ray Data."""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,11 +6,11 @@ from scaleout.runs.config import ScaleConfig
 from scaleout.workers.preflight import DATA_CPUS
 
 Resources = Mapping[str, float]
-"""What a node has, as Ray names it: CPU, GPU."""
+"""Resources of a node by Ray's names: CPU, GPU."""
 
 
 def capacity_for(scale: ScaleConfig, nodes: Iterable[Resources], *, use_gpu: bool) -> int:
-    """Workers for which these nodes have room; Ray Data keeps ``DATA_CPUS`` somewhere. May be more than are asked for."""
+    """Return how many workers fit on these nodes with ``DATA_CPUS`` left for Ray Data. May exceed the requested number."""
     nodes = list(nodes)
     by_node = sum(_on_node(scale, node, use_gpu) for node in nodes)
     cpus = sum(node.get("CPU", 0.0) for node in nodes)
@@ -19,7 +19,7 @@ def capacity_for(scale: ScaleConfig, nodes: Iterable[Resources], *, use_gpu: boo
 
 
 def workers_for(scale: ScaleConfig, capacity: int) -> int:
-    """Workers to start. With less room than for the fewest these are started all the same: Ray waits for the nodes."""
+    """Return the number of workers to start. If even the minimum does not fit, start the minimum: Ray waits for the nodes."""
     return min(scale.workers, max(capacity, scale.fewest_workers))
 
 

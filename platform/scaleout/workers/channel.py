@@ -1,4 +1,4 @@
-"""What the workers send to the driver: lines for the user, the result, and errors that a restart cannot mend."""
+"""The channel from workers to driver: messages for the user, the result, and errors that a restart cannot fix."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from scaleout.workers.poll import Poll
 
 
 class Channel:
-    """What an actor that outlives the worker groups of a run remembers."""
+    """The state of an actor that outlives the worker groups of a run."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -21,40 +21,40 @@ class Channel:
         self._stop_reason: str | None = None
 
     def say(self, text: str) -> None:
-        """A line for the user."""
+        """Add a message for the user."""
         self._lines.append(text)
 
     def take(self) -> list[str]:
-        """The lines since the last call."""
+        """Return the messages since the last call."""
         lines, self._lines = self._lines, []
         return lines
 
     def fail(self, kind: str, message: str) -> None:
-        """Remember the first error that a restart cannot mend."""
+        """Store the first error that a restart cannot fix."""
         self._error = self._error or (kind, message)
 
     def error(self) -> tuple[str, str] | None:
-        """Name of its class, and its message."""
+        """Return the class name and the message of the error, if any."""
         return self._error
 
     def finish(self, result: dict[str, float]) -> None:
-        """Remember the metrics of the last validation."""
+        """Store the metrics of the last validation."""
         self._result = result
 
     def result(self) -> dict[str, float] | None:
-        """See ``finish``; None while there is none."""
+        """Return the metrics stored by ``finish``; None before that."""
         return self._result
 
     def open(self) -> None:
-        """A new group of workers starts."""
+        """Prepare for a new group of workers."""
         self._nodes, self._stop_reason = set(), None
 
     def enter(self, node: str) -> None:
-        """A worker has started on a node."""
+        """Register a worker that has started on a node."""
         self._nodes.add(node)
 
     def nodes(self) -> list[str]:
-        """Ids of the nodes with workers."""
+        """Return the ids of the nodes with workers."""
         return sorted(self._nodes)
 
     def ask_to_stop(self, reason: str) -> None:
@@ -63,12 +63,12 @@ class Channel:
         self.say(f"stopping after this step, with a checkpoint: {reason}")
 
     def stop_reason(self) -> str | None:
-        """See ``ask_to_stop``; None while nobody asks."""
+        """Return the reason given to ``ask_to_stop``; None if there is none."""
         return self._stop_reason
 
 
 def raise_if_failed(channel: Any) -> None:
-    """Raise, as it was, the error that a worker left on the board."""
+    """Raise the error that a worker sent through the channel, with its original class."""
     error = ray.get(channel.error.remote())
     if error is not None:
         kind, message = error
@@ -76,7 +76,7 @@ def raise_if_failed(channel: Any) -> None:
 
 
 def find_user_error(error: BaseException) -> MedvlpError | None:
-    """The project's own error inside what Ray or a thread pool made of it."""
+    """Find the project's own error inside the wrappers of Ray or a thread pool."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:

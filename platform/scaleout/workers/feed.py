@@ -1,4 +1,4 @@
-"""The training samples of a run under Ray: the dealer that all groups of workers are served by, and a worker's part."""
+"""The training samples of a run under Ray: the segment server for all worker groups, and a worker's share."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from scaleout.stream.source import start_segment_server, worker_tables
 
 
 def start_feed(config: RunConfig) -> Any:
-    """The ``SegmentServer`` of a run's training samples."""
+    """Start the ``SegmentServer`` of a run's training samples."""
     return start_segment_server(partial(_open_split, config), config.train.micro_batch)
 
 
@@ -25,17 +25,17 @@ def _open_split(config: RunConfig) -> PlannedSplit:
 
 @dataclass(frozen=True)
 class WorkerFeed:
-    """One worker's micro-batches, from any position on."""
+    """The micro-batches of one worker, from any position."""
 
     config: RunConfig
     server: Any
     group: str
-    """A name that no group of workers before had."""
+    """A name that no earlier worker group used."""
     rank: int
     workers: int
 
     def tables(self, start: int) -> Iterator[pa.Table]:
-        """Micro-batches as Arrow tables; called by all workers of the group."""
+        """Yield micro-batches as Arrow tables; called by all workers of the group."""
         train = self.config.train
         ray.get(self.server.begin.remote(self.group, start, train.max_steps * train.global_batch, self.workers))
         return worker_tables(self.server, self.group, self.rank, train.micro_batch, prefetch=self.config.data.ahead)

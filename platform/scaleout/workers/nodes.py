@@ -1,4 +1,4 @@
-"""The nodes of the cluster that this process is connected to."""
+"""Information about the nodes of the connected cluster."""
 
 import ray
 
@@ -8,11 +8,11 @@ from scaleout.workers.capacity import Resources
 
 
 def spilled_bytes() -> dict[str, float]:
-    """What all nodes moved from memory to disk since Ray started, as a metric; if it grows, the object store is too small."""
+    """Return the bytes that all nodes spilled to disk since Ray started, as a metric; if it grows, the object store is too small."""
     return {"perf/spilled_bytes": float(ray_internals.spilled_bytes())}
 
 
 def staying_nodes() -> list[Resources]:
-    """What the nodes have that are alive and stay."""
+    """Return the resources of the nodes that are alive and not draining."""
     leaving = draining_nodes()
     return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in leaving]

@@ -1,4 +1,4 @@
-"""Who looks whether the workers have to stop before the last step: the driver at its signals and at the cluster, a worker at the board."""
+"""Preemption before the last step: the driver watches its signals and the cluster, a worker watches the channel."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from scaleout.workers.poll import Poll
 
 @contextmanager
 def catch_termination() -> Iterator[threading.Event]:
-    """Set by SIGTERM instead of ending this process; a second one ends it. Elsewhere than in the main thread it stays unset."""
+    """Yield an event that SIGTERM sets instead of ending this process; a second SIGTERM ends it. It works only in the main thread."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -40,16 +40,16 @@ def catch_termination() -> Iterator[threading.Event]:
 
 @dataclass
 class Supervisor:
-    """The driver's view of one group of workers: tells it once why it has to stop, if it has to."""
+    """Supervises one worker group from the driver: asks it once to stop, with the reason, if it has to."""
 
     scale: ScaleConfig
     workers: int
     is_terminated: Callable[[], bool]
-    """Whether the driver was asked to end."""
+    """Return whether the driver was asked to end."""
     is_leaving: Callable[[], bool]
-    """Whether a node with workers is being taken away."""
+    """Return whether a node with workers is being removed."""
     capacity: Callable[[], int]
-    """For how many workers the cluster has room."""
+    """Return how many workers fit on the cluster."""
     ask: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
 
@@ -59,7 +59,7 @@ class Supervisor:
         self._has_asked = False
 
     def look(self) -> None:
-        """Look once."""
+        """Check once."""
         if not self._has_asked and (reason := self._reason()):
             self.ask(reason)
             self._has_asked = True
@@ -68,12 +68,12 @@ class Supervisor:
         if self.is_terminated():
             return "this process was asked to end"
         if self.is_leaving():
-            return "a node with workers is being taken away"
+            return "a node with workers is being removed"
         capacity = self.capacity()
         possible = workers_for(self.scale, capacity)
-        if possible < self.workers:  # they run, but would take the last CPU from their data, or a node has died under them
-            return f"the cluster has room for {possible} workers beside their data, there are {self.workers}"
-        # Room that was there at the start is not free, or it would be used: another job has it.
+        if possible < self.workers:  # they run, but leave no CPU to read data, or a node has died
+            return f"the cluster has capacity for {possible} workers and their data, {self.workers} are running"
+        # Capacity that was there at the start is not free, or it would be used: another job has it.
         if capacity <= self._capacity_at_start or possible <= self.workers:
             self._more_since = None
             return None
@@ -81,19 +81,19 @@ class Supervisor:
         self._more_since = now if self._more_since is None else self._more_since
         if now - self._more_since < 60 * self.scale.resize_minutes:
             return None
-        return f"the cluster has room for {possible} workers, there are {self.workers}"
+        return f"the cluster has capacity for {possible} workers, {self.workers} are running"
 
 
 @contextmanager
 def follow_stop_requests(channel: Any, stop_request: StopRequest, grace: float) -> Iterator[None]:
-    """A worker's: a request to stop that stands on the channel reaches the loop.
+    """Forward a request to stop from the channel to the loop of a worker.
 
-    A worker that has nothing to save, or whose loop has not stopped ``grace`` seconds later because it waits for data or peers that
-    never come, ends as it is, and its group with it.
+    A worker that has nothing to save exits at once. So does one whose loop has not stopped after ``grace`` seconds, because it waits for
+    data or peers that never come. The whole group ends with it.
     """
     asked: list[float] = []
 
-    def obey() -> None:
+    def check() -> None:
         if not ray.get(channel.stop_reason.remote()):
             return
         stop_request.ask()
@@ -102,5 +102,5 @@ def follow_stop_requests(channel: Any, stop_request: StopRequest, grace: float) 
         if is_stuck or not stop_request.has_something_to_save:
             os._exit(1)
 
-    with Poll(obey):
+    with Poll(check):
         yield

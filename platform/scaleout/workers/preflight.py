@@ -1,4 +1,4 @@
-"""What is checked before any worker is held: seconds now instead of a hang later. Every refusal says what to change."""
+"""Checks before any worker is reserved: seconds now instead of a hang later. Every error says what to change."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from scaleout.runs.inputs import Inputs
 from scaleout.shards.manifest import ShardManifest
 
 DATA_CPUS = 1.0
-"""Logical CPUs that Ray Data needs at least: with none it waits for ever."""
+"""Minimum number of logical CPUs for Ray Data: with none it waits forever."""
 CHECKED_FILES = 64
-"""Shards whose size is compared with the manifest before training; the readers check every one."""
+"""Number of shards whose size is compared with the manifest before training; the readers check all shards."""
 
 
 def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) -> bool:
-    """Refuse what cannot work; returns whether workers get GPUs.
+    """Check that the run can work; return whether workers get GPUs.
 
     Args:
         config: the run.
-        inputs: what it reads.
-        resources: of the whole cluster, as ``ray.cluster_resources()`` tells.
+        inputs: the inputs of the run.
+        resources: resources of the whole cluster, from ``ray.cluster_resources()``.
 
     Raises:
-        ConfigurationError: resources or permissions do not suffice.
+        ConfigurationError: resources or permissions are insufficient.
         DataError: a shard or a split is missing.
     """
     use_gpu = check_resources(config.scale, resources)
@@ -39,10 +39,10 @@ def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) ->
 
 
 def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
-    """Whether workers get GPUs, if there are CPUs and GPUs for the fewest workers and for Ray Data.
+    """Check that CPUs and GPUs suffice for the minimum of workers and for Ray Data; return whether workers get GPUs.
 
     Raises:
-        ConfigurationError: there are not.
+        ConfigurationError: they do not suffice.
     """
     cpus, gpus = resources.get("CPU", 0.0), resources.get("GPU", 0.0)
     use_gpu = gpus > 0 if scale.use_gpu is None else scale.use_gpu
@@ -55,16 +55,16 @@ def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
         fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker)
         raise ConfigurationError(
             f"{workers} workers of {scale.cpus_per_worker:g} CPUs leave {max(left, 0):g} of the cluster's {cpus:g} CPUs to Ray Data, "
-            f"which needs at least {DATA_CPUS:g} or training would wait for ever: set {option} to at most {max(fitting, 0)}, "
+            f"which needs at least {DATA_CPUS:g}, or training waits forever: set {option} to at most {max(fitting, 0)}, "
             "lower scale.cpus_per_worker, or add nodes"
         )
     if use_gpu and gpus < workers:
-        raise ConfigurationError(f"{workers} workers need as many GPUs, the cluster has {gpus:g}: lower {option} or add nodes")
+        raise ConfigurationError(f"{workers} workers need one GPU each, the cluster has {gpus:g}: lower {option} or add nodes")
     return use_gpu
 
 
 def check_shards(folder: str, manifest: ShardManifest) -> None:
-    """Compare the sizes of some shards, spread over all, with the manifest.
+    """Compare the sizes of some shards, evenly spaced, with the manifest.
 
     Raises:
         DataError: one is missing or of another size.
@@ -76,5 +76,5 @@ def check_shards(folder: str, manifest: ShardManifest) -> None:
 
 
 def cluster_resources() -> dict[str, Any]:
-    """Resources of the cluster that this process is connected to."""
+    """Return the resources of the connected cluster."""
     return ray.cluster_resources()

@@ -26,12 +26,12 @@ def test_rows_become_samples(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file .*captions\.csv; the folder of corpus 'csv' holds captions\.csv and images"):
+    with pytest.raises(DataError, match=r"no file .*captions\.csv; the folder of corpus 'csv' must contain captions\.csv and images"):
         open_csv(tmp_path)
     write(tmp_path / "captions.csv", "image,caption\n1.png,a caption of it\n")
     with pytest.raises(DataError, match=r"captions\.csv has no column text; its columns are image, caption"):
         open_csv(tmp_path)
     write(tmp_path / "captions.csv", "image,text\n1.png,a caption of it\n,another caption here\n")
     draw(tmp_path / "1.png")
-    with pytest.raises(DataError, match=r"row 2 has no path of an image in its field 'image'"):
+    with pytest.raises(DataError, match=r"row 2 has no image path in its field 'image'"):
         open_csv(tmp_path)

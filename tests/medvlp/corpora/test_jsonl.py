@@ -117,13 +117,13 @@ def _sources(corpus: FileCorpus, split: str) -> list[str]:
     ("line", "message"),
     [
         ("{not json", "line 2 is not JSON"),
-        ("[1, 2]", "line 2 is no JSON object"),
-        ('{"text": "no image here"}', "row 2 has no path of an image in its field 'image'"),
+        ("[1, 2]", "line 2 is not a JSON object"),
+        ('{"text": "no image here"}', "row 2 has no image path in its field 'image'"),
         ('{"image": "../secret.jpg", "text": "t"}', r"row 2 names the file '\.\./secret\.jpg', which is not inside"),
         ('{"image": "images/../../secret.jpg", "text": "t"}', "row 2 names the file"),
         ('{"image": "/etc/passwd", "text": "t"}', "row 2 names the file '/etc/passwd'"),
-        ('{"image": "a\\u0000.jpg", "text": "t"}', r"row 2 names the file 'a\\x00\.jpg', which no file can be called"),
-        ('{"image": "a\\ud800.jpg", "text": "t"}', "row 2 names the file .* which no file can be called"),
+        ('{"image": "a\\u0000.jpg", "text": "t"}', r"row 2 names the file 'a\\x00\.jpg', which is not a valid file name"),
+        ('{"image": "a\\ud800.jpg", "text": "t"}', "row 2 names the file .* which is not a valid file name"),
         ('{"image": "images/a.jpg", "text": "t", "split": "../../evil"}', r"row 2 has the split '\.\./\.\./evil': .*; rename it"),
         ('{"image": "images/a.jpg", "text": "t", "split": "a\\u0000b"}', r"row 2 has the split 'a\\x00b'"),
         ('{"image": "images/a.jpg", "text": "t", "answers": [["yes"]]}', "row 2 has 'answers' that are neither a text nor a list"),
@@ -138,9 +138,9 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folder .*nowhere"):
         open_jsonl(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"no file .*captions\.jsonl; the folder of corpus 'jsonl' holds captions\.jsonl and images"):
+    with pytest.raises(DataError, match=r"no file .*captions\.jsonl; the folder of corpus 'jsonl' must contain captions\.jsonl and images"):
         open_jsonl(tmp_path)
-    with pytest.raises(DataError, match="hold no row"):
+    with pytest.raises(DataError, match="contain no row"):
         open_jsonl(write(tmp_path, ""))
     gone = row(image="images/gone.jpg")
     with pytest.raises(DataError, match=r"1 of the 2 images .* are missing, the first is .*images/gone\.jpg.*maximum_missing"):

@@ -55,7 +55,7 @@ def test_the_image_is_a_grey_jpeg_of_the_size_asked_for(size: int) -> None:
 def test_an_unknown_item_is_refused() -> None:
     with pytest.raises(DataError, match="no split 'val'; it has train, validation, test"):
         SMALL.sample("val", 0)
-    with pytest.raises(DataError, match="has 2000 items, there is no item 2000"):
+    with pytest.raises(DataError, match="has 2000 items; there is no item 2000"):
         SMALL.sample("test", 2_000)
 
 

@@ -24,14 +24,14 @@ def test_known_corpora_open_with_their_options(tmp_path: Path) -> None:
     ("name", "root", "options", "message"),
     [
         ("fantom", None, {}, "unknown corpus 'fantom', did you mean 'phantom'"),
-        ("imagenet", None, {}, "unknown corpus 'imagenet'; known are phantom, phantom-questions, jsonl"),
+        ("imagenet", None, {}, "unknown corpus 'imagenet'; known corpora: phantom, phantom-questions, jsonl"),
         ("jsonl", None, {}, "read from files"),
         ("phantom", Path("/data"), {}, "leave out the root /data"),
         ("phantom", None, {"train": "many"}, "option 'train' of corpus 'phantom' takes a int, as 40000, not 'many'"),
         ("phantom", None, {"train": 0.5}, "takes a int"),
         ("slake", Path("/data"), {"normalise_answers": 1}, "takes a bool"),
         ("vqa-rad", Path("/data"), {"validation_share": True}, "takes a float"),
-        ("slake", Path("/data"), {}, "no folder /data; the folder of corpus 'slake' holds train.json"),
+        ("slake", Path("/data"), {}, "no folder /data; the folder of corpus 'slake' must contain train.json"),
         ("phantom", None, {"trian": 5}, "no option 'trian'; it takes train, validation, test, seed, size"),
     ],
 )

@@ -168,16 +168,16 @@ def test_burned_in_annotations(burned_in: BurnedIn, marked: str | None, dropped:
     if not dropped:
         assert dicom_pixels(content, burned_in=burned_in).shape == (16, 16)
         return
-    with pytest.raises(Dropped, match=r"DICOM header .* burned into the image"):
+    with pytest.raises(Dropped, match=r"DICOM header .*burned-in annotations"):
         dicom_pixels(content, burned_in=burned_in)
 
 
 def test_what_is_no_image_is_dropped_by_reason() -> None:
     whole = encode(RAMP)
     for content, reason in (
-        (encode(RAMP, Modality="SEG"), "DICOM object is no image"),
+        (encode(RAMP, Modality="SEG"), "DICOM object is not an image"),
         (whole[:-100], "DICOM file does not decode"),
-        (whole[:140], "DICOM object is no image"),
+        (whole[:140], "DICOM object is not an image"),
     ):
         with pytest.raises(Dropped, match=reason):
             dicom_pixels(content)
@@ -207,7 +207,7 @@ def test_real_files(shared_data: Path) -> None:
         "examples_overlay.dcm": "300x484",
         "examples_palette.dcm": "350x800x3",
         "examples_rgb_color.dcm": "240x320x3",
-        "liver_1frame.dcm": "DICOM object is no image",
+        "liver_1frame.dcm": "DICOM object is not an image",
     }
     plain, packed = (dicom_pixels((shared_data / "dicom" / name).read_bytes()) for name in ("MR_small.dcm", "MR_small_RLE.dcm"))
     np.testing.assert_array_equal(plain, packed)

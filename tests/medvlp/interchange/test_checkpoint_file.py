@@ -55,7 +55,7 @@ def test_objects_that_lightning_keeps_are_passed_over(tmp_path: Path, monkeypatc
 def test_code_is_refused_and_not_run(tmp_path: Path, legacy: bool) -> None:
     harmed = tmp_path / "harmed"
     torch.save({"state_dict": WEIGHTS, "extra": Malicious(harmed)}, tmp_path / "a.ckpt", _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(CheckpointError, match="nothing of it was run"):
+    with pytest.raises(CheckpointError, match="nothing was executed"):
         read_checkpoint(tmp_path / "a.ckpt")
     assert not harmed.exists()
 
@@ -83,7 +83,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize("content", [{}, {"state_dict": {}}, [1, 2]])
 def test_a_file_without_weights_is_refused(tmp_path: Path, content: Any) -> None:
     torch.save(content, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match="holds no weights"):
+    with pytest.raises(CheckpointError, match="contains no weights"):
         read_checkpoint(tmp_path / "a.pt")
 
 

@@ -72,8 +72,8 @@ def test_the_seed_decides_and_the_random_state_stays() -> None:
 @pytest.mark.parametrize(
     ("triples", "entities", "message"),
     [
-        (torch.empty(0, 3, dtype=torch.int64), 5, "nothing to learn from: 5 entities, 0 triples"),
-        (torch.empty(0, 3, dtype=torch.int64), 0, "nothing to learn from"),
+        (torch.empty(0, 3, dtype=torch.int64), 5, "no training data: 5 entities, 0 triples"),
+        (torch.empty(0, 3, dtype=torch.int64), 0, "no training data"),
         (torch.tensor([[0, 0, 5]]), 5, "outside 5 entities"),
         (torch.tensor([[0, 1, 1]]), 5, "1 relations"),
         (torch.tensor([[-1, 0, 1]]), 5, "outside"),

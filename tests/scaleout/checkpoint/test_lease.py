@@ -81,7 +81,7 @@ def test_an_abandoned_name_is_free_after_a_while(run: str) -> None:
     with hold(run, QUICK) as lease:
         assert time.monotonic() - started > QUICK.patience
         lease.check()
-        with pytest.raises(TrainingError, match=r"was taken by process \d+ on .* while this run gave no sign of life"):
+        with pytest.raises(TrainingError, match=r"was taken by process \d+ on .* while this run sent no heartbeat"):
             left.check()
 
 

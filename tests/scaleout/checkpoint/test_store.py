@@ -61,7 +61,7 @@ def test_a_folder_without_its_manifest_does_not_exist(uri: str) -> None:
     store = save(uri, 2)
     storage.delete(storage.join(uri, "step-00000002", COMPLETE_FILE))
     assert store.newest()[1].step == 1
-    with pytest.raises(CheckpointError, match="no complete checkpoint"):
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
         read_weights(storage.join(uri, "step-00000002"))
 
 

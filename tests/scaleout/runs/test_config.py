@@ -59,7 +59,7 @@ def test_scale_has_limits(scale: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", "a\\b", ".", "..", "a\0"])
 def test_a_name_is_a_folder(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="names a folder"):
+    with pytest.raises(ConfigurationError, match="cannot name a folder"):
         config(name=name)
 
 

@@ -51,7 +51,7 @@ def test_rows_bring_attributes_to_a_task_that_asks(config: RunConfig) -> None:
 
 def test_links_of_other_shards_are_refused(config: RunConfig, tmp_path: Path) -> None:
     toy_split(tmp_path)
-    with pytest.raises(DataError, match="were made of other shards"):
+    with pytest.raises(DataError, match="were made from other shards"):
         Inputs.open(replace(config, data=replace(config.data, links=str(tmp_path / "links"))))
 
 

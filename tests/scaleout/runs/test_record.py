@@ -70,7 +70,7 @@ def test_where_it_lies_and_who_works_may_change(tmp_path: Path, change: dict[str
 @pytest.mark.parametrize(
     ("change", "shown"),
     [
-        ({"train__max_steps": 9}, "train.max_steps: was 10, now 9; it can be raised only"),
+        ({"train__max_steps": 9}, "train.max_steps: was 10, now 9; it can only be raised"),
         ({"task": QuestionAnswering()}, "pretext.masked_image.heads: was 6, now None; "),
         ({"train__optimiser__learning_rate": 0.5}, "train.optimiser.learning_rate: was 1e-05, now 0.5"),
         ({"train__seed": 1}, "train.seed: was 0, now 1"),
@@ -82,7 +82,7 @@ def test_where_it_lies_and_who_works_may_change(tmp_path: Path, change: dict[str
 def test_another_configuration_is_refused_with_the_difference(tmp_path: Path, change: dict[str, Any], shown: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         written(tmp_path).going_on("pretrain", changed(**change), FINGERPRINTS, "here")
-    assert str(caught.value).startswith(f"here holds a run with another configuration; take another --name, or go back to: {shown}")
+    assert str(caught.value).startswith(f"here holds a run with another configuration; choose another --name, or restore: {shown}")
 
 
 def test_every_difference_is_shown(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
 
 def test_two_starts_at_once_are_one_run(tmp_path: Path) -> None:
     create_run(str(tmp_path), record())
-    with pytest.raises(ConfigurationError, match="another run was started"):
+    with pytest.raises(ConfigurationError, match="another run has just been started"):
         create_run(str(tmp_path), replace(record(), mlflow_run="m2"))
     assert load_run(str(tmp_path)).mlflow_run == "m1"
 
@@ -119,7 +119,7 @@ def test_a_finished_run_can_be_given_more_steps(tmp_path: Path) -> None:
     again = load_run(str(tmp_path))
     assert again == longer
     assert again.going_on("pretrain", changed(train__max_steps=20), FINGERPRINTS, "here") is again
-    with pytest.raises(ConfigurationError, match=r"train\.max_steps: was 20, now 10; it can be raised only"):
+    with pytest.raises(ConfigurationError, match=r"train\.max_steps: was 20, now 10; it can only be raised"):
         again.going_on("pretrain", CONFIG, FINGERPRINTS, "here")
 
 

@@ -170,7 +170,7 @@ def test_one_of_the_checkpoints_can_be_named(config: FinetuneConfig, pretrained:
     assert resolve_finetuning(replace(config, start_from=checkpoint)).start_from == checkpoint
     assert resolve_finetuning(replace(config, start_checkpoint="2")).start_from == checkpoint
     assert resolve_finetuning(replace(config, start_checkpoint="best")).start_from == checkpoint
-    with pytest.raises(CheckpointError, match=r"no checkpoint '7' .*; take last, best or one of the steps 2, 9"):
+    with pytest.raises(CheckpointError, match=r"no checkpoint '7' .*; choose last, best or one of the steps 2, 9"):
         resolve_finetuning(replace(config, start_checkpoint="7"))
 
 
@@ -209,7 +209,7 @@ def of_a_newer_version(config: FinetuneConfig) -> FinetuneConfig:
         (without_run, CheckpointError, "nothing to start from at .*absent"),
         (without_checkpoint, CheckpointError, "no complete checkpoint in .* yet"),
         (with_another_tokenizer, CheckpointError, "was trained with tokenizer .* --tokenizer"),
-        (with_imported_weights, CheckpointError, "do not say of what sizes they are"),
+        (with_imported_weights, CheckpointError, "do not record their sizes"),
         (of_a_newer_version, CheckpointError, r"has format 3, this code reads 2: .*; use that version"),
     ],
 )
@@ -270,7 +270,7 @@ def test_a_fork_has_the_full_state_of_the_other_run(pretrained: RunConfig) -> No
     ("change", "message"),
     [
         ({"scale": ScaleConfig(zero_stage=3)}, "with ZeRO stage 2 in fp32, which ZeRO stage 3 in fp32 cannot read"),
-        ({"train": replace(TRAIN, max_steps=2)}, "has done 2 steps: set train.max_steps to more"),
+        ({"train": replace(TRAIN, max_steps=2)}, "has done 2 steps: set train.max_steps higher"),
         ({"train": replace(TRAIN, global_batch=32)}, "set train.global_batch to 16"),
     ],
 )

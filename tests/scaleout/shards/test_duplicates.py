@@ -70,7 +70,7 @@ def test_leaks_are_found_by_public_name_and_by_picture(tmp_path: Path, capsys: p
     assert (tables["train"].keys, tables["validation"].keys) == (("000000001",), ("000000003",))
     with pytest.raises(DataError, match="is about shards made from files with fingerprint"):
         LeakFree.of(open_csv(tmp_path / "tested"), report)
-    with pytest.raises(DataError, match=r"captions\.csv is no report of jobs/leaks\.py"):
+    with pytest.raises(DataError, match=r"captions\.csv is not a report of jobs/leaks\.py"):
         LeakFree.of(open_csv(tmp_path / "tested"), tmp_path / "tested" / "captions.csv")
     with pytest.raises(SystemExit):
         run_job(leaks, [*options, "--fail"])

@@ -92,7 +92,7 @@ def test_a_folder_of_something_else_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'toy' holds no item; is --root the right folder"):
+    with pytest.raises(DataError, match=r"'toy' has no items; is --root the right folder"):
         prepare_shards(ToyCorpus(train=0, validation=0), str(tmp_path), run=map, **OPTIONS)
 
 

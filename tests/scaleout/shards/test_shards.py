@@ -223,8 +223,8 @@ def test_a_damaged_header_is_found_without_the_hash(tmp_path: Path) -> None:
     ("members", "message"),
     [
         ([("000000001.jpg", b"i"), ("000000001.json", b"{}")], "000000001 lacks answer_type, answers, .*texts"),
-        ([("1.jpg", b"i"), ("1.json", None)], "member 1 is not called by a key of 9 digits"),
-        ([("a/000000001.jpg", b"i"), ("a/000000001.json", None)], "member a/000000001 is not called by a key"),
+        ([("1.jpg", b"i"), ("1.json", None)], "member 1 is not named by a key of 9 digits"),
+        ([("a/000000001.jpg", b"i"), ("a/000000001.json", None)], "member a/000000001 is not named by a key"),
         ([("000000001.jpg", b"i"), ("000000001.png", b"i"), ("000000001.json", None)], "000000001 has two images"),
         ([("000000001.jpg", b"i"), ("000000001.txt", b"t"), ("000000001.json", None)], "000000001 has another member, txt"),
         ([("000000001.json", b"{}")], "000000001 lacks its image"),
@@ -280,7 +280,7 @@ def test_the_plan_covers_every_item_once(splits: dict[str, int], size: int) -> N
 
 
 def test_more_items_than_keys_are_refused() -> None:
-    with pytest.raises(DataError, match="1,000,000,001 items are more than a folder of shards can name; divide the corpus"):
+    with pytest.raises(DataError, match="1,000,000,001 items exceed the number of keys of a folder of shards; divide the corpus"):
         ShardRanges({"train": 10**9, "test": 1}, 1000)
 
 

@@ -65,7 +65,7 @@ def test_samples_of_another_shard_are_not_a_shard_s_own(tmp_path: Path) -> None:
     replace(manifest, shards=RecordTable.of(ShardRecord, [replace(first, **beside), second, *others])).save(str(output))
     _, problems = validate_shards(str(output), run=map)
     assert len(problems) == 1
-    assert re.search(r"the samples beside .*train-00000\.tar are not its own; make the shards again", problems[0])
+    assert re.search(r"the sidecar of .*train-00000\.tar does not match it; make the shards again", problems[0])
 
 
 @pytest.mark.ray
@@ -73,7 +73,7 @@ def test_the_job_ends_with_an_error(tmp_path: Path, ray_cluster: None, capsys: p
     output = str(tmp_path / "shards")
     prepare_shards(ToyCorpus(), output, run=map, **OPTIONS)
     run_job(prepare, ["--validate", "--output", output])
-    assert "7 shards with 35 samples are as their manifest says" in capsys.readouterr().out
+    assert "7 shards with 35 samples match their manifest" in capsys.readouterr().out
     (tmp_path / "shards" / "validation-00000.tar").unlink()
     with pytest.raises(SystemExit):
         run_job(prepare, ["--validate", "--output", output])

@@ -146,7 +146,7 @@ def test_a_split_is_planned_from_its_shards_alone() -> None:
 def test_what_cannot_be_planned_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"data\.window_shards is 0"):
         plan_of([1], window_shards=0)
-    with pytest.raises(ConfigurationError, match="weighs nothing"):
+    with pytest.raises(ConfigurationError, match="has no weight"):
         StreamPlan(corpora=(corpus_of([1]), corpus_of([1], weight=0.0)), seed=0, window_shards=1)
 
 

@@ -19,7 +19,7 @@ from tests.scaleout.stream.toy_stream import read_all, toy_split
 
 
 def short_segments(split: PlannedSplit) -> PlannedSplit:
-    """Opened by a dealer: from here on its segments have two, then four windows."""
+    """Opened by a segment server: from here on its segments have two, then four windows."""
     source.FIRST_WINDOWS, source.MOST_WINDOWS = 2, 4
     return split
 
@@ -37,7 +37,9 @@ def numbered(rows: range) -> pa.Table:
     first=st.integers(0, 99),
     turns=st.integers(1, 30),
 )
-def test_every_round_deals_whole_micro_batches_in_turn(micro_batch: int, workers: int, block_rows: int, first: int, turns: int) -> None:
+def test_every_round_splits_whole_micro_batches_round_robin(
+    micro_batch: int, workers: int, block_rows: int, first: int, turns: int
+) -> None:
     rounds = Rounds(micro_batch, workers, block_rows)
     assert rounds.block % micro_batch == 0
     assert rounds.block >= block_rows
@@ -81,7 +83,7 @@ def test_segments_are_the_stream_in_whole_rounds(rows: list[int], micro_batch: i
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-# Deals that end with the stream, that are filled up, and that one round is too many for.
+# Splits that end with the stream, that are padded, and for which one round is too many.
 @pytest.mark.parametrize(("block_rows", "workers"), [(2, 3), (6, 2), (64, 3)])
 def test_workers_get_the_planned_micro_batches_in_turn(tmp_path: Path, block_rows: int, workers: int) -> None:
     split, start, stop, micro_batch = toy_split(tmp_path), 24, 24 + 60, 2

@@ -48,7 +48,7 @@ def test_a_run_is_made_once_and_continued(empty_store: str) -> None:
 
 
 def test_a_run_of_another_store_is_refused(empty_store: str) -> None:
-    with pytest.raises(ConfigurationError, match="knows no run"):
+    with pytest.raises(ConfigurationError, match="has no run"):
         start_run(empty_store, "continued", "run", run_id="0" * 32)
 
 

@@ -1,4 +1,4 @@
-"""How many workers there is room for, and how many are started."""
+"""The capacity for workers, and how many are started."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The board: which errors a restart cannot mend, and lines in their order."""
+"""The channel: errors that a restart cannot fix, and messages in order."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def test_a_quiet_cluster_stops_nobody() -> None:
     assert world.asked == []
 
 
-@pytest.mark.parametrize(("sign", "reason"), [("terminated", "this process was asked to end"), ("leaving", "is being taken away")])
+@pytest.mark.parametrize(("sign", "reason"), [("terminated", "this process was asked to end"), ("leaving", "is being removed")])
 def test_signs_are_told_at_once_and_once(sign: str, reason: str) -> None:
     world = World()
     supervisor = world.supervisor()
@@ -58,7 +58,7 @@ def test_more_room_is_told_when_it_has_lasted() -> None:
     assert world.asked == []
     world.time = 120
     supervisor.look()
-    assert world.asked == ["the cluster has room for 4 workers, there are 2"]
+    assert world.asked == ["the cluster has capacity for 4 workers, 2 are running"]
 
 
 def test_room_that_another_job_has_is_not_waited_for() -> None:
@@ -75,7 +75,7 @@ def test_less_room_is_told_at_once() -> None:
     supervisor = world.supervisor()
     world.capacity = 1
     supervisor.look()
-    assert world.asked == ["the cluster has room for 1 workers beside their data, there are 2"]
+    assert world.asked == ["the cluster has capacity for 1 workers and their data, 2 are running"]
 
 
 def test_less_room_stops_nobody_where_there_is_one_size() -> None:

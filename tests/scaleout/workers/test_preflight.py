@@ -21,7 +21,7 @@ def test_too_few_cpus_are_refused_with_the_numbers() -> None:
     with pytest.raises(ConfigurationError) as caught:
         check_resources(ScaleConfig(workers=3, cpus_per_worker=1), {"CPU": 3.0})
     assert str(caught.value) == (
-        "3 workers of 1 CPUs leave 0 of the cluster's 3 CPUs to Ray Data, which needs at least 1 or training would wait for ever: "
+        "3 workers of 1 CPUs leave 0 of the cluster's 3 CPUs to Ray Data, which needs at least 1, or training waits forever: "
         "set scale.workers to at most 2, lower scale.cpus_per_worker, or add nodes"
     )
 
@@ -47,7 +47,7 @@ def test_gpus_are_taken_where_there_are_any_unless_told() -> None:
 
 @pytest.mark.parametrize(("use_gpu", "gpus"), [(None, 1.0), (True, 0.0)])
 def test_a_gpu_for_every_worker_or_none(use_gpu: bool | None, gpus: float) -> None:
-    with pytest.raises(ConfigurationError, match=f"2 workers need as many GPUs, the cluster has {gpus:g}"):
+    with pytest.raises(ConfigurationError, match=f"2 workers need one GPU each, the cluster has {gpus:g}"):
         check_resources(ScaleConfig(workers=2, use_gpu=use_gpu), {"CPU": 8.0, "GPU": gpus})
 
 

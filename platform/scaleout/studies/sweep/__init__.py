@@ -1,1 +1,1 @@
-"""Searching the weights of the pretext objectives: Ray Tune over ordinary runs."""
+"""Search the weights of the pretext objectives with Ray Tune over ordinary runs."""

@@ -20,23 +20,23 @@ def _default_score() -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """Which weights are tried, and what makes a trial good."""
+    """The search space and the score of a trial."""
 
     trials: int = 16
-    """Runs with weights of their own."""
+    """Number of trials, each with its own weights."""
     mlm: Range = (0.1, 10.0)
-    """Smallest and largest weight of masked language modelling; drawn evenly on a logarithmic scale, as all of these."""
+    """Range of the weight of masked language modelling; sampled log-uniformly, as all weights."""
     mim: Range = (0.1, 10.0)
     itm: Range = (0.1, 10.0)
     align: Range = (0.1, 10.0)
     seed: int = 0
-    """Of the drawn weights; a trial's weights depend on it and on the trial's number."""
+    """Seed of the sampled weights; the weights of a trial depend on it and on the trial's number."""
     score: dict[str, float] = field(default_factory=_default_score)
-    """Validation metrics and what each counts. No loss: losses of trials with other weights are not comparable."""
+    """Weights of the validation metrics in the score. No losses: losses of trials with different weights are not comparable."""
     grace_steps: int | None = None
-    """Optimiser steps before a trial may be stopped; up to the first validation by default."""
+    """Optimiser steps before a trial may be stopped; by default up to the first validation."""
     reduction: int = 3
-    """At every halt of the scheduler one trial in so many goes on."""
+    """Reduction factor of successive halving: at every rung, one in this many trials continues."""
 
     def __post_init__(self) -> None:
         if self.trials < 1 or self.reduction < 2:
@@ -44,16 +44,16 @@ class SearchConfig:
         for objective in Objective:
             low, high = getattr(self, objective)
             if not 0 < low <= high:
-                raise ConfigurationError(f"sweep.{objective} [{low}, {high}]: take two weights above 0, the smaller one first")
+                raise ConfigurationError(f"sweep.{objective} [{low}, {high}]: give two weights above 0, the smaller one first")
         losses = [name for name in self.score if "loss" in name]
         if losses or not self.score:
             raise ConfigurationError(
-                f"sweep.score must be made of metrics that do not depend on the weights; {', '.join(losses) or 'nothing'} does not do: "
-                f"take accuracies and areas, as in the default {_default_score()}"
+                f"sweep.score must use metrics that do not depend on the weights, not {', '.join(losses) or 'nothing'}: "
+                f"use accuracies and areas, as in the default {_default_score()}"
             )
 
     def weights(self, number: int) -> ObjectiveWeights:
-        """The weights of a trial: a pure function of seed, ranges and the trial's number."""
+        """Return the weights of a trial: a pure function of seed, ranges and the trial's number."""
         generator = keyed_generator(self.seed, Purpose.SWEEP, number)
         ranges = {objective.value: getattr(self, objective) for objective in Objective}
         return ObjectiveWeights(
@@ -61,39 +61,39 @@ class SearchConfig:
         )
 
     def rate(self, metrics: Mapping[str, float]) -> float:
-        """The score of a validation.
+        """Return the score of a validation.
 
         Raises:
-            DataError: the validation did not measure what the score is made of.
+            DataError: the validation lacks a metric of the score.
         """
         missing = [name for name in self.score if f"val/{name}" not in metrics]
         if missing:
-            raise DataError(f"the validation has no {', '.join(missing)}: take more train.validation_samples, or another sweep.score")
+            raise DataError(f"the validation has no {', '.join(missing)}: increase train.validation_samples, or change sweep.score")
         return sum(share * metrics[f"val/{name}"] for name, share in self.score.items())
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepConfig(RunConfig):
-    """Pre-train with many weights of the objectives. Everything but these is the same in all trials."""
+    """Pre-train with many weights of the objectives. Everything else is the same in all trials."""
 
     sweep: SearchConfig = field(default_factory=SearchConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.task, Pretraining):
-            raise ConfigurationError("a sweep searches the weights of the pretext objectives: its task is pretrain")
+            raise ConfigurationError("a sweep searches the weights of the pretext objectives: use task pretrain")
 
     def trial(self, number: int, tracking_uri: str, parent_run: str) -> RunConfig:
-        """The ordinary run that trial ``number`` is."""
+        """Return the configuration of trial ``number`` as an ordinary run."""
         shared = {each.name: getattr(self, each.name) for each in fields(RunConfig)}
         changed = {
             "name": self.trial_name(number),
             "task": replace(self.task, weights=self.sweep.weights(number)),  # type: ignore[call-arg]
             "tracking": replace(self.tracking, uri=tracking_uri, parent_run=parent_run),
-            "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may grow into another's room
+            "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may take another's capacity
         }
         return RunConfig(**{**shared, **changed})
 
     def trial_name(self, number: int) -> str:
-        """The name of the run of trial ``number``."""
+        """Return the run name of trial ``number``."""
         return f"{self.name}-{number}"

@@ -1,8 +1,8 @@
-"""Between the workers of a trial and Ray Tune: every validation is shown to Tune, and the run waits for its decision.
+"""Connect the workers of a trial with Ray Tune: report every validation to Tune and wait for its decision.
 
-Tune would stop a trial by killing its actor, which leaves the placement group of Ray Train's workers reserved for ever.
-A trial that is asked ends by returning: it saves a checkpoint and gives back what it holds. And as it waits, no trial that
-is about to end competes for the CPUs that read the data of the others.
+Tune would stop a trial by killing its actor, which leaves the placement group of Ray Train's workers reserved forever. A trial that asks
+ends by returning: it saves a checkpoint and releases its resources. While it waits, a trial that is about to end does not compete for the
+CPUs that read the data of the others.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ import ray
 
 
 class TuneDecisions:
-    """An actor that remembers the validations of a trial and how many of them Tune has accepted.
+    """An actor that stores the validations of a trial and how many of them Tune has accepted.
 
-    Restarted workers may report a step again: every report has a number of its own.
+    Restarted workers may report a step again: every report has a unique number.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class TuneDecisions:
         self._changed = asyncio.Condition()
 
     async def ask(self, report: dict[str, float]) -> bool:
-        """Show a validation and wait until it is known whether the run goes on."""
+        """Report a validation and wait for the decision whether the run continues."""
         async with self._changed:
             self._reports.append(report)
             number = len(self._reports)
@@ -33,19 +33,19 @@ class TuneDecisions:
             return not self._stopped
 
     async def accept(self, count: int) -> None:
-        """Let the first ``count`` reports go on."""
+        """Let the run continue after the first ``count`` reports."""
         async with self._changed:
             self._accepted = max(self._accepted, count)
             self._changed.notify_all()
 
     async def stop(self) -> None:
-        """Let no run go on, now or later."""
+        """Stop the run, now or at its next report."""
         async with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
     async def report(self, number: int, seconds: float) -> dict[str, float] | None:
-        """Report ``number``, counted from 0; None if it does not come in time."""
+        """Return report ``number``, counted from 0; None if it does not arrive in time."""
         async with self._changed:
             try:
                 await asyncio.wait_for(self._changed.wait_for(lambda: len(self._reports) > number), seconds)

@@ -1,11 +1,11 @@
-"""The end of a sweep as a table."""
+"""The summary of a finished sweep as a table."""
 
 from scaleout.launch.report import ui_command
 from scaleout.studies.sweep.search import SweepOutcome
 
 
 def sweep_card(outcome: SweepOutcome) -> str:
-    """All trials, the best first, where the best one's checkpoint lies, and the command of the UI."""
+    """Return all trials, the best first, the checkpoint of the best one, and the command that opens the UI."""
     names = list(outcome.best.weights)
     width = max(len("trial"), *(len(trial.name) for trial in outcome.trials))
     lines = [f"{'trial':{width}}" + "".join(f"{name:>9}" for name in names) + f"{'steps':>9}{'score':>9}"]

@@ -1,4 +1,4 @@
-"""The driver of a sweep: one MLflow parent, Ray Tune over the trials, and the table of how they ended."""
+"""The driver of a sweep: one MLflow parent run, Ray Tune over the trials, and the table of results."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 RESULT_FILE = "sweep.json"
 
 _TRIAL_RESOURCES: dict[str, float] = {"memory": 1}
-"""Of a trial's driver. Tune wants something to reserve, and a share of a CPU may be the one that Ray Data needs."""
+"""Resources of a trial's driver. Tune must reserve something, and Ray Data may need every share of a CPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,15 @@ class SweepOutcome:
     """How a sweep ended."""
 
     trials: list[TrialRecord]
-    """The best first: those that ran to the last step before those that were stopped."""
+    """All trials, the best first: finished trials come before stopped ones."""
     failed: Mapping[str, str] = field(default_factory=dict)
-    """What ended trials that failed, by name; the same command tries them again."""
+    """Errors of failed trials, by name; the same command tries them again."""
     tracking_uri: str
     mlflow_run: str
 
     @property
     def best(self) -> TrialRecord:
-        """The trial with the best score of those that ran to the last step."""
+        """The finished trial with the best score."""
         return self.trials[0]
 
 
@@ -55,7 +55,7 @@ def search(config: SweepConfig) -> SweepOutcome:
     """Run the trials of a sweep that have not ended yet, and rank all of them.
 
     Raises:
-        MedvlpError: something that the user can mend, or no trial succeeded; the same command goes on.
+        MedvlpError: an error that the user can fix, or no trial succeeded; the same command continues.
     """
     config, inputs = prepare(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
@@ -71,7 +71,7 @@ def search(config: SweepConfig) -> SweepOutcome:
 
 
 def concurrent_trials(scale: ScaleConfig, resources: Mapping[str, float], *, use_gpu: bool) -> int:
-    """How many trials fit into the cluster: Tune does not count the workers and data tasks that a trial starts."""
+    """Return how many trials fit on the cluster: Tune does not count the workers and data tasks that a trial starts."""
     fitting = resources.get("CPU", 0.0) / (scale.workers * scale.cpus_per_worker + DATA_CPUS)
     if use_gpu:
         fitting = min(fitting, resources.get("GPU", 0.0) / scale.workers)
@@ -80,7 +80,7 @@ def concurrent_trials(scale: ScaleConfig, resources: Mapping[str, float], *, use
 
 @contextmanager
 def _tracked(config: SweepConfig, tracking_uri: str, parent: str) -> Iterator[MlflowTracker]:
-    """The parent run in MLflow: open while trials run, and at the end closed with all its children."""
+    """Open the parent run in MLflow while trials run, and close it with all its children at the end."""
     status = RunStatus.FAILED
     with tempfile.TemporaryDirectory(prefix="medvlp-sweep-") as spool:
         tracker = MlflowTracker(tracking_uri, parent, Path(spool))
@@ -94,7 +94,7 @@ def _tracked(config: SweepConfig, tracking_uri: str, parent: str) -> Iterator[Ml
 
 
 def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent: int) -> dict[str, str]:
-    """Run the trials that have no record; returns what ended those that failed."""
+    """Run the trials that have no record; return the errors of those that failed."""
     ended = {record.number for record in load_records(config)}
     waiting = [number for number in range(config.sweep.trials) if number not in ended]
     if not waiting:
@@ -120,7 +120,7 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
 
 
 def scheduler(config: SweepConfig) -> ASHAScheduler:
-    """Successive halving: at every halt the trials that are not among the best so far are stopped."""
+    """Create the successive-halving scheduler: every rung stops the trials that are not among the best so far."""
     train, sweep = config.train, config.sweep
     grace = min(sweep.grace_steps or train.validate_every, train.max_steps)
     return ASHAScheduler(
@@ -129,7 +129,7 @@ def scheduler(config: SweepConfig) -> ASHAScheduler:
 
 
 def _tune_run_config(config: SweepConfig) -> tune.RunConfig:
-    """Tune keeps only its own small state here; checkpoints are those of the runs."""
+    """Configure Tune, which stores only its own small state here; checkpoints belong to the runs."""
     filesystem, path = storage.arrow_filesystem(run_folder(config))
     return tune.RunConfig(
         name="tune",
@@ -142,7 +142,7 @@ def _tune_run_config(config: SweepConfig) -> tune.RunConfig:
 
 
 class _Progress(tune.Callback):
-    """Shows the user every validation and every end."""
+    """Logs every validation and the end of every trial."""
 
     def __init__(self, config: SweepConfig) -> None:
         self._config = config
@@ -164,12 +164,12 @@ def _rank(config: SweepConfig, failed: dict[str, str], tracking_uri: str, parent
     records = sorted(load_records(config), key=lambda record: (not record.finished, -record.score))
     if not records or not records[0].finished:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        raise TrainingError(f"no trial of sweep {config.name!r} ran to its end ({reasons}); the same command tries again")
+        raise TrainingError(f"no trial of sweep {config.name!r} finished ({reasons}); run the same command to try again")
     return SweepOutcome(trials=records, failed=failed, tracking_uri=tracking_uri, mlflow_run=parent)
 
 
 def _publish(config: SweepConfig, outcome: SweepOutcome, tracker: MlflowTracker) -> None:
-    """Write the table beside the trials and into the parent run."""
+    """Write the table to the folder of the sweep and to the parent run."""
     best = outcome.best
     table = {"best": asdict(best), "trials": [asdict(trial) for trial in outcome.trials], "failed": dict(outcome.failed)}
     content = json.dumps(table, indent=1).encode()

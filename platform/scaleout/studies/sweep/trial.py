@@ -1,4 +1,4 @@
-"""A trial of a sweep: an ordinary run whose every validation Ray Tune judges."""
+"""A trial of a sweep: an ordinary run that Ray Tune evaluates after every validation."""
 
 import json
 from collections.abc import Mapping
@@ -20,36 +20,36 @@ from scaleout.studies.sweep.decisions import TuneDecisions, ask_tune
 from scaleout.tracking.runs import open_client
 
 NUMBER = "number"
-"""What Tune varies: the number of the trial, from which all else follows."""
+"""The parameter that Tune varies: the number of the trial, which determines everything else."""
 STEP, SCORE = "step", "score"
-"""What is reported to Tune."""
+"""Names of the values reported to Tune."""
 _TRIALS = "trials"
 _PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """How a trial ended; kept in the folder of the sweep, so that a sweep that is started again does not repeat it."""
+    """How a trial ended; stored in the folder of the sweep, so that a restarted sweep does not repeat it."""
 
     number: int
     name: str
     weights: Mapping[str, float]
     steps: int
     finished: bool
-    """Whether it ran to the last step; else it was stopped because it did not keep up."""
+    """Whether it ran to the last step; otherwise it was stopped early."""
     score: float
-    """Of the last validation."""
+    """Metrics of the last validation."""
     checkpoint: str
     mlflow_run: str
 
 
 class Trial(tune.Trainable):
-    """What Tune starts for every trial. A step of it is the way to the next validation."""
+    """The trainable that Tune starts for every trial. One step runs up to the next validation."""
 
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], sweep: SweepConfig, tracking_uri: str, parent_run: str
     ) -> None:
-        """Start the run. All but ``config`` is what ``tune.with_parameters`` was given."""
+        """Start the run. All arguments but ``config`` come from ``tune.with_parameters``."""
         self._sweep = sweep
         self._number = int(config[NUMBER])
         self._config = sweep.trial(self._number, tracking_uri, parent_run)
@@ -59,7 +59,7 @@ class Trial(tune.Trainable):
         self._run = driver.submit(launch, self._config, keep_training=partial(ask_tune, self._decisions))
 
     def step(self) -> dict[str, Any]:
-        """Let the run go on, and return its next validation. Tune calls ``stop`` instead when it shall not go on."""
+        """Let the run continue, and return its next validation. Tune calls ``stop`` instead to end it."""
         ray.get(self._decisions.accept.remote(self._reported))
         while True:
             report = ray.get(self._decisions.report.remote(self._reported, _PATIENCE_SECONDS))
@@ -71,7 +71,7 @@ class Trial(tune.Trainable):
                 return {STEP: record.steps, SCORE: record.score, "done": True}
 
     def cleanup(self) -> None:
-        """End the run, if it has not ended, and remember how: when this returns, the cluster has back what the trial held."""
+        """End the run, if it has not ended, and record the result; on return, all resources of the trial are released."""
         ray.get(self._decisions.stop.remote())
         if self._run.exception() is None:
             save_record(self._sweep, self._record(self._run.result()))
@@ -91,12 +91,12 @@ class Trial(tune.Trainable):
 
 
 def save_record(sweep: RunConfig, record: TrialRecord) -> None:
-    """Keep a record in the folder of the sweep."""
+    """Write a record to the folder of the sweep."""
     storage.write_bytes(_record_uri(sweep, record.number), json.dumps(asdict(record), indent=1).encode())
 
 
 def load_records(sweep: SweepConfig) -> list[TrialRecord]:
-    """The records of all trials that have ended."""
+    """Read the records of all trials that have ended."""
     uris = [_record_uri(sweep, number) for number in range(sweep.sweep.trials)]
     return [TrialRecord(**json.loads(storage.read_bytes(uri))) for uri in uris if storage.exists(uri)]
 
@@ -106,5 +106,5 @@ def _record_uri(sweep: RunConfig, number: int) -> str:
 
 
 def _tracked_metrics(outcome: Outcome) -> dict[str, float]:
-    """Of a run that had finished before: its sweep was killed between the last step and the record."""
+    """Return the tracked metrics of a run that had finished before: its sweep was killed between the last step and the record."""
     return dict(open_client(outcome.tracking_uri).get_run(outcome.mlflow_run).data.metrics)

@@ -1,1 +1,1 @@
-"""What watches the loop: samples, non-finite gradients, spikes, hangs."""
+"""Hooks that watch the loop: samples, non-finite gradients, spikes, hangs."""

@@ -1,4 +1,4 @@
-"""Which samples a run consumed, step by step: for audits, and to prove that an interrupted run saw what an unbroken one sees."""
+"""The samples that a run consumed at each step: for audits, and to prove that an interrupted run saw the same samples."""
 
 import json
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from scaleout.stream.batches import MicroBatch
 
 LEDGER_FOLDER = "samples"
 Step = dict[int, list[str]]
-"""Sample keys of the micro-batches of a step, by their number."""
+"""Sample keys of the micro-batches of a step, by micro-batch number."""
 
 
 @dataclass
 class Ledger:
-    """One worker's. What it wrote before a run was interrupted and what it writes after agree: the stream is the same."""
+    """The ledger of one worker. Its entries before and after an interruption agree: the stream is the same."""
 
     folder: str
     """URI of the folder of all workers' files."""
@@ -25,11 +25,11 @@ class Ledger:
     _steps: dict[int, Step] = field(default_factory=dict)
 
     def add(self, step: int, micro_batches: Iterable[MicroBatch]) -> None:
-        """Note what this worker consumed in step ``step`` of the run."""
+        """Record what this worker consumed in step ``step`` of the run."""
         self._steps[step] = {micro.number: list(micro.batch.keys) for micro in micro_batches}
 
     def write(self) -> None:
-        """Write the steps since the last call as a file of their own."""
+        """Write the steps since the last call to a new file."""
         if self._steps:
             name = f"step-{max(self._steps):09d}-rank-{self.processes.rank:05d}.json"
             storage.write_bytes(storage.join(self.folder, name), json.dumps(self._steps).encode())
@@ -37,5 +37,5 @@ class Ledger:
 
 
 def open_ledger(config: RunConfig, processes: ProcessGroup) -> Ledger | None:
-    """A worker's record of what it consumes, if one is kept."""
+    """Open a worker's ledger, if the run keeps one."""
     return Ledger(storage.join(run_folder(config), LEDGER_FOLDER), processes) if config.train.ledger else None

@@ -1,4 +1,4 @@
-"""Which micro-batches made a step's gradient infinite or undefined."""
+"""Find the micro-batches that caused a non-finite gradient."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Forward:
 
 
 def name_causes(forwards: list[Forward], processes: ProcessGroup) -> str:
-    """The micro-batches of a step, of all workers, whose loss is not finite; all of them if only the gradient is not."""
+    """Name the micro-batches of a step, over all workers, with a non-finite loss; all of them if only the gradient is non-finite."""
     mine = [(forward.micro.number, forward.micro.batch.keys, math.isfinite(float(forward.loss))) for forward in forwards]
     step = sorted(entry for part in processes.gather(mine) for entry in part)
     blamed = [entry for entry in step if not entry[2]] or step

@@ -1,4 +1,4 @@
-"""Shows where a run hangs: when no step ends for a while, the stacks of all threads go to the worker's log."""
+"""Show where a run hangs: if no step ends for a while, write the stack traces of all threads to the worker's log."""
 
 import faulthandler
 import sys
@@ -6,10 +6,10 @@ from typing import IO
 
 
 class Watchdog:
-    """Watches one worker while it is entered. It only reports; what has hung may still go on."""
+    """Watches one worker inside the context. It only reports; a hanging worker may still recover."""
 
     def __init__(self, seconds: float, file: IO[str] | None = None):
-        """``seconds`` without the end of a step are reported, again and again; 0 is never. ``file`` has a descriptor."""
+        """Report every ``seconds`` without the end of a step; 0 never reports. ``file`` must have a file descriptor."""
         self._seconds = seconds
         self._file = file or sys.__stderr__
 
@@ -21,7 +21,7 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
 
     def step_ended(self) -> None:
-        """Start to wait again."""
+        """Restart the timer."""
         if self._seconds and self._file is not None:
-            # A thread in C: it also sees a worker that holds Python's lock.
+            # A C thread: it also reports a worker that holds the GIL.
             faulthandler.dump_traceback_later(self._seconds, repeat=True, file=self._file)

@@ -36,7 +36,7 @@ def make(root: Path, rows: list[dict[str, Any]]) -> Path:
 def test_radiographs_become_samples(tmp_path: Path) -> None:
     corpus = open_covid_chestxray(make(tmp_path, [row(0, 1), row(1, 1, clinical_notes=""), row(2, 2, modality="CT")]))
     samples, dropped = read(corpus)
-    assert corpus.left_out == {"image is no X-ray": 1}
+    assert corpus.left_out == {"image is not an X-ray": 1}
     assert dropped == {"no text of at least 3 words": 1}
     (sample,) = [each for of_split in samples.values() for each in of_split]
     assert (sample.texts, sample.source_id, sample.modality) == (('Bilateral opacities, as "before"',), "0", "X-ray")

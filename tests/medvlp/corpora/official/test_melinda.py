@@ -38,7 +38,7 @@ def test_the_chosen_label_is_the_answer(root: Path) -> None:
 
 
 def test_what_is_wrong_is_named(root: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no column of labels 'meth'; it has i_meth, p_meth"):
+    with pytest.raises(ConfigurationError, match="no label column 'meth'; it has i_meth, p_meth"):
         open_melinda(root, label="meth")
     whole = (root / "dev.csv").read_text()
     for text, message in (

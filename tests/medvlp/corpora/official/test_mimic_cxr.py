@@ -73,7 +73,7 @@ def test_frontal_views_with_labels_become_samples(tmp_path: Path) -> None:
 def test_a_label_of_no_known_state_is_named(tmp_path: Path, value: str) -> None:
     path = make(tmp_path) / "mimic-cxr-2.0.0-chexpert.csv"
     path.write_text(path.read_text().replace("-1.0", value, 1))
-    with pytest.raises(DataError, match=rf"chexpert\.csv, row 1 has Pneumonia '{value}', which is none of 1, 0 and -1"):
+    with pytest.raises(DataError, match=rf"chexpert\.csv, row 1 has Pneumonia '{value}', which is not 1, 0 or -1"):
         open_mimic_cxr(tmp_path)
 
 
@@ -116,7 +116,7 @@ def test_a_report_outside_of_the_folder_is_not_read(tmp_path: Path) -> None:
     write(tmp_path / "secret.txt", REPORT)
     for path in (tmp_path / "corpus").glob("*.csv"):
         path.write_text(path.read_text().replace("50414267", "/../../../../../secret"))
-    with pytest.raises(DataError, match=r"names the file 'files/p10/p10000032/s/\.\./.*secret/a1\.jpg', which is not inside of the folder"):
+    with pytest.raises(DataError, match=r"names the file 'files/p10/p10000032/s/\.\./.*secret/a1\.jpg', which is not inside the folder"):
         open_mimic_cxr(tmp_path / "corpus")
 
 
@@ -126,7 +126,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="has images in jpg and dcm, not in 'png'"):
         open_mimic_cxr(tmp_path, image_format="png")
     make(tmp_path)
-    with pytest.raises(ConfigurationError, match="burned_in is one of drop, drop-unknown, keep, not 'maybe'"):
+    with pytest.raises(ConfigurationError, match="burned_in must be one of drop, drop-unknown, keep, not 'maybe'"):
         open_mimic_cxr(tmp_path, burned_in="maybe")
     path = tmp_path / "mimic-cxr-2.0.0-split.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:3]) + "\n")

@@ -59,7 +59,7 @@ def test_the_retrieval_benchmark_is_drawn_as_arl_does(tmp_path: Path, monkeypatc
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"no file .*train.radiology.captions\.txt; the folder of corpus 'roco' holds"):
+    with pytest.raises(DataError, match=r"no file .*train.radiology.captions\.txt; the folder of corpus 'roco' must contain"):
         open_roco(tmp_path)
     write(make(tmp_path) / "test" / "radiology" / "captions.txt", "ROCO_20\tA caption of it\nROCO_2")
     with pytest.raises(DataError, match=r"captions\.txt, line 2 has 1 fields, 2 are expected"):

@@ -53,7 +53,7 @@ def test_a_stated_validation_set_is_taken(root: Path) -> None:
 
 def test_what_is_wrong_is_named(root: Path) -> None:
     (root / "nothing").mkdir()
-    with pytest.raises(DataError, match=r"no file .*nothing.trainset\.json; the folder of corpus 'vqa-rad' holds trainset\.json"):
+    with pytest.raises(DataError, match=r"no file .*nothing.trainset\.json; the folder of corpus 'vqa-rad' must contain trainset\.json"):
         open_vqa_rad(root / "nothing")
     whole = (root / "testset.json").read_text()
     write(root / "testset.json", whole[:-20])

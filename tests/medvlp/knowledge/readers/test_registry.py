@@ -99,7 +99,7 @@ def test_obo_with_a_cycle(tmp_path: Path) -> None:
     path = tmp_path / "cycle.obo"
     terms = ("id: A:1\nis_a: A:2", "id: A:2\nis_a: A:3", "id: A:3\nis_a: A:1", "id: A:4\nis_a: A:1")
     path.write_text("format-version: 1.2\n" + "".join(f"\n[Term]\n{term}\nname: x\n" for term in terms))
-    with pytest.raises(KnowledgeError, match=r"cycle\.obo goes in a circle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
+    with pytest.raises(KnowledgeError, match=r"cycle\.obo has a cycle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
         read_ontology(path)
 
 
@@ -155,7 +155,7 @@ def test_tsv_with_tab_inside_a_synonym(tmp_path: Path) -> None:
         ("C1\t\t\tD:1\n", "", r"entities\.tsv, line 1: an entity needs"),
         ("C1\tlung\t\tD:1\n", "C1\tC1\tsource\n", r"triples\.tsv, line 1: 3 tab-separated columns"),
         ("C1\tlung\t\tD:1\n", "\nC1\t\tsource\tis_a\n", r"triples\.tsv, line 2: a triple needs"),
-        ("", "", "holds no concept"),
+        ("", "", "contains no concept"),
     ],
 )
 def test_malformed_rows_are_named(tmp_path: Path, entities: str, triples: str, message: str) -> None:
@@ -169,12 +169,12 @@ def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None
     with pytest.raises(KnowledgeError, match=r"looked for entities\.tsv with triples\.tsv, MRCONSO\.RRF, and for \*\.obo"):
         read_ontology(tmp_path)
     (tmp_path / "entities.tsv").write_text("C1\tlung\t\tD:1\n")
-    with pytest.raises(KnowledgeError, match=r"looked for .*triples\.tsv"):
+    with pytest.raises(KnowledgeError, match=r"there is no file .*triples\.tsv"):
         read_ontology(tmp_path)
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(KnowledgeError, match=r"notes\.txt is no ontology"):
+    with pytest.raises(KnowledgeError, match=r"notes\.txt is not a supported ontology"):
         read_ontology(tmp_path / "notes.txt")
-    with pytest.raises(KnowledgeError, match="name at least one path"):
+    with pytest.raises(KnowledgeError, match="give at least one path"):
         read_ontologies([])
 
 
@@ -184,7 +184,7 @@ def test_missing_and_wrong_files_say_what_was_looked_for(tmp_path: Path) -> None
         (b"hello", "not a readable OBO"),
         (b"format-version: 1.2\n\n[Term]\nid: A:1\nname: caf\xe9\n", "UTF-8"),
         (b"format-version: 1.2\n\n[Term]\nid A:1\n\n[Term\nid: A:2\n", r"not a readable OBO .*line \d"),
-        (b"format-version: 1.2\n", "holds no concept"),
+        (b"format-version: 1.2\n", "contains no concept"),
     ],
 )
 def test_broken_obo(tmp_path: Path, content: bytes, message: str) -> None:

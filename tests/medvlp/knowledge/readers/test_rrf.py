@@ -114,9 +114,9 @@ def test_files_that_are_not_as_they_should_be(tmp_path: Path, file: str) -> None
     whole = path.read_bytes()
     first, *rest = whole.splitlines(keepends=True)
     for content, message in (
-        (b"".join(line.replace(b"|", b"", 1) for line in (first, *rest)), "of another release or form"),
-        (first + rest[0][:20] + b"\n", "damaged or cut short"),
-        (whole[:-5], "cut short: its last row has no end"),
+        (b"".join(line.replace(b"|", b"", 1) for line in (first, *rest)), "its release or format is not supported"),
+        (first + rest[0][:20] + b"\n", "damaged or truncated"),
+        (whole[:-5], "truncated: its last row is incomplete"),
         (whole.replace(b"C0", b"X0"), "where a concept identifier"),
         (b"", "is empty"),
         (first.replace(b"Pulmones", b"\xff").replace(b"T023", b"\xff").replace(b"|isa|", b"|\xff|"), "damaged"),
@@ -126,7 +126,7 @@ def test_files_that_are_not_as_they_should_be(tmp_path: Path, file: str) -> None
             read_ontology(tmp_path)
     path.unlink()
     if file != NAMES_FILE:
-        with pytest.raises(KnowledgeError, match=rf"looked for .*{file}.*META folder"):
+        with pytest.raises(KnowledgeError, match=rf"there is no file .*{file}.*META folder"):
             read_ontology(tmp_path)
 
 
