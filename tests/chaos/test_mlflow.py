@@ -32,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[MlflowServer]:
 
 
 def tracker(server: MlflowServer, run_id: str, config: RunConfig, patience: float) -> MlflowTracker:
-    return MlflowTracker(server.uri, run_id, Path(run_folder(config), "mlflow-spool"), interval=0.2, retry_interval=0.5, patience=patience)
+    return MlflowTracker(server.uri, run_id, Path(run_folder(config)), interval=0.2, retry_interval=0.5, patience=patience)
 
 
 def test_it_goes_away_and_comes_back_during_the_run(config: RunConfig, unbroken: Left, server: MlflowServer) -> None:

@@ -107,7 +107,9 @@ def test_the_same_numbers_lie_beside_the_checkpoints(tracked: Run, runs: Path) -
     last = {name: value for record in records for name, value in record["metrics"].items()}
     assert last == pytest.approx(tracked.data.metrics)
     assert json.loads((folder / "summary.json").read_text())["status"] == "FINISHED"
-    assert not (folder / "mlflow-spool" / "spool.jsonl").read_bytes(), "something never reached MLflow"
+    for name in ("metrics", "events"):
+        sent = int((folder / f"{name}.sent").read_text())
+        assert sent == len((folder / f"{name}.jsonl").read_text().splitlines()), "something never reached MLflow"
 
 
 def test_the_checkpoint_is_complete(outcome: Outcome) -> None:

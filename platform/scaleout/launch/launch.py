@@ -20,7 +20,7 @@ from scaleout.runs.start import find_targets, settle_start
 from scaleout.tracking import RunStatus, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
 from scaleout.train.loop import KeepTraining
 from scaleout.train.start_times import StartTimes
-from scaleout.train.worker import SPOOL_FOLDER, WorkerSetup, tracking_folder
+from scaleout.train.worker import WorkerSetup, tracking_folder
 from scaleout.workers.group import run_group, start_actors
 from scaleout.workers.preflight import check_run, cluster_resources
 
@@ -178,13 +178,13 @@ def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: s
 
 def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
     """Send what MLflow missed of a run that has finished, from where its first worker kept it, if that was on this machine."""
-    spool = tracking_folder(config, run_id) / SPOOL_FOLDER
-    if not spool.exists():
+    folder = tracking_folder(config, run_id)
+    if not folder.exists():
         return
     try:
-        sent = replay(tracking_uri, run_id, spool)
+        sent = replay(tracking_uri, run_id, folder)
     except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
-        logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, spool)
+        logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, folder)
     else:
         if sent:
             logger.info("MLflow has the last %d records of the run, which it had missed", sent)

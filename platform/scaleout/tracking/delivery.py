@@ -6,8 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
+from scaleout.tracking.jsonlines import ARTIFACTS_FOLDER, PICTURES_FOLDER
 from scaleout.tracking.records import Record, decode_metrics, unseen
 from scaleout.tracking.runs import METRICS_PER_REQUEST, open_client
 
@@ -24,11 +23,12 @@ _BAD_REQUEST = 400
 
 
 class Delivery:
-    """Adds the records that an MLflow run does not contain yet. Network and server errors are raised."""
+    """Adds the records that an MLflow run does not contain yet; their files are in ``folder``. Network and server errors are raised."""
 
-    def __init__(self, uri: str, run_id: str) -> None:
+    def __init__(self, uri: str, run_id: str, folder: Path) -> None:
         self._uri = uri
         self._run_id = run_id
+        self._folder = folder
         self._connected: MlflowClient | None = None
         self._last_steps: dict[str, int] = {}
         self._params: dict[str, str] = {}
@@ -48,7 +48,7 @@ class Delivery:
                 raise
             if len(records) > 1:
                 return self.send(records[:1])
-            logger.warning("MLflow rejects a record of kind %r, which is dropped: %s", records[0]["kind"], error)
+            logger.warning("MLflow rejects a record of kind %r, which is dropped: %s", _kind(records[0]), error)
             return 1
 
     def _client(self) -> "MlflowClient":
@@ -64,17 +64,15 @@ class Delivery:
 
     def _send_front(self, client: "MlflowClient", records: Sequence[Record]) -> int:
         record = records[0]
-        match record["kind"]:
+        match _kind(record):
             case "metrics":
-                return self._send_metrics(client, list(takewhile(lambda other: other["kind"] == "metrics", records)))
+                return self._send_metrics(client, list(takewhile(lambda other: _kind(other) == "metrics", records)))
             case "params":
                 self._send_params(client, record["values"])
             case "tags":
                 self._send_tags(client, record["values"])
-            case "picture":
-                self._send_picture(client, record)
-            case "artifact":
-                self._send_artifact(client, record)
+            case "picture" | "artifact":
+                self._send_file(client, Path(record["path"]))
             case "status":
                 self._send_status(client, record["status"])
         return 1
@@ -91,7 +89,7 @@ class Delivery:
             step: int = record["step"]
             new = unseen(decode_metrics(record["metrics"]), step, last_steps)
             # The time of the original call, also in a replay: the store ignores a point with the same time and value.
-            batch += [Metric(name, value, record["time"], step) for name, value in new.items()]
+            batch += [Metric(name, value, int(record["time"] * 1000), step) for name, value in new.items()]
             last_steps.update(dict.fromkeys(new, step))
             count += 1
         if batch:
@@ -115,26 +113,24 @@ class Delivery:
         for name, value in values.items():
             client.set_tag(self._run_id, name, value, synchronous=True)
 
-    def _send_picture(self, client: "MlflowClient", record: Record) -> None:
-        """Send a picture as a plain artifact: it has a clean name, and sending it twice stores it once.
+    def _send_file(self, client: "MlflowClient", path: Path) -> None:
+        """Send a picture or an artifact under the name that it has in the run's folder; a file that is sent twice is there once.
 
-        MLflow's image series shows all parameters of the run above each picture, which hides the picture.
+        Pictures too are plain artifacts: MLflow's image series shows all parameters of the run above each picture, which hides it.
         """
-        try:
-            image = Image.open(record["path"])
-        except FileNotFoundError:
-            return  # sent before a crash
-        with image:
-            client.log_image(self._run_id, image, artifact_file=f"pictures/{record['name']}/step-{record['step']:08d}.png")
-
-    def _send_artifact(self, client: "MlflowClient", record: Record) -> None:
-        if not Path(record["path"]).exists():
-            logger.warning("an artifact for MLflow's folder %r was removed before it could be sent", record["folder"])
+        file = self._folder / path
+        if not file.exists():
+            logger.warning("%s was removed before MLflow had it", file)
             return
-        client.log_artifact(self._run_id, record["path"], record["folder"] or None)
+        parent = path.parent if path.parts[0] == PICTURES_FOLDER else path.parent.relative_to(ARTIFACTS_FOLDER)
+        client.log_artifact(self._run_id, str(file), None if parent == Path() else parent.as_posix())
 
     def _send_status(self, client: "MlflowClient", status: str) -> None:
         if status == "RUNNING":
             client.update_run(self._run_id, status=status)
         else:
             client.set_terminated(self._run_id, status=status)
+
+
+def _kind(record: Record) -> str:
+    return str(record.get("kind", "metrics"))

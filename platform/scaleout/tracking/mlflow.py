@@ -6,10 +6,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from medvlp.configuration import flat
 from scaleout.tracking.delivery import Delivery
-from scaleout.tracking.pictures import Picture, picture_key
-from scaleout.tracking.records import encode_metrics
+from scaleout.tracking.jsonlines import EVENTS_FILE, METRICS_FILE, JsonLinesTracker
+from scaleout.tracking.records import Record
 from scaleout.tracking.runs import redacted
 from scaleout.tracking.spool import Spool
 from scaleout.tracking.tracker import RunStatus
@@ -19,71 +18,54 @@ logger = logging.getLogger(__name__)
 _RECORDS_PER_READ = 500
 
 
-class MlflowTracker:
-    """Continues the MLflow run ``run_id``; each run has one writer, rank 0.
+class MlflowTracker(JsonLinesTracker):
+    """Continues the MLflow run ``run_id`` with what the files in ``folder`` say; each run has one writer, rank 0.
 
-    Everything goes through a spool on disk until the server has it: after an outage, the next success or the next start with the same spool
-    folder delivers the rest.
+    The files are the record, MLflow shows it: after an outage, the next success or the next start with the same folder delivers the rest.
 
     Args:
         uri: the tracking store, see ``resolve_tracking_uri``.
         run_id: id returned by ``start_run``.
-        spool: a local folder used only by this run.
+        folder: a local folder used only by this run.
         interval: seconds between two deliveries; records in between are sent in one request.
         retry_interval: seconds between two attempts while the server is down.
         patience: seconds for which ``finish`` tries to deliver the rest.
     """
 
     def __init__(
-        self, uri: str, run_id: str, spool: Path, *, interval: float = 2.0, retry_interval: float = 15.0, patience: float = 60.0
+        self, uri: str, run_id: str, folder: Path, *, interval: float = 2.0, retry_interval: float = 15.0, patience: float = 60.0
     ) -> None:
+        super().__init__(folder)
         self._uri = uri
         self._interval = interval
         self._retry_interval = retry_interval
         self._patience = patience
-        self._spool = Spool(spool)
-        self._delivery = Delivery(uri, run_id)
+        self._spools = _spools(folder)
+        self._delivery = Delivery(uri, run_id, folder)
         self._reachable = True
         self._closing = False
         self._wake = threading.Event()
-        self._spool.put({"kind": "status", "status": RunStatus.RUNNING.value})
         self._thread = threading.Thread(target=self._work, name="mlflow-tracker", daemon=True)
         self._thread.start()
 
-    def params(self, values: Mapping[str, object]) -> None:
-        """Nested mappings become dotted names."""
-        self._spool.put({"kind": "params", "values": {name: str(value) for name, value in flat(values)}})
-
-    def metrics(self, values: Mapping[str, float], step: int) -> None:
-        """See ``Tracker``; returns at once."""
-        self._spool.put({"kind": "metrics", "time": _now(), "step": step, "metrics": encode_metrics(values)})
-
-    def picture(self, name: str, picture: Picture, step: int) -> None:
-        """See ``Tracker``; the picture is encoded here and sent later."""
-        path = self._spool.keep_picture(picture)
-        self._spool.put({"kind": "picture", "time": _now(), "step": step, "name": picture_key(name), "path": str(path)})
-
-    def artifact(self, path: Path, folder: str = "") -> None:
-        """See ``Tracker``; the file is read when it is sent, so it must stay."""
-        self._spool.put({"kind": "artifact", "path": str(path.absolute()), "folder": folder})
-
-    def tags(self, values: Mapping[str, str]) -> None:
-        """See ``Tracker``."""
-        self._spool.put({"kind": "tags", "values": dict(values)})
+    def _append(self, file: str, record: Record) -> None:
+        self._spools[file].put(record)  # also what a full disk does not accept
+        super()._append(file, record)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything is delivered; return whether it was."""
         self._wake.set()
-        return self._spool.wait_until_empty(timeout)
+        deadline = time.monotonic() + timeout
+        return all(spool.wait_until_empty(deadline - time.monotonic()) for spool in self._spools.values())
 
     def finish(self, status: RunStatus) -> None:
         """Deliver the rest, if the server accepts it in time, and close the run."""
-        self._spool.put({"kind": "status", "status": status.value})
+        super().finish(status)
         self._closing = True
         self._wake.set()
         self._thread.join(self._patience + 1)
-        if waiting := len(self._spool):
-            logger.warning("%d records for MLflow remain in the run's spool; the same command sends them when the server is up", waiting)
+        if waiting := sum(map(len, self._spools.values())):
+            logger.warning("MLflow lacks %d records of the run; the same command sends them when the server is up", waiting)
 
     def _work(self) -> None:
         while not self._closing:
@@ -93,11 +75,10 @@ class MlflowTracker:
         deadline = time.monotonic() + self._patience
         while not self._deliver() and time.monotonic() < deadline:
             time.sleep(1)
-        self._spool.close()
 
     def _deliver(self) -> bool:
         try:
-            drain(self._spool, self._delivery)
+            _drain(self._spools, self._delivery)
         except Exception as error:  # MLflow passes on any error of its database driver, HTTP library or server
             if self._reachable:
                 logger.warning("MLflow at %s does not answer (%s); records are kept on disk", redacted(self._uri), type(error).__name__)
@@ -109,29 +90,30 @@ class MlflowTracker:
         return self._reachable
 
 
-def replay(uri: str, run_id: str, spool: Path) -> int:
-    """Deliver what an earlier process left in its spool folder; return the number of records.
+def replay(uri: str, run_id: str, folder: Path) -> int:
+    """Deliver what an earlier process could not; return the number of records.
+
+    Args:
+        uri: the tracking store.
+        run_id: id of the run in it.
+        folder: with the files of the run's tracker.
 
     Raises:
-        Exception: the server still does not answer; undelivered records stay in the spool.
+        Exception: the server still does not answer.
     """
-    remainder = Spool(spool)
-    try:
-        return drain(remainder, Delivery(uri, run_id))
-    finally:
-        remainder.close()
+    return _drain(_spools(folder), Delivery(uri, run_id, folder))
 
 
-def drain(spool: Spool, delivery: Delivery) -> int:
-    """Move all records from the spool to MLflow and return their number; on an error the rest stays."""
+def _spools(folder: Path) -> dict[str, Spool]:
+    return {name: Spool(folder / name) for name in (METRICS_FILE, EVENTS_FILE)}
+
+
+def _drain(spools: Mapping[str, Spool], delivery: Delivery) -> int:
+    """Deliver all records, events after metrics, and return their number; on an error the rest stays."""
     delivered = 0
-    while records := spool.first(_RECORDS_PER_READ):
-        sent = delivery.send(records)
-        spool.acknowledge(sent)
-        delivered += sent
+    for spool in spools.values():
+        while records := spool.first(_RECORDS_PER_READ):
+            sent = delivery.send(records)
+            spool.acknowledge(sent)
+            delivered += sent
     return delivered
-
-
-def _now() -> int:
-    """Return milliseconds since the epoch, as in MLflow."""
-    return time.time_ns() // 1_000_000

@@ -31,15 +31,12 @@ from scaleout.runs.record import checkpoint_store, run_folder
 from scaleout.runs.start import forked_checkpoint, load_start
 from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, decode_threads
 from scaleout.stream.local import EvaluationBatches
-from scaleout.tracking import CompositeTracker, JsonLinesTracker, MlflowTracker, RunStatus
+from scaleout.tracking import CompositeTracker, MlflowTracker, RunStatus
 from scaleout.train.evaluation import Evaluator
 from scaleout.train.hooks.ledger import open_ledger
 from scaleout.train.loop import KeepTraining, Loop, Progress, keep_going
 from scaleout.train.start_times import StartTimes
 from scaleout.train.stop_request import StopRequest
-
-SPOOL_FOLDER = "mlflow-spool"
-"""What is on its way to MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,10 +239,9 @@ def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, pr
 
 
 def build_tracker(setup: WorkerSetup) -> CompositeTracker:
-    """JSON lines and MLflow."""
-    local = tracking_folder(setup.config, setup.mlflow_run)
-    local.mkdir(parents=True, exist_ok=True)
-    return CompositeTracker([JsonLinesTracker(local), MlflowTracker(setup.tracking_uri, setup.mlflow_run, spool=local / SPOOL_FOLDER)])
+    """Files in the run's folder, and MLflow, which shows them."""
+    folder = tracking_folder(setup.config, setup.mlflow_run)
+    return CompositeTracker([MlflowTracker(setup.tracking_uri, setup.mlflow_run, folder)])
 
 
 def tracking_folder(config: RunConfig, mlflow_run: str) -> Path:

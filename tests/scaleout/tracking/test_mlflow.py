@@ -13,6 +13,7 @@ from PIL import Image
 
 from scaleout.tracking import MlflowTracker, RunStatus, replay, start_run
 from scaleout.tracking.runs import open_client
+from scaleout.tracking.spool import Spool
 from tests.scaleout.tracking.server import MlflowServer
 
 
@@ -23,7 +24,7 @@ def steps(uri: str, run_id: str, name: str = "train/loss") -> list[int]:
 def test_everything_arrives(empty_store: str, tmp_path: Path) -> None:
     run_id = start_run(empty_store, "everything", "run")
     (tmp_path / "notes.txt").write_text("notes")
-    tracker = MlflowTracker(empty_store, run_id, tmp_path / "spool")
+    tracker = MlflowTracker(empty_store, run_id, tmp_path / "run")
     tracker.params({"scale": {"workers": 2, "zero_stage": 2}, "name": "x" * 10_000} | {f"p{number}": number for number in range(150)})
     tracker.tags({"corpus": "phantom"})
     for step in range(1, 1201):
@@ -45,12 +46,13 @@ def test_everything_arrives(empty_store: str, tmp_path: Path) -> None:
     assert [file.path for file in client.list_artifacts(run_id, "texts")] == ["texts/notes.txt"]
     pictures = [file.path for file in client.list_artifacts(run_id, "pictures/reconstruction/chest")]
     assert pictures == ["pictures/reconstruction/chest/step-00000100.png"]
-    assert not list((tmp_path / "spool").glob("*.png"))
+    assert (tmp_path / "run" / pictures[0]).exists()
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1201
 
 
 def test_a_resumed_run_doubles_no_point_and_keeps_its_parameters(empty_store: str, tmp_path: Path) -> None:
     run_id = start_run(empty_store, "resumed", "run")
-    first = MlflowTracker(empty_store, run_id, tmp_path / "spool")
+    first = MlflowTracker(empty_store, run_id, tmp_path / "run")
     first.params({"workers": 2})
     for step in range(1, 6):
         first.metrics({"train/loss": 1 / step}, step)
@@ -70,7 +72,7 @@ def test_a_resumed_run_doubles_no_point_and_keeps_its_parameters(empty_store: st
 
 def test_a_record_that_mlflow_refuses_does_not_hold_up_the_rest(empty_store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run_id = start_run(empty_store, "refused", "run")
-    tracker = MlflowTracker(empty_store, run_id, tmp_path / "spool")
+    tracker = MlflowTracker(empty_store, run_id, tmp_path / "run")
     tracker.metrics({"train/loss": 1.0}, 1)
     tracker.metrics({"what is this?": 1.0}, 1)
     tracker.metrics({"train/loss": 0.5}, 2)
@@ -79,7 +81,7 @@ def test_a_record_that_mlflow_refuses_does_not_hold_up_the_rest(empty_store: str
     assert "dropped" in caplog.text
 
 
-def test_what_a_killed_process_left_in_its_spool_is_delivered(empty_store: str, tmp_path: Path) -> None:
+def test_what_a_killed_process_had_not_sent_is_delivered(empty_store: str, tmp_path: Path) -> None:
     run_id = start_run(empty_store, "killed", "run")
     script = """
 import os, sys
@@ -94,20 +96,21 @@ tracker.metrics({"train/loss": 0.5}, 2)
 tracker.picture("reconstruction", Image.new("L", (4, 4)), 2)
 os.kill(os.getpid(), 9)
 """
-    spool = tmp_path / "spool"
+    folder = tmp_path / "run"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", script, empty_store, run_id, str(spool)], env=environment, check=False)
+    killed = subprocess.run([sys.executable, "-c", script, empty_store, run_id, str(folder)], env=environment, check=False)
     assert killed.returncode == -9
     left = tmp_path / "left"
-    shutil.copytree(spool, left)
+    shutil.copytree(folder, left)
 
-    assert replay(empty_store, run_id, spool) == 2
+    assert replay(empty_store, run_id, folder) == 2
     # A crash between delivery and acknowledgement leaves what was sent already.
-    shutil.copy(left / "spool.jsonl", spool / "spool.jsonl")
-    assert replay(empty_store, run_id, spool) == 2
+    (folder / "events.sent").unlink()
+    shutil.copy(left / "metrics.sent", folder / "metrics.sent")
+    assert replay(empty_store, run_id, folder) == 2
     assert steps(empty_store, run_id) == [1, 2]
     assert len(open_client(empty_store).list_artifacts(run_id, "pictures/reconstruction")) == 1
-    assert replay(empty_store, run_id, spool) == 0
+    assert replay(empty_store, run_id, folder) == 0
 
 
 def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) -> None:
@@ -134,8 +137,20 @@ def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) ->
     tracker.metrics({"train/loss": 0.0}, 11)
     assert tracker.flush(60)
     tracker.finish(RunStatus.FINISHED)
-    assert replay(uri, ends_within, tmp_path / "ends") == 3
+    assert replay(uri, ends_within, tmp_path / "ends") == 2
     client = open_client(uri)
     assert (steps(uri, outlives), steps(uri, ends_within)) == (list(range(1, 12)), [1])
     assert len(client.list_artifacts(outlives, "pictures/reconstruction")) == 5
     assert {client.get_run(run_id).info.status for run_id in (outlives, ends_within)} == {"FINISHED"}
+
+
+def test_what_a_full_disk_swallowed_does_not_hide_what_comes_later(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"step": 1, "metrics": {}}\n')
+    (tmp_path / "metrics.sent").write_text("3")  # two of them never reached the file
+    spool = Spool(file)
+    assert len(spool) == 0
+    spool.put({"step": 4, "metrics": {}})
+    assert [record["step"] for record in spool.first(5)] == [4]
+    spool.acknowledge(1)
+    assert (tmp_path / "metrics.sent").read_text() == "2"

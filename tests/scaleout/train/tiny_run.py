@@ -69,6 +69,7 @@ class TinyRun:
     ):
         """``collate`` may spoil what the run is fed; ``curves`` is a local folder for a run whose own one is remote."""
         inputs, processes = Inputs.open(config), ProcessGroup()
+        has_files = any(isinstance(tracker, JsonLinesTracker) for tracker in trackers)
         torch.manual_seed(0)
         context = task_context(config, open_tokenizer(config.data), inputs.bundle, {})
         module = config.task.build(context)
@@ -86,6 +87,7 @@ class TinyRun:
             self.progress, start = Progress.of(newest[1]), newest[1].position
         micro_batch, stop = config.train.micro_batch, config.train.max_steps * config.train.global_batch
         split = training_split(config, inputs.corpora, inputs.bundle)
+        files = [] if has_files else [JsonLinesTracker(self.folder)]
         self.loop = Loop(
             config=config,
             engine=self.engine,
@@ -98,7 +100,7 @@ class TinyRun:
             ),
             validation=build_validation(config, context, inputs, processes),
             store=self.store,
-            tracker=CompositeTracker([JsonLinesTracker(self.folder), *trackers]),
+            tracker=CompositeTracker([*files, *trackers]),
             processes=processes,
             fingerprints=inputs.fingerprints,
             announce=self.lines.append,

@@ -82,8 +82,8 @@ def concurrent_trials(scale: ScaleConfig, resources: Mapping[str, float], *, use
 def _tracked(config: SweepConfig, tracking_uri: str, parent: str) -> Iterator[MlflowTracker]:
     """Open the parent run in MLflow while trials run, and close it with all its children at the end."""
     status = RunStatus.FAILED
-    with tempfile.TemporaryDirectory(prefix="medvlp-sweep-") as spool:
-        tracker = MlflowTracker(tracking_uri, parent, Path(spool))
+    with tempfile.TemporaryDirectory(prefix="medvlp-sweep-") as folder:
+        tracker = MlflowTracker(tracking_uri, parent, Path(folder))
         tracker.params(to_plain(config))
         try:
             yield tracker
