@@ -116,7 +116,7 @@ def test_the_same_name_repeats_nothing_and_refuses_other_ranges(
     again = sweep(sweep_config(phantoms, runs))
     assert "sweep 'sweep' has finished all 3 trials: nothing to do" in caplog.text
     assert again == outcome
-    with pytest.raises(ConfigurationError, match=r"sweep\.itm: was .*, now \[0\.5, 0\.6\]"):
+    with pytest.raises(ConfigurationError, match=r"sweep\.itm: was .*, now \(0\.5, 0\.6\)"):
         sweep(sweep_config(phantoms, runs, "--sweep.itm", "[0.5, 0.6]"))
 
 
