@@ -28,7 +28,7 @@ class Fault:
     lost_steps: int
     """Steps that were done and had to be done again."""
     recovery_seconds: float | None
-    """From the fault, or from the command that goes on, to the end of the next new step; None where nothing stopped."""
+    """From the fault, or from the command that continues, to the end of the next new step; None where nothing stopped."""
 
 
 def record(fault: Fault) -> None:

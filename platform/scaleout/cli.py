@@ -61,7 +61,7 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
 
 
 def command_began() -> float:
-    """When this process started, if it is there for one job's command line, else now; in seconds since the epoch."""
+    """Return when this process started if it runs a job's command line, else now; in seconds since the epoch."""
     return psutil.Process().create_time() if _is_command else time.time()
 
 

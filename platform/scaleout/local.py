@@ -169,7 +169,7 @@ def _submit_to_cluster(job: str, arguments: Sequence[str]) -> None:
     try:
         status = _follow(arguments, os.environ)
     except KeyboardInterrupt:
-        print(f"\njob {job} goes on in the cluster; to stop it: ray job stop {job}", file=sys.stderr)
+        print(f"\njob {job} continues in the cluster; to stop it: ray job stop {job}", file=sys.stderr)
         raise
     if status:
         raise JobError(f"job {job} did not succeed; to see more: ray job logs {job}", status)

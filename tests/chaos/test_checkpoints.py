@@ -51,7 +51,7 @@ def test_a_damaged_checkpoint_is_set_aside(config: RunConfig, unbroken: Left, da
         Fault(
             fault=f"a file of the newest checkpoint {fault}",
             setting=SETTING,
-            outcome="it is set aside; the next start of the workers goes on from the one before",
+            outcome="it is set aside; the next start of the workers continues from the one before",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )
@@ -83,7 +83,7 @@ def test_a_checkpoint_without_its_manifest_does_not_count(
         Fault(
             fault=f"COMPLETE.json of the newest checkpoint {fault}",
             setting=SETTING,
-            outcome="goes on from the one before",
+            outcome="continues from the one before",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

@@ -23,13 +23,13 @@ KILOBYTE = 1024
 def test_the_disk_of_the_run_is_full(config: RunConfig, unbroken: Left, small_disk: SmallDisk, left: int, how: str) -> None:
     config = replace(config, storage=str(small_disk.folder))
     started = TinyRun(config, trackers=[At({5: lambda: small_disk.fill(left)})])
-    with pytest.raises(DataError, match=r"cannot write .*: No space left on device; make room there, then the same command goes on"):
+    with pytest.raises(DataError, match=r"cannot write .*: No space left on device; free some space .*, then the same command continues"):
         started.run()
     assert TinyRun(config).progress.step == 4, "the newest complete checkpoint is loaded, whole"
     small_disk.make_room()
     resumed = resume(config)
     assert_as_unbroken(left_by(run_folder(config)), unbroken)
-    outcome = "stops and says so; when there is room, the same command goes on"
+    outcome = "stops and says so; when there is space, the same command continues"
     fault = f"the run's disk is {how} when a checkpoint is due"
     record(
         Fault(
@@ -59,7 +59,7 @@ def test_the_disk_for_temporary_files_is_full(
         Fault(
             fault="the disk for temporary files is full when a checkpoint is due",
             setting="loop without Ray, local disk",
-            outcome="stops and says so; when there is room, the same command goes on",
+            outcome="stops and says so; when there is space, the same command continues",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

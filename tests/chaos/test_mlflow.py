@@ -45,7 +45,7 @@ def test_it_goes_away_and_comes_back_during_the_run(config: RunConfig, unbroken:
     client = open_client(server.uri)
     assert_mlflow_as_unbroken(client, run_id, unbroken)
     assert client.get_run(run_id).info.status == "FINISHED"
-    outcome = "training goes on; what was missed is sent by itself"
+    outcome = "training continues; what was missed is sent by itself"
     record(Fault(fault="MLflow goes away during the run", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=None))
 
 
@@ -70,7 +70,7 @@ def test_it_is_away_from_the_start_of_a_resumed_run_to_its_end(config: RunConfig
         Fault(
             fault="MLflow is away from the start of a resumed run to its end",
             setting=SETTING,
-            outcome="training goes on; the same command, given again, sends what was missed",
+            outcome="training continues; the same command, given again, sends what was missed",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

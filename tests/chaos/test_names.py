@@ -86,7 +86,7 @@ def test_a_killed_run_blocks_the_next_start_only_until_it_is_known_to_be_dead(co
         Fault(
             fault="kill -9 of the process that holds the name",
             setting=SETTING,
-            outcome=f"the same command goes on after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a heartbeat",
+            outcome=f"the same command continues after {Pace().patience:.0f} s (here {PACE.patience:.0f} s) without a heartbeat",
             lost_steps=resumed.lost_steps,
             recovery_seconds=waited + resumed.seconds,
         )

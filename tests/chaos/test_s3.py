@@ -61,7 +61,7 @@ def test_a_short_trouble_is_ridden_out(
     proxy.heal()
     assert_as_unbroken(left_by(run_folder(remote), tmp_path), unbroken)
     pause = longest_pause(tmp_path)
-    outcome = "goes on by itself, and tells it in one line" if trouble.kind != "delay" else "goes on, slower"
+    outcome = "continues by itself, and reports it in one line" if trouble.kind != "delay" else "continues, slower"
     record(Fault(fault=f"S3: {fault}", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=pause))
 
 
@@ -90,13 +90,13 @@ def test_a_lasting_trouble_ends_the_run_and_the_same_command_goes_on(
     monkeypatch.setenv(RETRY_VARIABLE, "1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     started = TinyRun(remote, curves=tmp_path, trackers=[At({5: lambda: proxy.begin(trouble)})])
-    with pytest.raises(DataError, match=rf"{said}.*AWS_ENDPOINT_URL.*the same command goes on"):
+    with pytest.raises(DataError, match=rf"{said}.*AWS_ENDPOINT_URL.*the same command continues"):
         started.run()
     proxy.heal()
     assert 0 < started.store.newest()[1].step < unbroken.step
     resumed = resume(remote, curves=tmp_path)
     assert_as_unbroken(left_by(run_folder(remote), tmp_path), unbroken)
-    outcome = "stops, names the URI and says what to do; then the same command goes on"
+    outcome = "stops, names the URI and says what to do; then the same command continues"
     record(Fault(fault=f"S3: {fault}", setting=SETTING, outcome=outcome, lost_steps=resumed.lost_steps, recovery_seconds=resumed.seconds))
 
 
@@ -106,6 +106,6 @@ def test_checkpoints_that_come_cut_are_read_again(remote: RunConfig, unbroken: L
         resumed = resume(remote, curves=tmp_path)
     assert trouble.hits == 3
     assert_as_unbroken(left_by(run_folder(remote), tmp_path), unbroken)
-    outcome = "reads them again by itself, and tells it in one line"
+    outcome = "reads them again by itself, and reports it in one line"
     fault = "S3: the files of the checkpoint to resume from come cut"
     record(Fault(fault=fault, setting=SETTING, outcome=outcome, lost_steps=resumed.lost_steps, recovery_seconds=resumed.seconds))

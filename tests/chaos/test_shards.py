@@ -1,4 +1,4 @@
-"""Shards that change under a run: it stops and names the shard; when the shard is as it was, the same command goes on."""
+"""Shards that change under a run: it stops and names the shard; when the shard is as it was, the same command continues."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_spoilt_shard(config: RunConfig, unbroken: Left, spoil: Callable[[Path
         Fault(
             fault=f"{fault} while the run reads",
             setting="loop without Ray, local disk",
-            outcome="stops and names the shard; when it is mended, the same command goes on",
+            outcome="stops and names the shard; when it is mended, the same command continues",
             lost_steps=resumed.lost_steps,
             recovery_seconds=resumed.seconds,
         )

@@ -180,5 +180,5 @@ def test_a_run_with_too_many_images_that_do_not_decode_stops(
     spoilt = with_broken_images(phantoms, tmp_path, lambda key: key % 2 == 0)
     message = refusal(pretrain_options(spoilt, "stopped", runs, *SMALL), capsys)
     assert message.startswith("TrainingError: ")
-    assert "samples did not decode, more than data.bad_samples 1.00% allows" in message
+    assert "samples could not be decoded, more than data.bad_samples 1.00% allows" in message
     shutil.rmtree(runs / "stopped")

@@ -1,4 +1,4 @@
-"""A submitted job that is stopped, or whose driver or supervisor is killed: the same command goes on under another job."""
+"""A submitted job that is stopped, or whose driver or supervisor is killed: the same command continues under another job."""
 
 import os
 import signal

@@ -108,7 +108,7 @@ def test_a_killed_driver_is_resumed_by_the_same_command_with_everything_on_s3(
     third = Driver(options, log, MLFLOW_TRACKING_URI=store)
     assert third.wait() == 0
     assert f"run 'driver-killed' has finished all {STEPS} steps: nothing to do" in third.said
-    said = "the same command goes on, after 20 s in which it looks whether the other one lives"
+    said = "the same command continues, after 20 s in which it looks whether the other one lives"
     chaos.put_into_table("kill -9 of the driver", f"{WHERE}, everything on S3", said, cost)
 
 
@@ -126,7 +126,7 @@ def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefac
     first.process.terminate()
     assert first.wait() == 128 + signal.SIGTERM, first.said
     ended = time.monotonic() - told
-    assert "Interrupted: run 'driver-told' was asked to end; the same command goes on" in first.said
+    assert "Interrupted: run 'driver-told' was asked to stop; the same command continues" in first.said
     assert not psutil.wait_procs(children, timeout=60)[1], "processes of the driver live on"
     done = chaos.steps_seen(folder)
     assert chaos.newest_step(folder) == max(done) < STEPS, "steps are lost"
@@ -137,5 +137,5 @@ def test_a_driver_that_is_told_to_end_makes_a_checkpoint_first(phantoms: Artefac
     assert cost.again == 0
     assert second.wait() == 0, second.said
     chaos.assert_as_unbroken(folder, unbroken, f"sqlite:///{runs}/mlflow.db", name="driver-told")
-    said = f"a checkpoint, then exit code 143, {ended:.0f} s after the signal; the same command goes on"
+    said = f"a checkpoint, then exit code 143, {ended:.0f} s after the signal; the same command continues"
     chaos.put_into_table("SIGTERM of the driver", WHERE, said, cost)

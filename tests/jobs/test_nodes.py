@@ -1,4 +1,4 @@
-"""A run on several nodes: it saves first when one is taken away, grows when one comes, and goes on with fewer when one dies."""
+"""A run on several nodes: it saves first when one is taken away, grows when one comes, and continues with fewer when one dies."""
 
 import os
 import subprocess
@@ -73,16 +73,16 @@ def test_nodes_come_and_go(cluster: Cluster, phantoms: Artefacts, tmp_path: Path
         told = chaos.strike(folder, 7, lambda: drain(cluster, node_with_workers(cluster), seconds=60), lambda: driver.alive)
         assert told.again == 0
         wait_for_workers(2)
-        chaos.put_into_table("a node is drained (spot notice)", WHERE, "a checkpoint first; goes on with 2 of 4 workers by itself", told)
+        chaos.put_into_table("a node is drained (spot notice)", WHERE, "a checkpoint first; continues with 2 of 4 workers by itself", told)
 
         grown = chaos.strike(folder, told.at, lambda: add_node(cluster), lambda: driver.alive)
         wait_for_workers(4)
         assert grown.again == 0
-        chaos.put_into_table("a node comes", WHERE, "a checkpoint first; goes on with 4 instead of 2 workers by itself", grown)
+        chaos.put_into_table("a node comes", WHERE, "a checkpoint first; continues with 4 instead of 2 workers by itself", grown)
 
         died = chaos.strike(folder, grown.at + 3, lambda: kill_node(cluster), lambda: driver.alive)
         wait_for_workers(2)
-        chaos.put_into_table("a node dies", WHERE, "goes on with 2 of 4 workers by itself", died)
+        chaos.put_into_table("a node dies", WHERE, "continues with 2 of 4 workers by itself", died)
         assert driver.wait() == 0, driver.said
     finally:
         driver.process.kill()

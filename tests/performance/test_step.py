@@ -39,7 +39,7 @@ def test_both_schedules_find_the_same_losses_and_gradients(layer: int) -> None:
 
 
 def test_they_agree_on_collated_texts_too() -> None:
-    # With padding, unused slots, hidden entities, and an image that did not decode.
+    # With padding, unused slots, hidden entities, and an image that could not be decoded.
     task, batch = pretraining_module(), pretrain_batch(6, broken=(2,))
     losses = [run(task, schedule, batch, torch.float32).losses for schedule in (task, lambda batch: one_by_one(task, batch))]
     assert largest_difference(*losses) <= 1e-5

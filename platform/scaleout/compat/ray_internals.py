@@ -27,9 +27,9 @@ def spilled_bytes() -> int:
 
 
 def start_autoscaling_coordinator() -> None:
-    """Start the actor that Ray Train and Ray Data ask for resources, and do not wait for it.
+    """Start the actor that Ray Train and Ray Data ask for resources, without waiting for it.
 
-    Ray Train would start it when it needs it, and wait for its process, on a busy machine in steps of five seconds.
+    Otherwise Ray Train starts it when it needs it, and waits for its process: on a busy machine, in steps of five seconds.
     """
     get_or_create_autoscaling_coordinator()
 

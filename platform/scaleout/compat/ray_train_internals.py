@@ -1,11 +1,11 @@
-"""What Ray Train has no public way to leave out."""
+"""Parts of Ray Train that cannot be left out by public means."""
 
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 
 
 class DatalessTrainer(TorchTrainer):
-    """A trainer that is given no datasets: it starts no actor that would hand them out, which is a process for each group of workers."""
+    """A trainer without datasets: it starts no actor for them, which would be one process for each group of workers."""
 
     def _create_default_callbacks(self) -> list[object]:
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]

@@ -82,7 +82,7 @@ class DeepSpeedEngine:
     def save(self, folder: Path) -> None:
         """See ``Engine``."""
         self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False)
-        for script in folder.glob("zero_to_*.py"):  # a checkpoint holds nothing that anybody would execute
+        for script in folder.glob("zero_to_*.py"):  # a checkpoint contains nothing to execute
             script.unlink(missing_ok=True)
 
     def load(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A folder of independent files, one task each: a killed run goes on where it stopped.
+"""A folder of independent files, one task each: a killed run continues where it stopped.
 
 In the folder, ``plan.json`` says what is being made, and ``records/`` holds one small record per finished file, written
 after the file itself. A file without a record does not count. The caller writes its manifest last, then calls ``finish``.

@@ -271,10 +271,10 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
     try:
         yield
     except GaveUpError as error:
-        remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command goes on"
+        remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command continues"
         raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
-        remedy = "; make room there, then the same command goes on" if error.errno in _FULL else ""
+        remedy = "; free some space there, then the same command continues" if error.errno in _FULL else ""
         raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
     except Exception as error:
         if not _is_client_error(error):

@@ -49,7 +49,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         keep_training: may end the run early, as a sweep does with a trial that does not keep up.
 
     Raises:
-        Interrupted: SIGTERM came; the same command goes on from the checkpoint that was made.
+        Interrupted: SIGTERM came; the same command continues from the checkpoint that was made.
         MedvlpError: something that the user can mend; nothing that was written before is lost.
     """
     times = StartTimes(command_began())
@@ -165,7 +165,7 @@ def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: s
         record = known.going_on(kind, config, inputs.fingerprints, folder)
         start_run(tracking_uri, tracking.experiment, config.name, run_id=record.mlflow_run)
         if record != known:
-            logger.info("run %r goes on to step %d; the learning rates follow the longer schedule", config.name, config.train.max_steps)
+            logger.info("run %r continues to step %d; the learning rates follow the longer schedule", config.name, config.train.max_steps)
             update_run(folder, record)
         return record
     targets = find_targets(config)

@@ -36,7 +36,7 @@ SHARE_COUNTS_FROM = 1000
 
 
 KeepTraining = Callable[[dict[str, float], int], bool]
-"""Asked after a validation, with its metrics and step, whether the run goes on. Picklable."""
+"""Asked after a validation, with its metrics and step, whether the run continues. Picklable."""
 
 
 def keep_going(metrics: dict[str, float], step: int) -> bool:
@@ -51,7 +51,7 @@ class Progress:
     step: int = 0
     """Optimiser steps done."""
     skipped: int = 0
-    """Samples of the whole run that did not decode, over all workers."""
+    """Samples of the whole run that could not be decoded, over all workers."""
     skipped_steps: int = 0
     """Steps of the whole run whose gradient was not finite."""
 
@@ -216,20 +216,20 @@ class Loop:
         return {name: sum(part.get(name, 0.0) for part in parts) / count for name in names}
 
     def _count_skipped(self, interval: Interval, progress: Progress) -> None:
-        """Count the samples that did not decode on any worker since the last call."""
+        """Count the samples that could not be decoded on any worker since the last call."""
         counts = Counter(skipped for part in self.processes.gather(interval.skipped) for skipped in part)
         interval.skipped = []
         for (shard, reason), count in sorted(counts.items()):
             progress.skipped += count
             interval.reasons[reason] += count
-            self._tell(f"samples of shard {shard} that did not decode: {count} ({reason})")
+            self._tell(f"samples of shard {shard} that could not be decoded: {count} ({reason})")
 
     def _check_bad_samples(self, progress: Progress) -> None:
         seen = progress.step * self.config.train.global_batch
         allowed = self.config.data.bad_samples
         if progress.skipped > allowed * max(seen, SHARE_COUNTS_FROM):
             raise TrainingError(
-                f"{progress.skipped} of {seen} samples did not decode, more than data.bad_samples {allowed:.2%} allows; "
+                f"{progress.skipped} of {seen} samples could not be decoded, more than data.bad_samples {allowed:.2%} allows; "
                 "make the shards again with jobs/prepare.py, which leaves such samples out, or raise it"
             )
 

@@ -91,7 +91,7 @@ def run_worker(
     # Reading starts processes and takes a whole window: they come up while the engine does.
     stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, threads))
     origin = "" if newest else load_start(module, config)
-    # Of a CPU no peak is known that operations could be compared with, and counting them takes seconds.
+    # The peak of a CPU is unknown, so there is nothing to compare operations with, and counting them takes seconds.
     cost = prepare_module(config, context, module, counts_flops=processes.uses_gpu)
     # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
     configure_execution(module, config.scale)
@@ -239,12 +239,12 @@ def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, pr
 
 
 def build_tracker(setup: WorkerSetup) -> CompositeTracker:
-    """Files in the run's folder, and MLflow, which shows them."""
+    """Return the tracker of a run: files in its folder, and MLflow, which shows them."""
     folder = tracking_folder(setup.config, setup.mlflow_run)
     return CompositeTracker([MlflowTracker(setup.tracking_uri, setup.mlflow_run, folder)])
 
 
 def tracking_folder(config: RunConfig, mlflow_run: str) -> Path:
-    """Where curves are kept: the run's folder or, if that is remote, where a restart on the same machine finds them."""
+    """Return where curves are kept: the run's folder or, if that is remote, a local one that a restart on this machine finds."""
     folder = run_folder(config)
     return Path(tempfile.gettempdir()) / f"medvlp-{mlflow_run}" if storage.is_remote(folder) else Path(folder)

@@ -92,7 +92,7 @@ def find_user_error(error: BaseException) -> MedvlpError | None:
 
 
 class ChannelPrinter(Poll):
-    """Prints the channel's lines from a thread of the driver while the run goes on."""
+    """Prints the channel's lines from a thread of the driver while the run continues."""
 
     def __init__(self, channel: Any, show: Callable[[str], None], seconds: float = 0.5):
         super().__init__(self._show_new, seconds)

@@ -32,7 +32,7 @@ from scaleout.workers.nodes import draining_nodes, spilled_bytes, staying_nodes
 from scaleout.workers.preemption import Poll, Supervisor, catch_termination, follow_stop_requests
 
 START_SECONDS = 1800
-"""A collective waits so long until the first step is done; then ``scale.collective_timeout_minutes``."""
+"""Timeout of a collective until the first step is done; then it is ``scale.collective_timeout_minutes``."""
 
 _RAY_TRAIN = {
     # How often it looks whether the workers have ended; by default every 2 s, and a run ends seconds later than it could.
@@ -40,7 +40,7 @@ _RAY_TRAIN = {
     # An actor for each group that looks for nodes which are taken away: ``Supervisor`` does.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-"""Environment variables of Ray Train; what is set already stays."""
+"""Environment variables of Ray Train; those that are set already are kept."""
 
 _NO_RETRIES: dict[str, Any] = {"controller_failure_limit": 0, "max_preemption_failures": 0}
 
@@ -58,7 +58,7 @@ class RunActors:
 
 
 def start_actors(config: RunConfig) -> RunActors:
-    """Start them and wait for none: their processes start while the driver goes on."""
+    """Start the actors of a run without waiting for them: their processes start while the driver continues."""
     for name, value in _RAY_TRAIN.items():
         os.environ.setdefault(name, value)
     start_autoscaling_coordinator()
@@ -68,14 +68,13 @@ def start_actors(config: RunConfig) -> RunActors:
 def run_group(
     setup: WorkerSetup, actors: RunActors, times: StartTimes, *, use_gpu: bool, keep_training: KeepTraining | None = None
 ) -> dict[str, float]:
-    """Train until the last step, with one group of workers after the other; returns the metrics of the last validation.
+    """Train until the last step, with one group of workers after another; return the metrics of the last validation.
 
-    A group lives until it is done, fails, or is stopped because nodes go or come. The next one has as many workers as there is room
-    for.
+    A group runs until it is done, fails, or is stopped because nodes leave or join. The next one has as many workers as fit.
 
     Raises:
-        Interrupted: this process was asked to end; there is a checkpoint.
-        MedvlpError: what a worker found that a restart cannot mend.
+        Interrupted: this process was asked to stop; there is a checkpoint.
+        MedvlpError: an error in a worker that a restart cannot fix.
         TrainingError: the workers failed more often than ``scale.max_failures``.
     """
     scale = setup.config.scale
@@ -85,10 +84,10 @@ def run_group(
     with ChannelPrinter(channel, logger.info), catch_termination() as terminated:
         while (result := ray.get(channel.result.remote())) is None:
             if terminated.is_set():
-                raise Interrupted(f"run {setup.config.name!r} was asked to end; the same command goes on from its newest checkpoint")
+                raise Interrupted(f"run {setup.config.name!r} was asked to stop; the same command continues from its newest checkpoint")
             workers = workers_for(scale, capacity())
             if workers < scale.workers:
-                logger.info("the cluster has room for %d of %d workers", workers, scale.workers)
+                logger.info("the cluster has capacity for %d of %d workers", workers, scale.workers)
             ray.get(channel.open.remote())
             trainer = _trainer(setup, times, actors, keep_training, workers, use_gpu=use_gpu)
             supervisor = Supervisor(
@@ -106,7 +105,7 @@ def run_group(
 
 
 def _has_failed(trainer: DatalessTrainer, channel: Any, failures: int, allowed: int) -> bool:
-    """Run one group of workers to its end; returns whether that end was a failure, to be counted beside ``failures``.
+    """Run one group of workers to its end; return whether it failed, to be counted with ``failures``.
 
     Raises: see ``run_group``.
     """
@@ -128,7 +127,7 @@ def _has_failed(trainer: DatalessTrainer, channel: Any, failures: int, allowed: 
 
 
 def _open_channel() -> Any:
-    """On the driver's node: it has to outlive every other."""
+    """Open the channel on the driver's node: it must outlive all others."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return ray.remote(num_cpus=0)(Channel).options(scheduling_strategy=here).remote()
 
@@ -146,7 +145,7 @@ def _trainer(
     *,
     use_gpu: bool,
 ) -> DatalessTrainer:
-    """One group of workers, which is not restarted by Ray: the next one may have another size."""
+    """Return the trainer of one group of workers. Ray does not restart it: the next group may have another size."""
     config = setup.config
     return DatalessTrainer(
         partial(_worker, setup, times, actors, keep_training),
@@ -161,7 +160,7 @@ def _trainer(
 
 
 def _ray_run_config(config: RunConfig) -> RayRunConfig:
-    """Ray Train keeps only its own small state here; checkpoints are the store's."""
+    """Return where Ray Train keeps its own small state; checkpoints are written by the store."""
     filesystem, path = storage.arrow_filesystem(run_folder(config))
     return RayRunConfig(
         name="ray",
@@ -178,11 +177,11 @@ def _worker(
     keep_training: KeepTraining | None,
     _: dict[str, Any] | None = None,
 ) -> None:
-    """What Ray Train runs on every worker."""
+    """Run one worker; Ray Train calls this on each."""
     times.end_part("workers")
     channel = actors.channel
     if ray.get(channel.error.remote()) is not None:
-        return  # A restart after an error that it cannot mend: end the run, and the driver raises it.
+        return  # A restart after an error that a restart cannot fix: end the run; the driver raises the error.
     context, processes = ray.train.get_context(), ProcessGroup.current()
     feed = WorkerFeed(setup.config, actors.server, processes.gather(uuid.uuid4().hex)[0], processes.rank, processes.workers)
     stop_request = StopRequest()

@@ -45,7 +45,7 @@ class Supervisor:
     scale: ScaleConfig
     workers: int
     is_terminated: Callable[[], bool]
-    """Return whether the driver was asked to end."""
+    """Return whether the driver was asked to stop."""
     is_leaving: Callable[[], bool]
     """Return whether a node with workers is being removed."""
     capacity: Callable[[], int]
@@ -66,7 +66,7 @@ class Supervisor:
 
     def _reason(self) -> str | None:
         if self.is_terminated():
-            return "this process was asked to end"
+            return "this process was asked to stop"
         if self.is_leaving():
             return "a node with workers is being removed"
         capacity = self.capacity()

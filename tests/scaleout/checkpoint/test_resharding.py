@@ -1,4 +1,4 @@
-"""Another number of workers goes on where the others stopped, with ZeRO 0 to 3: the next steps are those of the unbroken run.
+"""Another number of workers continues where the others stopped, with ZeRO 0 to 3: the next steps are those of the unbroken run.
 
 Tolerances, in float32: weights are loaded to the last bit; gradients to 1e-5 and later weights to 1e-6 of their norm.
 The gradients are compared with plain torch's, by losses of the same size; their whole norm with the unbroken run's.

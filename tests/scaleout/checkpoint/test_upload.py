@@ -1,4 +1,4 @@
-"""Checkpoints travel while the run goes on: one at a time, whole or not at all, and their errors are heard."""
+"""Checkpoints travel while the run continues: one at a time, whole or not at all, and their errors are heard."""
 
 import json
 import threading

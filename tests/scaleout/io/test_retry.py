@@ -91,7 +91,7 @@ def test_a_body_that_is_always_cut_is_never_the_whole(
     storage.write_bytes(uri, CONTENT)
     monkeypatch.setenv(RETRY_VARIABLE, "0.5")
     with proxy.in_trouble(Trouble("cut body", "GET .*file")):
-        with pytest.raises(DataError, match=f"cannot read {uri}: .*the same command goes on"):
+        with pytest.raises(DataError, match=f"cannot read {uri}: .*the same command continues"):
             storage.read_bytes(uri)
         with pytest.raises(DataError, match=f"cannot read {uri}: "), storage.local_copy(uri):
             pass

@@ -173,9 +173,9 @@ def test_a_loss_that_jumps_is_told_and_changes_nothing(config: RunConfig) -> Non
 def test_too_many_bad_samples_stop_the_run(config: RunConfig) -> None:
     few = replace(config, data=replace(config.data, bad_samples=0.01))
     run = TinyRun(few, spoilt_images(set(range(16, 27))))
-    with pytest.raises(TrainingError, match=r"11 of 32 samples did not decode, more than data\.bad_samples 1\.00% allows"):
+    with pytest.raises(TrainingError, match=r"11 of 32 samples could not be decoded, more than data\.bad_samples 1\.00% allows"):
         run.run()
-    assert sum("did not decode" in line for line in run.lines) >= 1
+    assert sum("could not be decoded" in line for line in run.lines) >= 1
     enough = replace(config, name="enough", data=replace(config.data, bad_samples=0.02))
     assert TinyRun(enough, spoilt_images(set(range(16, 27)))).run()
 
@@ -183,7 +183,7 @@ def test_too_many_bad_samples_stop_the_run(config: RunConfig) -> None:
 def test_bad_samples_are_told_by_shard_and_reason(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=1), spoilt_images({1, 2, 3}))
     run.run()
-    told = [line for line in run.lines if "did not decode" in line]
+    told = [line for line in run.lines if "could not be decoded" in line]
     assert all(line.startswith("samples of shard train-") and line.endswith("(UnidentifiedImageError)") for line in told)
     assert sum(int(line.split(": ")[1].split()[0]) for line in told) == 3
     assert run.metrics()[1]["train/skipped_samples_UnidentifiedImageError"] == 3

@@ -40,7 +40,7 @@ def test_a_quiet_cluster_stops_nobody() -> None:
     assert world.asked == []
 
 
-@pytest.mark.parametrize(("sign", "reason"), [("terminated", "this process was asked to end"), ("leaving", "is being removed")])
+@pytest.mark.parametrize(("sign", "reason"), [("terminated", "this process was asked to stop"), ("leaving", "is being removed")])
 def test_signs_are_told_at_once_and_once(sign: str, reason: str) -> None:
     world = World()
     supervisor = world.supervisor()

@@ -55,5 +55,5 @@ class TuneDecisions:
 
 
 def ask_tune(decisions: Any, metrics: dict[str, float], step: int) -> bool:
-    """The ``KeepTraining`` that a trial's first worker calls, once ``decisions`` is bound: whether the run goes on."""
+    """The ``KeepTraining`` that a trial's first worker calls, once ``decisions`` is bound: whether the run continues."""
     return bool(ray.get(decisions.ask.remote({**metrics, "step": step})))

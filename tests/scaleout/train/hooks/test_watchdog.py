@@ -1,4 +1,4 @@
-"""A worker that hangs says where; one that goes on says nothing."""
+"""A worker that hangs says where; one that continues says nothing."""
 
 import time
 from pathlib import Path
