@@ -194,7 +194,7 @@ def load_start(module: TaskModule, config: RunConfig) -> str:
     if storage.exists(storage.join(uri, REPORT_FILE)):
         with storage.local_copy(uri) as folder:
             anew = load_imported(module, folder)
-        return f"the weights of {uri}" + (f"; {len(anew)} parameters that it does not have keep their new weights" if anew else "")
+        return f"the weights of {uri}" + (f"; {len(anew)} parameters that it lacks keep their initial weights" if anew else "")
     weights = read_any_weights(uri)
     own = {name.removeprefix(_ARL): value for name, value in weights.items() if name.startswith(_ARL)}
     load_weights(module.arl, own, uri)

@@ -41,7 +41,7 @@ def _check_shard(folder: str, records: RecordTable[ShardRecord], name: str) -> d
         record = records.named(name)
         shard = read_shard_checked(folder, record)
         if not shard.drop_columns("image").equals(read_samples(folder, record).drop_columns("hash")):
-            raise DataError(f"the samples beside {storage.join(folder, name)} are not its own; make the shards again with jobs/prepare.py")
+            raise DataError(f"the sidecar of {storage.join(folder, name)} does not match it; make the shards again with jobs/prepare.py")
     except DataError as error:
         return {"problem": str(error)}
     return {"problem": ""}
