@@ -39,7 +39,7 @@ _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """Call ``function`` with its parameters from the command line and from ``--config FILE.yaml``.
 
-    If the first parameter is a dataclass, its fields become options, next to the other parameters. An error that the
+    If its first parameter is a dataclass, the fields of this class become options, next to the other parameters. An error that the
     user can fix is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback. A job
     that is interrupted by SIGTERM exits with 143, as usual.
     """
