@@ -1,4 +1,4 @@
-"""What ``make verify`` runs beside the tests of CI, and the page that says what it saw: ``python -m tests.verified``."""
+"""The checks of ``make verify`` beyond the tests of CI, and the page with their results: ``python -m tests.verified``."""
 
 import re
 import subprocess
@@ -19,7 +19,7 @@ CHECKS = {
     "question answering": "make finetune",
     "the whole test split": "make evaluate",
 }
-"""What is checked, and how."""
+"""Each check and its command."""
 FIGURES = re.compile(
     r"^(?:\d+ (?:passed|failed).*|findings from the image, AUROC.*|image and text match.*|answers, (?:accuracy|shuffled).*)$", re.MULTILINE
 )
@@ -28,7 +28,7 @@ FIGURES = re.compile(
 
 @dataclass(frozen=True)
 class Seen:
-    """How a check ended."""
+    """Result of a check."""
 
     what: str
     command: str
@@ -38,7 +38,7 @@ class Seen:
 
 
 def run(what: str, command: str) -> Seen:
-    """Run a check, and show its output."""
+    """Run a check and show its output."""
     print(f"== {what}: {command}", flush=True)
     started = time.monotonic()
     ended = subprocess.run(command, shell=True, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
@@ -48,11 +48,11 @@ def run(what: str, command: str) -> Seen:
 
 
 def page(seen: list[Seen], commit: str, date: str) -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     lines = [
         "# Verified",
         "",
-        f"What `make verify` saw at commit `{commit}` on {date}: all that takes longer than CI may. It writes this page.",
+        f"Results of `make verify` at commit `{commit}` on {date}: everything that takes too long for CI. The command writes this page.",
         "",
         "| what | command | result | minutes |",
         "|---|---|---|---|",
@@ -64,7 +64,7 @@ def page(seen: list[Seen], commit: str, date: str) -> str:
 
 
 def main() -> int:
-    """Run all checks and write the page; the exit status says whether all passed."""
+    """Run all checks and write the page; return exit status 0 if all passed, else 1."""
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     seen = [run(what, command) for what, command in CHECKS.items()]
     PAGE.write_text(page(seen, head.stdout.strip(), f"{datetime.now(UTC):%Y-%m-%d}"))

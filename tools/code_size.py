@@ -1,4 +1,4 @@
-"""Lines of code, without blank lines, comments and docstrings, and files of every package: ``python tools/code_size.py``."""
+"""Count lines of code, without blank lines, comments and docstrings, and files of every package: ``python tools/code_size.py``."""
 
 import ast
 import io
@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 MOST_FILES = 12
-"""Maximum number of files of a package without ``__init__.py``; a folder with one file per similar item may have more."""
+"""Maximum number of files in a package, not counting ``__init__.py``; a folder with one file per similar item may have more."""
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 
 
@@ -19,7 +19,7 @@ def code_lines(source: str) -> int:
         if token.type not in _NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(source)):
-        # A string that stands alone: the docstring of a module, a class, a function or a field.
+        # A string as a statement: the docstring of a module, a class, a function or a field.
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             lines.difference_update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return len(lines)

@@ -1,4 +1,4 @@
-"""What is in a knowledge bundle, to be read and looked at: sizes, degrees, the commonest entities, and one concept's neighbourhood."""
+"""The content of a knowledge bundle as text and pictures: sizes, degrees, the commonest entities, and the neighbourhood of a concept."""
 
 import difflib
 import math
@@ -14,11 +14,11 @@ from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import KnowledgeBundle
 
 NEIGHBOURS = 12
-"""Most neighbours that a picture shows."""
+"""Maximum number of neighbours in a picture."""
 _Places = dict[int, tuple[float, float]]
-"""Entity to where it is drawn; the middle comes first."""
+"""Position of every drawn entity; the one in the middle comes first."""
 _FURTHER = 3
-"""Most further neighbours that it shows of each."""
+"""Maximum number of further neighbours drawn for each neighbour."""
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
 _LONGEST_LABEL = 26
 
@@ -29,12 +29,12 @@ class Neighbour:
 
     relation: str
     outgoing: bool
-    """Whether the triple starts at the entity that was asked about."""
+    """Whether the triple starts at the inspected entity."""
     entity: int
 
 
 def describe(bundle: KnowledgeBundle, commonest: int = 20) -> str:
-    """Sizes, relations, semantic types, degrees and the commonest entities, as lines of text."""
+    """Return sizes, relations, semantic types, degrees and the commonest entities, as lines of text."""
     provenance = bundle.provenance
     degrees = entity_degrees(bundle)
     relations = Counter(bundle.relations[relation] for relation in bundle.triples[:, 1].tolist())
@@ -58,7 +58,7 @@ def describe(bundle: KnowledgeBundle, commonest: int = 20) -> str:
 
 
 def describe_entity(bundle: KnowledgeBundle, entity: int) -> str:
-    """Names and neighbours of one entity, and those whose vectors point its way, as lines of text."""
+    """Return names and neighbours of one entity, and the entities with the nearest vectors, as lines of text."""
     found = bundle.entities[entity]
     lines = [f"{found.concept}  {found.name}  [{found.semantic_type}], {found.count} mentions"]
     if found.synonyms:
@@ -72,31 +72,31 @@ def describe_entity(bundle: KnowledgeBundle, entity: int) -> str:
 
 
 def find_entity(bundle: KnowledgeBundle, name: str) -> int:
-    """The entity with this concept identifier, name or synonym; letter case does not matter.
+    """Return the entity with this concept identifier, name or synonym, ignoring case.
 
     Raises:
-        KnowledgeError: there is none; the message names the nearest.
+        KnowledgeError: there is none; the message lists the nearest names.
     """
     names: dict[str, int] = {}
     for index, entity in enumerate(bundle.entities):
         for known in (entity.concept, entity.name, *entity.synonyms):
             names.setdefault(known.casefold(), index)
-    # A preferred name beats a synonym of an earlier entity.
+    # A preferred name takes precedence over a synonym of an earlier entity.
     names |= {entity.name.casefold(): index for index, entity in reversed(list(enumerate(bundle.entities)))}
     if (found := names.get(name.casefold())) is not None:
         return found
     near = difflib.get_close_matches(name.casefold(), names, n=3)
-    raise KnowledgeError(f"no entity of the bundle is called {name!r}" + (f"; near are {', '.join(near)}" if near else ""))
+    raise KnowledgeError(f"the bundle has no entity named {name!r}" + (f"; the nearest names are {', '.join(near)}" if near else ""))
 
 
 def entity_degrees(bundle: KnowledgeBundle) -> list[int]:
-    """Triples of each entity; one that joins an entity to itself counts twice."""
+    """Return the number of triples of each entity; one that joins an entity to itself counts twice."""
     counts: list[int] = torch.bincount(bundle.triples[:, [0, 2]].flatten(), minlength=len(bundle.entities)).tolist()
     return counts
 
 
 def degree_distribution(degrees: Sequence[int]) -> list[tuple[str, int]]:
-    """How many entities have 0, 1, 2, 3-4, 5-8, 9-16 … triples; classes without any are kept up to the largest."""
+    """Return how many entities have 0, 1, 2, 3-4, 5-8, 9-16 … triples; empty classes in between are included."""
     classes = Counter(max(degree - 1, 0).bit_length() + (degree > 0) for degree in degrees)
     return [(_class_name(index), classes[index]) for index in range(min(classes), max(classes) + 1)]
 
@@ -108,7 +108,7 @@ def _class_name(index: int) -> str:
 
 
 def neighbours(bundle: KnowledgeBundle, entity: int) -> list[Neighbour]:
-    """Who shares a triple with ``entity``: each relation and direction once, the commonest entities first within a relation."""
+    """Return the entities that share a triple with ``entity``: each relation and direction once, within a relation the commonest first."""
     found = set()
     for head, relation, tail in bundle.triples[(bundle.triples[:, [0, 2]] == entity).any(1)].tolist():
         found.add(Neighbour(bundle.relations[relation], head == entity, tail if head == entity else head))
@@ -116,7 +116,7 @@ def neighbours(bundle: KnowledgeBundle, entity: int) -> list[Neighbour]:
 
 
 def nearest(bundle: KnowledgeBundle, entity: int, number: int = 5) -> list[int]:
-    """Entities whose vectors have the largest cosine with that of ``entity``, nearest first."""
+    """Return the entities whose vectors have the largest cosine with that of ``entity``, nearest first."""
     cosines = torch.nn.functional.cosine_similarity(bundle.vectors, bundle.vectors[entity : entity + 1])
     cosines[entity] = -2.0
     indices: list[int] = cosines.topk(min(number, len(bundle.entities) - 1)).indices.tolist()
@@ -124,9 +124,9 @@ def nearest(bundle: KnowledgeBundle, entity: int, number: int = 5) -> list[int]:
 
 
 def draw_neighbourhood(bundle: KnowledgeBundle, entity: int) -> Figure:
-    """An entity in the middle, its commonest neighbours around it, and around these some of theirs.
+    """Draw an entity in the middle, its commonest neighbours around it, and some of their neighbours around these.
 
-    A line is a triple and points from head to tail; a colour is a semantic type; a dot's area grows with the mentions.
+    A line is a triple and points from head to tail; a colour is a semantic type; a dot's area grows with the number of mentions.
     """
     near = sorted({each.entity for each in neighbours(bundle, entity)} - {entity}, key=lambda each: -bundle.entities[each].count)
     chosen, hidden = near[:NEIGHBOURS], near[NEIGHBOURS:]
@@ -183,7 +183,7 @@ def _draw_entities(axis: Axes, bundle: KnowledgeBundle, places: _Places, inner: 
         area = 20 + 12 * math.sqrt(entity.count)
         axis.scatter([x], [y], s=min(area, 500), color=colours[entity.semantic_type], edgecolor="white", linewidth=0.8, zorder=3)
         label = entity.name if len(entity.name) <= _LONGEST_LABEL else entity.name[: _LONGEST_LABEL - 1] + "…"
-        # Labels stand outside of their dot, away from the middle, so that they cover no line; that of the middle stands below.
+        # Labels are outside their dot, away from the middle, so that they cover no line; the label of the middle is below its dot.
         side, shift = ("center", 0.0) if (x, y) == (0.0, 0.0) else ("left", 0.07) if x >= 0 else ("right", -0.07)
         near = each in inner
         axis.text(x + shift, y + (0.05 if y > 0 else -0.05) - 0.1 * (side == "center"), label, ha=side, va="center", zorder=4,

@@ -27,7 +27,7 @@ from scaleout.compat.jsonargparse_internals import destinations, option_types
 
 T = TypeVar("T")
 DEBUG_VARIABLE = "MEDVLP_DEBUG"
-_UNKNOWN = (  # how jsonargparse and argparse word it, for a command line, a group of a YAML file, and its top level
+_UNKNOWN = (  # wordings of jsonargparse and argparse: for a command line, a group of a YAML file, and its top level
     re.compile(r"[Uu]nrecognized arguments: (?:--)?(?P<key>[^\s=]+)"),
     re.compile(r"Group '(?P<group>[^']+)' does not accept option '(?P<key>[^']+)'"),
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
@@ -39,9 +39,9 @@ _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """Call ``function`` with its parameters from the command line and from ``--config FILE.yaml``.
 
-    A function whose first parameter is a dataclass gets the dataclass's fields as options, beside its other parameters. An error that the
+    If its first parameter is a dataclass, the fields of this class become options, next to the other parameters. An error that the
     user can fix is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback. A job
-    that was interrupted by SIGTERM exits with 143, as usual.
+    that is interrupted by SIGTERM exits with 143, as usual.
     """
     global _is_command
     _is_command = True
@@ -128,8 +128,8 @@ class _Options:
 
 
 def _said(names: Iterable[str], argv: Sequence[str]) -> dict[str, Any]:
-    """What a command line, or else its last recipe that does, says for these options, among others."""
-    parser = _plain_parser()  # a value that is missing is for the other parser to report
+    """Return the values of these options, among others: from the command line, otherwise from the last recipe that has them."""
+    parser = _plain_parser()  # the other parser reports missing values
     parser.add_argument("--config", action="append", nargs="?", const="")
     for name in names:
         parser.add_argument(f"--{name}", nargs="?")
@@ -144,7 +144,7 @@ def _content(recipe: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(recipe.read_text())
     except (OSError, ValueError, yaml.YAMLError):
-        return {}  # the parser says what is wrong with it
+        return {}  # the parser reports what is wrong with it
     return content if isinstance(content, dict) else {}
 
 
@@ -188,14 +188,14 @@ def _arrange(parser: ArgumentParser, argv: list[str]) -> list[str]:
 
 
 def _as_json(value: str | list[str]) -> str:
-    """What a list option was given, once or several times, as one JSON list; other values as they are."""
+    """Return the values of a list option, given once or repeatedly, as one JSON list; other values unchanged."""
     if isinstance(value, str):
         return value
     return value[0] if len(value) == 1 and value[0].startswith("[") else json.dumps(value)
 
 
 def _plain_parser() -> argparse.ArgumentParser:
-    """One that knows only a few options, and leaves out those that were not given."""
+    """Return a parser that knows only a few options and leaves out those that are absent."""
     return argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, argument_default=argparse.SUPPRESS)
 
 

@@ -1,4 +1,4 @@
-"""Joining Ray: the cluster a job was submitted to, or a small one of its own on loopback."""
+"""Connect to Ray: to the cluster that a job was submitted to, or to a small one started on loopback."""
 
 import logging
 import os
@@ -10,24 +10,24 @@ import scaleout
 from medvlp.errors import ConfigurationError
 
 _OBJECT_STORE_BYTES = 1_000_000_000
-"""For a Ray of our own: Ray would take 30 % of the memory, which a laptop wants for training."""
+"""Default for a Ray started here: Ray itself would take 30 % of the memory, which a laptop needs for training."""
 _SUBMITTED_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Ray sets it in a submitted job, whose runtime environment (snapshot, PYTHONPATH) workers inherit: a second one would clash."""
+"""Set by Ray in a submitted job. Workers inherit the job's runtime environment (snapshot, PYTHONPATH); a second one would conflict."""
 
 
 @contextmanager
 def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | None = None) -> Iterator[None]:
-    """Be connected to Ray; on leaving, stop only what was started here.
+    """Connect to Ray; on exit, stop only what was started here.
 
-    Joins the Ray this process is connected to already, else the cluster that ``RAY_ADDRESS`` names (Ray sets it for a
-    submitted job), else starts one for this process.
+    Keeps an existing connection of this process; otherwise joins the cluster at ``RAY_ADDRESS`` (Ray sets it for a
+    submitted job); otherwise starts a Ray for this process.
 
     Args:
         object_store_bytes: Size of the object store of a Ray that is started here.
-        num_cpus: Logical CPUs of a Ray that is started here; those of the machine if None.
+        num_cpus: Logical CPUs of a Ray that is started here; all of the machine's if None.
 
     Raises:
-        ConfigurationError: no Ray answers where ``RAY_ADDRESS`` says.
+        ConfigurationError: no Ray answers at ``RAY_ADDRESS``.
     """
     import ray
     import ray.data
@@ -40,14 +40,14 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
         try:
             ray.init(
                 logging_level=logging.WARNING,
-                log_to_driver=False,  # Workers send the driver what a user wants to know; the rest is in Ray's logs.
+                log_to_driver=False,  # Workers send the user's messages to the driver; the rest is in Ray's logs.
                 runtime_env=None if _SUBMITTED_VARIABLE in os.environ else {"env_vars": {"PYTHONPATH": worker_path()}},
             )
         except ConnectionError as error:
             raise ConfigurationError(f"no Ray answers at RAY_ADDRESS={address}; start it, or unset the variable") from error
     else:
-        # Processes of a Ray that is started here inherit it. A runtime environment says the same, but each process waits for it, and
-        # those that Ray starts in advance could not be used.
+        # Processes of a Ray that is started here inherit it. A runtime environment would have the same effect, but each process would
+        # wait for it, and those that Ray starts in advance could not be used.
         os.environ["PYTHONPATH"] = worker_path()
         ray.init(
             address="local",
@@ -64,16 +64,16 @@ def connect(*, object_store_bytes: int = _OBJECT_STORE_BYTES, num_cpus: int | No
 
 
 def _quieten() -> None:
-    """Jobs show their own progress: no bars, no plans of executions."""
+    """Turn off Ray's progress bars and execution plans: jobs show their own progress."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.WARNING)
-    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that there are no bars
+    logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns about missing bars
 
 
 def worker_path() -> str:
-    """PYTHONPATH with which a worker imports ``scaleout`` and ``medvlp`` from where this process has them."""
+    """Return the PYTHONPATH with which a worker imports ``scaleout`` and ``medvlp`` from the same folders as this process."""
     import medvlp
 
     roots = [str(Path(package.__file__).parents[1]) for package in (scaleout, medvlp) if package.__file__]

@@ -1,8 +1,8 @@
 """One machine as a cluster: ``python -m scaleout.local submit -- python jobs/pretrain.py …``.
 
-Submits a job the way it is submitted to a cluster (``ray job submit`` with a snapshot of the working directory). Where
-``RAY_ADDRESS`` or ``RAY_API_SERVER_ADDRESS`` names a cluster the job goes there; else a Ray head is started on loopback for the
-time of the job, with ports, folder and token of its own, so that it neither joins nor disturbs another Ray on the machine.
+Submits a job as to a cluster (``ray job submit`` with a snapshot of the working directory). If ``RAY_ADDRESS`` or
+``RAY_API_SERVER_ADDRESS`` names a cluster, the job goes there. Otherwise a Ray head runs on loopback for the duration of the
+job, with its own ports, folder and token, so it neither joins nor disturbs another Ray on the machine.
 """
 
 import json
@@ -41,30 +41,30 @@ class Head:
     """A running Ray head."""
 
     address: str
-    """Of the cluster, as ``ray.init(address=…)`` takes it."""
+    """Address of the cluster, as ``ray.init(address=…)`` accepts it."""
     dashboard: str
     """URL of the dashboard and the job server."""
     folder: Path
-    """Sessions and logs."""
+    """Folder of sessions and logs."""
     environment: Mapping[str, str]
-    """All that a process needs to reach this head, and to find this Python: addresses, token, loopback only, PATH."""
+    """Everything that a process needs to reach this head and to find this Python: addresses, token, loopback only, PATH."""
 
     def get(self, path: str) -> Any:
-        """The JSON answer of the dashboard."""
+        """Return the JSON response of the dashboard."""
         headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
         request = urllib.request.Request(self.dashboard + path, headers=headers)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # whatever proxy the network asks for
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignores any proxy of the network
         with direct.open(request, timeout=5) as response:
             return json.load(response)
 
 
 @contextmanager
 def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]:
-    """Starts a Ray head and stops it at the end; its folder, with Ray's logs, is kept if an error leaves the block.
+    """Start a Ray head and stop it at the end; its folder, with Ray's logs, is kept if the block raises an error.
 
     Args:
-        cpus: the logical CPUs it offers; those of the machine, but at least 2, where None: training and its data need one each.
-        start_seconds: how long to wait for it.
+        cpus: its logical CPUs; all of the machine's, but at least 2, if None: training and its data need one each.
+        start_seconds: timeout for its start.
     """
     with _temporary_folder() as folder, (folder / HEAD_LOG).open("wb") as log:
         started = _configure(folder)
@@ -74,7 +74,7 @@ def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us; the head is stopped when the job is
+            start_new_session=True,  # Ctrl-C reaches only this process; the head is stopped after the job
         )
         try:
             _wait_until_ready(started, process, start_seconds)
@@ -98,16 +98,16 @@ def submit(
     runtime_env: Path = Path("runtime_env.yaml"),
     cpus: int | None = None,
 ) -> None:
-    """Submits a command as a Ray job and shows its output until it ends.
+    """Submit a command as a Ray job and show its output until it ends.
 
-    The job runs in a snapshot of the working directory: what it shall keep needs an absolute path or an URI.
+    The job runs in a snapshot of the working directory: output to keep needs an absolute path or a URI.
 
     Args:
-        command: what to run, found on the cluster's PATH; of a head that is started here, ``python`` is this Python.
-        name: a readable start of the job's id, which is made unique.
-        working_dir: what the snapshot is made of; the root of the repository.
-        runtime_env: what else the job gets, see Ray's documentation of runtime environments.
-        cpus: logical CPUs of a head that is started here; those of the machine, but at least 2, by default.
+        command: the command, found on the cluster's PATH; with a head that is started here, ``python`` is this Python.
+        name: a readable prefix of the job's id, which is made unique.
+        working_dir: folder for the snapshot: the root of the repository.
+        runtime_env: Ray runtime environment of the job; see Ray's documentation.
+        cpus: logical CPUs of a head that is started here; by default all of the machine's, but at least 2.
 
     Raises:
         JobError: the job failed or was stopped.
@@ -122,7 +122,7 @@ def submit(
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on; held all at once, so that no two are the same."""
+    """Return free loopback ports; all are held at the same time, so no two are equal."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
@@ -131,7 +131,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status of the job."""
+    """Run the command line; return the exit status of the job."""
     arguments = sys.argv[1:] if arguments is None else arguments
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     settings = _parser().parse_args(list(arguments[:end]))
@@ -161,7 +161,7 @@ def _parser() -> ArgumentParser:
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """A kill or a closed terminal unwinds like Ctrl-C, so that the head is stopped."""
+    """Handle a kill or a closed terminal like Ctrl-C, so that the head is stopped."""
     raise KeyboardInterrupt
 
 
@@ -181,7 +181,7 @@ def _submit_to_head(job: str, arguments: Sequence[str], started: Head) -> None:
 
 
 def _exit_status(job: str, started: Head) -> int:
-    """Of the job's own command, which ``ray job submit`` reduces to 1."""
+    """Return the exit status of the job's own command, which ``ray job submit`` reduces to 1."""
     try:
         return started.get(f"/api/jobs/{job}").get("driver_exit_code") or 1
     except OSError:  # the head died, and the job with it
@@ -189,7 +189,7 @@ def _exit_status(job: str, started: Head) -> int:
 
 
 def _follow(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Exit status of ``ray job submit``, which follows the job's output."""
+    """Run ``ray job submit``, which follows the job's output, and return its exit status."""
     return subprocess.call(_ray("job", "submit", *arguments), env=dict(environment))
 
 
@@ -199,13 +199,13 @@ def _wait_until_ready(started: Head, process: "subprocess.Popen[bytes]", seconds
         try:
             started.get("/api/version")
             return
-        except (OSError, ValueError):  # not listening yet, or not answering sense yet
+        except (OSError, ValueError):  # not listening yet, or no valid response yet
             time.sleep(_READY_POLL_SECONDS)
-    raise MedvlpError(f"Ray's head did not start; see {started.folder / HEAD_LOG} and the session's logs beside it")
+    raise MedvlpError(f"Ray's head did not start; see {started.folder / HEAD_LOG} and the session logs next to it")
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ends the head and its process group, first politely."""
+    """End the head and its process group: SIGTERM first, SIGKILL after a timeout."""
     deadline = time.monotonic() + _STOP_SECONDS
     process.terminate()
     while time.monotonic() < deadline:
@@ -228,7 +228,7 @@ def _group_lives(group: int) -> bool:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    # A socket's path has at most 107 bytes, which a TMPDIR of a batch system alone can fill.
+    # A socket's path has at most 107 bytes, and the TMPDIR of a batch system alone can exceed that.
     folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
     failed = False
     try:
@@ -250,7 +250,7 @@ def _configure(folder: Path) -> Head:
         "RAY_API_SERVER_ADDRESS": f"http://{_LOOPBACK}:{dashboard}",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": token,
-        # Ray replaces 127.0.0.1 by the machine's public address, except where clusters are said to be off.
+        # Ray replaces 127.0.0.1 by the machine's public address unless clusters are switched off.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         # There is no other node to move work to: stop at once.
         "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
@@ -268,7 +268,7 @@ def _start_command(started: Head, cpus: int) -> list[str]:
         f"--port={started.address.rpartition(':')[2]}",
         f"--dashboard-host={_LOOPBACK}",
         f"--dashboard-port={started.dashboard.rpartition(':')[2]}",
-        # The ports that Ray would otherwise take from a fixed place, where a second head finds them taken.
+        # Without these, Ray uses fixed ports, which a second head would find occupied.
         f"--ray-client-server-port={client}",
         f"--dashboard-agent-listen-port={listen}",
         f"--dashboard-agent-grpc-port={grpc}",
@@ -280,7 +280,7 @@ def _start_command(started: Head, cpus: int) -> list[str]:
 
 
 def _ray(*arguments: str) -> list[str]:
-    """Ray's command line of this Python, whatever is on the PATH."""
+    """Return a command for the Ray of this Python, independent of the PATH."""
     return [sys.executable, "-m", "ray.scripts.scripts", *arguments]
 
 

@@ -1,4 +1,4 @@
-"""Work ahead: a bounded number of things on their way at a time, results in order."""
+"""Work ahead: a bounded number of items in flight, results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ _AT_ONCE = 8
 
 
 def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """What ``read`` makes of every item, in order, read by threads; at most twice as many results are held as there are threads."""
+    """Yield ``read(item)`` for every item, in order, read by threads; at most twice as many results as threads are held."""
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ahead") as pool:
         yield from in_flight(items, lambda item: pool.submit(read, item), Future.result, Future.cancel, most=2 * _AT_ONCE)
 
@@ -20,14 +20,14 @@ def read_ahead(read: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 def in_flight(
     items: Iterable[T], start: Callable[[T], Any], finish: Callable[[Any], R], cancel: Callable[[Any], object], *, most: int
 ) -> Iterator[R]:
-    """Start something for every item, ``most`` of them before the first result is awaited, and give the results in order.
+    """Start work for every item, ``most`` items before the first result is awaited, and yield the results in order.
 
     Args:
-        items: what to start something for.
-        start: starts it.
-        finish: waits for its result.
-        cancel: what becomes of those that were started when nobody asks for results any more.
-        most: how many are on their way or waiting to be asked for.
+        items: the items.
+        start: starts the work for an item and returns a handle.
+        finish: waits for the result of a handle.
+        cancel: called with every open handle when the caller stops early.
+        most: maximum number of items in flight, including results not yet requested.
     """
     waiting: deque[Any] = deque()
     try:

@@ -1,6 +1,6 @@
 """A folder of files and its manifest: facts in ``manifest.json``, one record per file in ``index.parquet``.
 
-The manifest is written last, so that its existence says that the folder is complete; it names the hash of the records.
+The manifest is written last, so its existence shows that the folder is complete; it contains the hash of the records.
 """
 
 import json
@@ -14,13 +14,13 @@ from scaleout.io.record_table import RecordTable
 MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
 _FILE_NAME = r"^[^./\\\x00][^/\\\x00]*(/[^./\\\x00][^/\\\x00]*)*$"
-"""What a file of a manifest is called: a name, or a path below the folder."""
+"""Valid name of a file in a manifest: a name, or a path below the folder."""
 
 R = TypeVar("R")
 
 
 def write_manifest(folder: str, facts: Mapping[str, Any], records: RecordTable[Any]) -> None:
-    """Write the records, then the facts: JSON values, among them "version" and "fingerprint"."""
+    """Write the records, then the facts: JSON values, including "version" and "fingerprint"."""
     records.save(storage.join(folder, INDEX_FILE))
     storage.write_bytes(storage.join(folder, MANIFEST_FILE), json.dumps(facts, ensure_ascii=False, indent=1).encode())
 
@@ -28,18 +28,18 @@ def write_manifest(folder: str, facts: Mapping[str, Any], records: RecordTable[A
 def read_manifest(
     folder: str, kind: type[R], version: int, names: Sequence[str], what: str, maker: str
 ) -> tuple[dict[str, Any], RecordTable[R]]:
-    """What ``write_manifest`` wrote: the facts by these names and "fingerprint", and the records.
+    """Return the facts with these names and "fingerprint", and the records, as written by ``write_manifest``.
 
     Args:
         folder: URI of the folder.
         kind: Dataclass of a record.
-        version: The one that this code reads.
-        names: Of the facts that are wanted.
-        what: What the folder holds, in the plural, for messages.
-        maker: The job that makes it.
+        version: Version that this code reads.
+        names: Names of the facts to return.
+        what: Content of the folder, in the plural, for messages.
+        maker: Job that makes the folder.
 
     Raises:
-        DataError: the folder is not complete, or its manifest is damaged or of another version, or names a file outside of the folder.
+        DataError: the folder is not complete, or its manifest is damaged, has another version, or names a file outside the folder.
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
@@ -53,19 +53,19 @@ def read_manifest(
     if found != version:
         newer = isinstance(found, int) and found > version
         remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
-        raise DataError(f"{uri} is of version {found}, this code reads {version}; {remedy}")
+        raise DataError(f"{uri} has version {found}, this code reads {version}; {remedy}")
     records = RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)
     if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
-        raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is no name of a file; make the {what} again with {maker}")
+        raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is not a file name; make the {what} again with {maker}")
     return wanted, records
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:
-    """Make sure that facts and records belong together.
+    """Check that facts and records belong together.
 
     Raises:
         DataError: one of the two files was altered.
     """
     if expected != found:
         uri = storage.join(folder, MANIFEST_FILE)
-        raise DataError(f"{uri} was altered: its fingerprint does not fit its {what}; make them again with {maker}")
+        raise DataError(f"{uri} was altered: its fingerprint does not match its {what}; make them again with {maker}")

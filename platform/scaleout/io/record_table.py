@@ -1,4 +1,4 @@
-"""Many small records of one kind as Arrow columns: a million of them cost what their columns cost."""
+"""Many small records of one kind as Arrow columns: a million records take no more memory than their columns."""
 
 import dataclasses
 import hashlib
@@ -17,14 +17,14 @@ from scaleout.io import storage
 R = TypeVar("R")
 
 Digest = bytes
-"""A sha256: 32 bytes; rows may give it in hexadecimal."""
+"""A sha256: 32 bytes; rows may contain it in hexadecimal."""
 _TYPES: dict[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), Digest: pa.binary(32)}
 _CHUNK = 65_536
-"""Records that are handled together where all are looked at."""
+"""Number of records processed together in a pass over all of them."""
 
 
 class RecordTable(Sequence[R], Generic[R]):
-    """A sequence of dataclass records, of strings, integers and digests; each is made when it is asked for."""
+    """A sequence of dataclass records with fields of strings, integers and digests; each record is created on access."""
 
     def __init__(self, kind: type[R], table: pa.Table):
         self._kind = kind
@@ -32,12 +32,12 @@ class RecordTable(Sequence[R], Generic[R]):
 
     @classmethod
     def of(cls, kind: type[R], records: Iterable[R]) -> "RecordTable[R]":
-        """The given records."""
+        """Return a table of the given records."""
         return cls.of_rows(kind, map(vars, records))
 
     @classmethod
     def of_rows(cls, kind: type[R], rows: Iterable[Mapping[str, Any]]) -> "RecordTable[R]":
-        """Records whose fields are given by name; other names are left out. Rows are taken one by one, and not kept."""
+        """Return a table of rows with the fields by name; other names are ignored. Rows are read one by one and not kept."""
         schema, remaining, tables = _schema(kind), iter(rows), []
         while chunk := [[row[name] for name in schema.names] for row in islice(remaining, _CHUNK)]:
             columns = dict(zip(schema.names, map(list, zip(*chunk, strict=True)), strict=True))
@@ -74,15 +74,15 @@ class RecordTable(Sequence[R], Generic[R]):
     __hash__ = None  # type: ignore[assignment]
 
     def column(self, name: str) -> np.ndarray:
-        """One integer field of all records, int64."""
+        """Return one integer field of all records, int64."""
         return self._table.column(name).to_numpy()
 
     def strings(self, name: str) -> list[str]:
-        """One string field of all records."""
+        """Return one string field of all records."""
         return list(self._table.column(name).to_pylist())
 
     def named(self, name: str) -> R:
-        """The record with this "name".
+        """Return the first record with this "name".
 
         Raises:
             KeyError: there is none.
@@ -93,36 +93,36 @@ class RecordTable(Sequence[R], Generic[R]):
         return self[int(places[0])]
 
     def total(self, name: str) -> int:
-        """The sum of an integer field."""
+        """Return the sum of an integer field."""
         return int(self.column(name).sum())
 
     def totals(self, name: str, by: str) -> dict[str, int]:
-        """The sums of an integer field for each value of another field, in the order of their first appearance."""
+        """Return the sum of an integer field for each value of another field, in the order of first appearance."""
         sums = self._table.select([by, name]).group_by(by, use_threads=False).aggregate([(name, "sum")])
         return dict(zip(sums.column(by).to_pylist(), sums.column(f"{name}_sum").to_pylist(), strict=True))
 
     def where(self, **values: str) -> np.ndarray:
-        """int64, the places of the records whose fields have these values."""
+        """Return the indices of the records whose fields have these values, int64."""
         found = np.ones(len(self), dtype=bool)
         for name, value in values.items():
             found &= pyarrow.compute.equal(self._table.column(name), value).to_numpy()
         return np.flatnonzero(found)
 
     def first_unlike(self, name: str, pattern: str) -> str | None:
-        """The first value of a string field that a regular expression (RE2) does not match; None where all match."""
+        """Return the first value of a string field that a regular expression (RE2) does not match; None if all match."""
         column = self._table.column(name)
         matching = pyarrow.compute.fill_null(pyarrow.compute.match_substring_regex(column, pattern), False)
         place = pyarrow.compute.index(matching, False).as_py()
         return None if place < 0 else str(column[place].as_py())
 
     def take(self, places: np.ndarray) -> "RecordTable[R]":
-        """The records at these places, in this order."""
+        """Return the records at these indices, in this order."""
         if len(places) and np.array_equal(places, np.arange(places[0], places[0] + len(places))):
             return RecordTable(self._kind, self._table.slice(places[0], len(places)))  # shares the memory
         return RecordTable(self._kind, self._table.take(places))
 
     def digest(self, *names: str) -> str:
-        """sha256, in hex, of these fields of all records."""
+        """Return the sha256, in hex, of these fields of all records."""
         digest = hashlib.sha256()
         for first in range(0, len(self), _CHUNK):
             for name in names:
@@ -143,15 +143,15 @@ class RecordTable(Sequence[R], Generic[R]):
 
     @classmethod
     def load(cls, kind: type[R], uri: str, maker: str) -> "RecordTable[R]":
-        """Read what ``save`` wrote.
+        """Read a file written by ``save``.
 
         Args:
             kind: Dataclass of a record.
-            uri: Of the file.
-            maker: The job that makes such a file.
+            uri: URI of the file.
+            maker: Job that makes such a file.
 
         Raises:
-            DataError: the file is missing, damaged, or of other records.
+            DataError: the file is missing or damaged, or contains other records.
         """
         try:
             table = pyarrow.parquet.read_table(pa.BufferReader(storage.read_bytes(uri)))

@@ -1,7 +1,7 @@
 """A folder of independent files, one task each: a killed run continues where it stopped.
 
-In the folder, ``plan.json`` says what is being made, and ``records/`` holds one small record per finished file, written
-after the file itself. A file without a record does not count. The caller writes its manifest last, then calls ``finish``.
+In the folder, ``plan.json`` describes what is being made, and ``records/`` contains one small record per finished file,
+written after the file itself. A file without a record does not count. The caller writes its manifest last, then calls ``finish``.
 """
 
 import hashlib
@@ -23,19 +23,19 @@ RECORDS = "records"
 
 Record = dict[str, Any]
 Make = Callable[[str], tuple[bytes, Record]]
-"""Makes the content of one named file, and what is to be remembered of it. Picklable and pure."""
+"""Makes the content of one named file, and the details for its record. Picklable and pure."""
 RunTasks = Callable[[Callable[[str], Record], Sequence[str]], Iterable[Record]]
-"""Applies a function to every name, results in the same order: ``ray_tasks``, or the built-in ``map`` where there is no cluster."""
+"""Applies a function to every name, results in the same order: ``ray_tasks``, or the built-in ``map`` without a cluster."""
 
 IN_FLIGHT = 512
-"""Tasks that Ray is given before the first result is awaited: enough for some hundred CPUs, and what a driver easily holds."""
+"""Number of Ray tasks started before the first result is awaited: enough for some hundred CPUs, and few enough for a driver."""
 
 
 def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
     """Claim ``output`` for ``plan``; the same plan may begin any number of times.
 
     Raises:
-        ConfigurationError: the folder holds something else, or cannot be written.
+        ConfigurationError: the folder contains something else, or cannot be written.
     """
     plan_uri = storage.join(output, PLAN_FILE)
     wanted = json.dumps(plan, indent=1, sort_keys=True).encode()
@@ -53,10 +53,10 @@ def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
 
 
 def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> Iterator[Record]:
-    """Make every named file in ``output`` that has no record yet, while the records are asked for: none is kept here.
+    """Make every named file in ``output`` that has no record yet, lazily, as records are requested; keep none of them.
 
     Yields:
-        One record per name, in the order of ``names``: what ``make`` gave, and the file's name, bytes and sha256.
+        One record per name, in the order of ``names``: the details from ``make``, and the file's name, bytes and sha256.
 
     Raises:
         DataError: a file cannot be made, or a record is damaged.
@@ -64,7 +64,7 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
     finished = {name.removesuffix(".json") for name in storage.list_names(storage.join(output, RECORDS))}
     missing = [name for name in names if name not in finished]
     if len(missing) < len(names):
-        logger.info("%d of %d files are there already", len(names) - len(missing), len(names))
+        logger.info("%d of %d files already exist", len(names) - len(missing), len(names))
     every = -(-len(names) // 10)
     made = iter(run(partial(_make_file, output, make), missing))
     found = read_ahead(partial(_read_record, output), (name for name in names if name in finished))
@@ -78,34 +78,34 @@ def make_files(output: str, names: Sequence[str], make: Make, run: RunTasks) -> 
 
 
 def finish(output: str) -> None:
-    """Remove the records: the manifest holds them all now."""
+    """Remove the records: the manifest now contains them all."""
     storage.delete(storage.join(output, RECORDS))
 
 
 def ray_tasks(function: Callable[[str], Record], names: Sequence[str]) -> Iterable[Record]:
-    """Run ``function`` on every name as a Ray task of its own, a bounded number of them at a time, results in order.
+    """Run ``function`` on every name in a separate Ray task, a bounded number at a time, results in order.
 
-    Ray is only joined, or started, if there is work.
+    Ray is joined or started only if there is work.
     """
     if not names:
         return
     import ray
 
     with connect():
-        shared = [ray.put(function)]  # in a list Ray hands on the reference, not what it refers to
+        shared = [ray.put(function)]  # in a list, Ray passes the reference and not the object
         run_one = ray.remote(_run_one)
         wait: Callable[[Any], Record] = ray.get
-        # With its worker: an interrupt in the middle of an import would leave the worker broken for whoever gets it next.
+        # Kill the worker too: an interrupt in the middle of an import would leave it broken for its next task.
         cancel = partial(ray.cancel, force=True)
         yield from in_flight(names, partial(run_one.remote, shared), wait, cancel, most=IN_FLIGHT)
 
 
 _functions: dict[str, Callable[[str], Record]] = {}
-"""What this worker ran last, by the reference that it came with: unpacking a linker for every file would take longer than the file."""
+"""The last function of this worker, by its object reference: unpickling a linker for every file would take longer than the file."""
 
 
 def _run_one(shared: list[Any], name: str) -> Record:
-    """What runs in a Ray worker."""
+    """Run ``function`` on one name, in a Ray worker."""
     import ray
 
     (reference,) = shared
@@ -116,13 +116,13 @@ def _run_one(shared: list[Any], name: str) -> Record:
 
 
 def _make_file(output: str, make: Make, name: str) -> Record:
-    """What runs on a worker: make, write, remember."""
+    """Make one file, write it, then write its record; runs on a worker."""
     try:
         content, details = make(name)
         storage.write_bytes(storage.join(output, name), content)
         record = {**details, "name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         storage.write_bytes(storage.join(output, RECORDS, f"{name}.json"), json.dumps(record).encode())
-    except MedvlpError as error:  # as a value: Ray would wrap it in its own exceptions and traceback
+    except MedvlpError as error:  # returned, not raised: Ray would wrap it in its own exceptions and traceback
         return {"name": name, "error": f"{name}: {error}"}
     return record
 
@@ -144,4 +144,4 @@ def _difference(plan_uri: str, plan: Record) -> str:
     except ValueError:
         return f"{PLAN_FILE} is damaged"
     keys = sorted({*found, *plan})
-    return ", ".join(f"{key}: {found.get(key)} there, {plan.get(key)} asked for" for key in keys if found.get(key) != plan.get(key))
+    return ", ".join(f"{key}: found {found.get(key)}, requested {plan.get(key)}" for key in keys if found.get(key) != plan.get(key))

@@ -1,4 +1,4 @@
-"""Waiting for a store that is away for a while: what fails for the moment is tried again, what fails for good is not."""
+"""Retries for a store that is temporarily unavailable: temporary errors are retried, permanent ones are raised."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from typing import TypeVar
 logger = logging.getLogger(__name__)
 
 RETRY_VARIABLE = "MEDVLP_STORAGE_RETRY_SECONDS"
-"""Seconds for which a bucket may be away before a job gives up; 120 by default."""
+"""Environment variable: seconds for which a bucket may be unavailable before a job gives up; 120 by default."""
 
 _DEFAULT_SECONDS = 120.0
 _LONGEST_PAUSE = 10.0
@@ -19,27 +19,27 @@ _LATER = {
     *("InternalError", "ServiceUnavailable", "OperationAborted", "ConditionalRequestConflict"),
     *("IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"),
 }
-"""Codes of S3 for what may succeed in a moment; the last three say that what was sent came cut."""
+"""S3 error codes of requests that may succeed later; the last three mean that the upload arrived truncated."""
 
 T = TypeVar("T")
 
 
 class GaveUpError(OSError):
-    """The store was away for longer than patience lasts."""
+    """The store was unavailable for longer than retries last."""
 
 
 def retry(what: str, call: Callable[[], T]) -> T:
-    """The value of ``call``, which is made again while it fails for reasons that pass: it must be harmless to make it twice.
+    """Return the value of ``call``, repeated while it fails with temporary errors: calling it twice must be harmless.
 
-    The first failure and the recovery are logged, in a line each.
+    The first failure and the recovery are logged, one line each.
 
     Args:
-        what: is done, for these lines: "read s3://bucket/file".
-        call: what is tried.
+        what: description of the call for these lines, such as "read s3://bucket/file".
+        call: the call to repeat.
 
     Raises:
-        GaveUpError: it failed so for ``MEDVLP_STORAGE_RETRY_SECONDS`` seconds.
-        Exception: what fails for good, as it was.
+        GaveUpError: temporary errors lasted for ``MEDVLP_STORAGE_RETRY_SECONDS`` seconds.
+        Exception: a permanent error, unchanged.
     """
     patience = float(os.environ.get(RETRY_VARIABLE, _DEFAULT_SECONDS))
     failed_since: float | None = None
@@ -64,7 +64,7 @@ def retry(what: str, call: Callable[[], T]) -> T:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether an error of s3fs, or what it was made of, is one of the network or of a server in trouble."""
+    """Return whether an error of s3fs, or one of its causes, is a network error or a temporary error of the server."""
     while error is not None:
         if _is_of_the_network(error) or _says_later(error):
             return True
@@ -73,7 +73,7 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 def _is_of_the_network(error: BaseException) -> bool:
-    """Whether the answer did not come, or came cut. Imported late: who comes here has these libraries."""
+    """Return whether the response was missing or truncated. The libraries are imported late: only S3 needs them."""
     from aiohttp import ClientConnectionError, ClientPayloadError
     from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.exceptions import HTTPClientError, IncompleteReadError, SSLError
@@ -84,7 +84,7 @@ def _is_of_the_network(error: BaseException) -> bool:
 
 
 def _says_later(error: BaseException) -> bool:
-    """Whether the server answered that it cannot do now what it was asked."""
+    """Return whether the server responded that it cannot serve the request now."""
     answer = getattr(error, "response", None)
     if not isinstance(answer, dict):
         return False
@@ -93,7 +93,7 @@ def _says_later(error: BaseException) -> bool:
 
 
 def _pauses() -> Iterator[float]:
-    """Longer and longer ones, at random, so that many workers do not come back at the same moment."""
+    """Yield growing pauses in seconds, randomised so that many workers do not retry at the same moment."""
     longest = 0.5
     while True:
         yield random.uniform(longest / 2, longest)

@@ -1,4 +1,4 @@
-"""Files that a manifest lists, compared with what it says; and those beside the shards, which are Arrow tables."""
+"""Read files and verify them against their manifest; read and write sidecars, the Parquet files next to the shards."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from scaleout.io import storage
 
 
 def pack_sidecar(table: pa.Table) -> bytes:
-    """The content of a file beside a shard."""
+    """Return a table as the content of a sidecar."""
     buffer = pa.BufferOutputStream()
     pyarrow.parquet.write_table(table, buffer, compression="zstd")
     return bytes(buffer.getvalue().to_pybytes())
@@ -20,19 +20,19 @@ def pack_sidecar(table: pa.Table) -> bytes:
 def read_sidecar(
     uri: str, schema: pa.Schema, *, what: str, maker: str, size: int, sha256: bytes, columns: Sequence[str] | None = None
 ) -> pa.Table:
-    """Read a file beside a shard.
+    """Read a sidecar.
 
     Args:
-        uri: of the file.
-        schema: columns that it has.
-        what: it holds, in the plural, for messages: "links".
-        maker: the job that makes it.
-        size: bytes that its manifest says.
-        sha256: hash that its manifest says.
-        columns: names of those that are wanted; all if None.
+        uri: URI of the file.
+        schema: expected columns.
+        what: content of the file, in the plural, for messages: "links".
+        maker: job that makes the file.
+        size: size in its manifest, in bytes.
+        sha256: hash in its manifest.
+        columns: names of the columns to read; all if None.
 
     Raises:
-        DataError: the file is missing, truncated or altered, or holds something else; the message names it.
+        DataError: the file is missing, truncated or altered, or contains something else; the message names it.
     """
     remedy = f"make the {what} again with {maker}"
     content = read_recorded(uri, f"file of {what}", size, sha256, remedy)
@@ -46,14 +46,14 @@ def read_sidecar(
 
 
 def read_recorded(uri: str, what: str, size: int, sha256: bytes, remedy: str) -> bytes:
-    """The content of a file, compared with what its manifest says.
+    """Return the content of a file after comparing it with its manifest.
 
     Args:
-        uri: of the file.
-        what: it is, for messages: "shard".
-        size: bytes that its manifest says.
-        sha256: hash that its manifest says; it finds any altered byte.
-        remedy: what to do where it is not as it says.
+        uri: URI of the file.
+        what: kind of file, for messages: "shard".
+        size: size in its manifest, in bytes.
+        sha256: hash in its manifest; it detects any altered byte.
+        remedy: what to do if the file differs.
 
     Raises:
         DataError: the file is missing, truncated or altered; the message names it.
@@ -61,15 +61,15 @@ def read_recorded(uri: str, what: str, size: int, sha256: bytes, remedy: str) ->
     content = storage.read_bytes(uri)
     check_size(uri, what, len(content), size, remedy)
     if hashlib.sha256(content).digest() != sha256:
-        raise DataError(f"{what} {uri} was altered: its sha256 is not the manifest's; {remedy}")
+        raise DataError(f"{what} {uri} was altered: its sha256 is not the one in the manifest; {remedy}")
     return content
 
 
 def check_size(uri: str, what: str, found: int, size: int, remedy: str) -> None:
-    """Compare the bytes that a file has with those that its manifest says; see ``read_recorded``.
+    """Compare the size of a file with the one in its manifest, in bytes; see ``read_recorded``.
 
     Raises:
-        DataError: it has more or fewer.
+        DataError: the sizes differ.
     """
     if found != size:
         changed = "is truncated" if found < size else "was altered"

@@ -1,8 +1,8 @@
-"""Where things lie: one small interface over local folders and ``s3://`` buckets.
+"""One small interface to local folders and ``s3://`` buckets.
 
-A URI is a string: a local path, or ``s3://bucket/path``. S3 is reached through s3fs, with endpoint and keys from the
-standard environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing is cached: other processes write here too.
-A bucket that is away for a while is waited for (``retry.py``); what comes cut is asked for again.
+A URI is a string: a local path, or ``s3://bucket/path``. S3 is accessed through s3fs, with endpoint and keys from the
+standard environment variables (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID`` …). Nothing is cached: other processes write here too.
+Calls to an unavailable bucket are retried (``retry.py``), and so are truncated reads.
 """
 
 import errno
@@ -24,7 +24,7 @@ from scaleout.io.retry import GaveUpError, retry
 
 _S3 = "s3://"
 _AT_ONCE = 8
-"""Files of a folder that are on their way at the same time."""
+"""Number of files of a folder that are transferred at the same time."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -32,12 +32,12 @@ T = TypeVar("T")
 
 
 def is_remote(uri: str | Path) -> bool:
-    """Whether ``uri`` lies in an object store."""
+    """Return whether ``uri`` is in an object store."""
     return str(uri).startswith(_S3)
 
 
 def absolute(uri: str | Path) -> str:
-    """The same place, independent of the working directory (a submitted job and its workers have others)."""
+    """Return the same location, independent of the working directory (a submitted job and its workers have others)."""
     text = str(uri)
     if is_remote(text):
         return text.rstrip("/")
@@ -47,36 +47,36 @@ def absolute(uri: str | Path) -> str:
 
 
 def join(uri: str | Path, *parts: str) -> str:
-    """A place below ``uri``.
+    """Return a location below ``uri``.
 
     Raises:
-        DataError: a part leads elsewhere, as one that was read from damaged or hostile data may.
+        DataError: a part points outside, as one from damaged or hostile data may.
     """
     text = str(uri)
     for part in parts:
         if not is_below(part):
-            raise DataError(f"{part!r} is no name of a file or folder in {text}; whatever gives this name was altered")
+            raise DataError(f"{part!r} is not a valid file or folder name in {text}; the source of this name was altered")
     return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
 
 
 def is_below(part: str) -> bool:
-    """Whether a relative path stays below the folder that it begins in."""
+    """Return whether a relative path stays below the folder in which it starts."""
     path = PurePosixPath(part)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in part
 
 
 def base_name(uri: str | Path) -> str:
-    """The last part of ``uri``."""
+    """Return the last part of ``uri``."""
     return PurePosixPath(str(uri).rstrip("/")).name
 
 
 def exists(uri: str | Path) -> bool:
-    """Whether there is a file or folder at ``uri``."""
+    """Return whether there is a file or folder at ``uri``."""
     return bool(_on_files("look for", uri, lambda files: files.exists(str(uri))))
 
 
 def file_size(uri: str | Path) -> int:
-    """Bytes of the file at ``uri``.
+    """Return the size of the file at ``uri``, in bytes.
 
     Raises:
         DataError: there is none.
@@ -85,7 +85,7 @@ def file_size(uri: str | Path) -> int:
 
 
 def read_bytes(uri: str | Path) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Raises:
         DataError: it is missing or unreadable.
@@ -94,31 +94,31 @@ def read_bytes(uri: str | Path) -> bytes:
 
 
 def write_bytes(uri: str | Path, content: bytes) -> None:
-    """Write a file as a whole: a reader sees the old content or the new one, never a part."""
+    """Write a file atomically: a reader sees the old content or the new content, never a part."""
     _on_files("write", uri, lambda files: files.pipe_file(str(uri), content))
 
 
 def create_exclusively(uri: str | Path, content: bytes) -> bool:
-    """Write a file unless it exists; of several writers at once, each with content of its own, exactly one gets True."""
+    """Write a file unless it exists; of several concurrent writers with different content, exactly one gets True."""
     try:
         _on_files("write", uri, lambda files: files.pipe_file(str(uri), content, mode="create"))
     except DataError as error:
         if _says_it_exists(error.__cause__):
-            # The answer to a first attempt may have been lost on its way, and the second one finds what the first one wrote.
+            # The response to the first attempt may have been lost, and the second attempt finds what the first one wrote.
             return is_remote(uri) and read_bytes(uri) == content
         raise
     return True
 
 
 def list_names(uri: str | Path) -> list[str]:
-    """Names of the files and folders directly in ``uri``, ascending; empty where there is no such folder."""
+    """Return the names of the files and folders directly in ``uri``, ascending; an empty list if there is no such folder."""
     folder = absolute(uri).removeprefix(_S3)
     entries = _on_files("list", uri, lambda files: _entries(files, folder))
     return sorted({base_name(entry) for entry in entries if entry.rstrip("/") != folder})
 
 
 def delete(uri: str | Path) -> None:
-    """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+    """Remove a file, or a folder with all its content; do nothing if there is none."""
 
     def remove(files: AbstractFileSystem) -> None:
         with suppress(FileNotFoundError):
@@ -128,7 +128,7 @@ def delete(uri: str | Path) -> None:
 
 
 def upload_folder(local: Path, uri: str | Path) -> None:
-    """Copy a local folder, with what is below, to ``uri``."""
+    """Copy a local folder with all its content to ``uri``."""
 
     def upload(path: Path) -> None:
         target = join(uri, path.relative_to(local).as_posix())
@@ -138,10 +138,10 @@ def upload_folder(local: Path, uri: str | Path) -> None:
 
 
 def download_folder(uri: str | Path, local: Path) -> None:
-    """Copy a folder, with what is below, into the local folder ``local``.
+    """Copy a folder with all its content into the local folder ``local``.
 
     Raises:
-        DataError: there is none, or an object's key leads out of it.
+        DataError: there is none, or an object's key points outside.
     """
     root = absolute(uri).removeprefix(_S3)
     sources = _on_files("read", uri, lambda files: files.find(root))
@@ -151,10 +151,10 @@ def download_folder(uri: str | Path, local: Path) -> None:
 
 
 def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
-    """Copy files of a folder, by their paths in it, into the local folder ``local``.
+    """Copy the named files of a folder into the local folder ``local``; names are paths in the folder.
 
     Raises:
-        DataError: one is missing, or its key leads out of the folder.
+        DataError: one is missing, or its key points outside the folder.
     """
 
     def download(name: str) -> None:
@@ -167,7 +167,7 @@ def download_files(uri: str | Path, names: Sequence[str], local: Path) -> None:
 
 @contextmanager
 def local_copy(uri: str | Path) -> Iterator[Path]:
-    """A local path with the content of the file or folder ``uri``; a local one itself, not a copy."""
+    """Yield a local path with the content of the file or folder ``uri``; a local one is not copied."""
     if not is_remote(uri):
         if not Path(uri).exists():
             raise DataError(f"cannot read {uri}: no such file or folder")
@@ -175,7 +175,7 @@ def local_copy(uri: str | Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="medvlp-") as temporary:
         target = Path(temporary) / base_name(uri)
-        # Not isfile, which says no when the server does not answer.
+        # Not isfile, which returns False when the server does not answer.
         if _on_files("read", uri, lambda files: files.info(str(uri)))["type"] == "file":
             target.write_bytes(read_bytes(uri))
         else:
@@ -184,14 +184,14 @@ def local_copy(uri: str | Path) -> Iterator[Path]:
 
 
 def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
-    """``uri`` as pyarrow and Ray Data want it: a filesystem and a path in it."""
+    """Return ``uri`` in the form that pyarrow and Ray Data need: a filesystem and a path in it."""
     if not is_remote(uri):
         return pyarrow.fs.LocalFileSystem(), absolute(uri)
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(_S3)
 
 
 def check_writable(uri: str | Path) -> None:
-    """Make sure, before work is spent, that files can be written below ``uri``.
+    """Check, before any work is done, that files can be written below ``uri``.
 
     Raises:
         ConfigurationError: they cannot.
@@ -201,15 +201,15 @@ def check_writable(uri: str | Path) -> None:
         write_bytes(probe, b"")
         delete(probe)
     except DataError as error:
-        remedy = "check AWS_ENDPOINT_URL, keys and the bucket's policy" if is_remote(uri) else "choose another folder or its permissions"
+        remedy = "check AWS_ENDPOINT_URL, keys and the bucket's policy" if is_remote(uri) else "choose another folder or fix permissions"
         raise ConfigurationError(f"cannot write below {uri} ({_reason(error.__cause__)}); {remedy}") from error
 
 
 def _s3(attempts: int | None = None) -> Any:
-    """The S3 filesystem of this process; s3fs keeps one instance per endpoint. Imported late: most runs are local.
+    """Return the S3 filesystem of this process; s3fs keeps one instance per endpoint. Imported late: most runs are local.
 
     Args:
-        attempts: of each request, for those who have no patience of their own; by default AWS_MAX_ATTEMPTS, else three.
+        attempts: attempts for each request, for callers that do not use ``retry``; by default AWS_MAX_ATTEMPTS, else three.
     """
     from s3fs import S3FileSystem
 
@@ -217,12 +217,12 @@ def _s3(attempts: int | None = None) -> Any:
     retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
     s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
     if attempts is None:
-        s3.retries = 1  # s3fs would try again in silence, and not everything: ``retry`` does it, and reports
+        s3.retries = 1  # s3fs would retry silently, and only some errors: ``retry`` covers more and logs
     return s3
 
 
 class _LocalFiles(LocalFileSystem):
-    """The local disk, on which a file is written as a whole."""
+    """The local disk, with atomic writes."""
 
     def pipe_file(self, path: str, value: bytes, mode: str = "overwrite", **_: Any) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -234,7 +234,7 @@ class _LocalFiles(LocalFileSystem):
 
 
 def _on_files(verb: str, uri: str | Path, call: Callable[[AbstractFileSystem], T]) -> T:
-    """What ``call`` makes of the filesystem that ``uri`` lies in; in a bucket patiently: it must be harmless to call it twice."""
+    """Return ``call`` of the filesystem that contains ``uri``; with retries for a bucket, so calling it twice must be harmless."""
     with _clear_errors(verb, uri):
         if is_remote(uri):
             return retry(f"{verb} {uri}", lambda: call(_s3()))
@@ -267,11 +267,11 @@ def _replace_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
-    """Say what failed and where, whatever the library below raises."""
+    """Convert the errors of the libraries into errors that name what failed and where."""
     try:
         yield
     except GaveUpError as error:
-        remedy = "when the store answers again (AWS_ENDPOINT_URL says which), the same command continues"
+        remedy = "when the store (see AWS_ENDPOINT_URL) answers again, the same command continues"
         raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
         remedy = "; free some space there, then the same command continues" if error.errno in _FULL else ""
@@ -283,7 +283,7 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
 
 
 def _is_client_error(error: Exception) -> bool:
-    """Whether botocore raised it: s3fs turns answers of the server into OSError, but not a missing server or missing keys."""
+    """Return whether botocore or its HTTP client raised it: s3fs turns error responses into OSError, but not a missing server or key."""
     return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
 
 

@@ -38,7 +38,7 @@ SAMPLES_FILE = "samples.parquet"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The model to evaluate: the weights of a run's checkpoint, or of a model folder. It is sent to the workers."""
+    """The model to evaluate: the weights of a run's checkpoint or of a model folder. It is sent to the workers."""
 
     config: RunConfig
     """The configuration of the run; for a model folder, the part that evaluation needs."""

@@ -1,4 +1,4 @@
-"""The driver of a training run: open the inputs, check, find or make the run, train, and report the outcome."""
+"""The driver of a training run: open the inputs, check, find or create the run, train, and report the outcome."""
 
 import logging
 import threading
@@ -36,21 +36,21 @@ class Outcome:
     checkpoint: str
     """URI of the newest checkpoint."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of the last validation; empty if the run had finished before."""
+    """Metrics of the last validation; empty if the run had finished before."""
     tracking_uri: str = ""
     mlflow_run: str = ""
 
 
 def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> Outcome:
-    """Run ``config`` under its name: start it, resume it, or say that it has finished. Only one can at a time.
+    """Run ``config`` under its name: start it, resume it, or report that it has finished. Only one process at a time can.
 
     Args:
         config: the run.
-        keep_training: may end the run early, as a sweep does with a trial that does not keep up.
+        keep_training: may end the run early, as a sweep ends a trial that falls behind.
 
     Raises:
-        Interrupted: SIGTERM came; the same command continues from the checkpoint that was made.
-        MedvlpError: something that the user can mend; nothing that was written before is lost.
+        Interrupted: the process received SIGTERM; the same command continues from the checkpoint saved then.
+        MedvlpError: an error that the user can fix; earlier output is not lost.
     """
     times = StartTimes(command_began())
     times.end_part("imports")
@@ -62,7 +62,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         stack.enter_context(connect())
         times.end_part("Ray")
         use_gpu = check_run(config, inputs, cluster_resources())
-        lease = stack.enter_context(hold(run_folder(config)))  # what is refused leaves nothing behind
+        lease = stack.enter_context(hold(run_folder(config)))  # after the checks: a rejected run leaves nothing behind
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
             record = find_or_create(kind_of(config), config, inputs, tracking_uri)
@@ -97,10 +97,10 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
 
 
 def check(config: RunConfig) -> None:
-    """Everything that ``launch`` checks before it holds a worker or writes anything.
+    """Run all checks that ``launch`` runs before it starts workers or writes anything.
 
     Raises:
-        MedvlpError: what is wrong with the run, and what to change.
+        MedvlpError: the run cannot start; the message says what is wrong and what to change.
     """
     config, inputs = prepare(config)
     with connect():
@@ -112,10 +112,10 @@ def check(config: RunConfig) -> None:
 
 
 def prepare(config: C) -> tuple[C, Inputs]:
-    """The configuration as workers need it, with what its run starts from settled, and its inputs.
+    """Return the configuration as workers need it, with the starting point resolved, and the inputs.
 
     Raises:
-        MedvlpError: inputs or start are missing, damaged, or do not belong together.
+        MedvlpError: the inputs or the starting point are missing, damaged, or do not belong together.
     """
     config, point = settle_start(with_absolute_uris(config))
     inputs = Inputs.open(config)
@@ -127,15 +127,15 @@ def prepare(config: C) -> tuple[C, Inputs]:
 
 
 def kind_of(config: RunConfig) -> str:
-    """What a run is called by its record and in MLflow: the name of its task."""
+    """Return the kind of a run in its record and in MLflow: the name of its task."""
     return task_name(type(config.task))
 
 
 def check_layout(config: RunConfig, *, use_gpu: bool) -> None:
-    """Refuse to go on with another ZeRO stage or precision.
+    """Check that the run does not continue with another ZeRO stage or precision.
 
     Raises:
-        CheckpointError: the run has a checkpoint of another one.
+        CheckpointError: the run has a checkpoint of another ZeRO stage or precision.
     """
     newest = checkpoint_store(config).newest()
     if newest and newest[1].step < config.train.max_steps:
@@ -143,9 +143,9 @@ def check_layout(config: RunConfig, *, use_gpu: bool) -> None:
 
 
 def with_absolute_uris(config: C) -> C:
-    """Workers run in other folders than the driver."""
+    """Return the configuration with absolute URIs: workers run in other folders than the driver."""
     shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
-    if tokenizer and storage.exists(tokenizer):  # else a name at Hugging Face
+    if tokenizer and storage.exists(tokenizer):  # otherwise a Hugging Face name
         tokenizer = storage.absolute(tokenizer)
     mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
     data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)
@@ -153,7 +153,7 @@ def with_absolute_uris(config: C) -> C:
 
 
 def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: str) -> RunRecord:
-    """The record of the run of this name; a new one has a new MLflow run. Called by who holds its lease.
+    """Return the record of the run with this name; a new run gets a new MLflow run. The caller holds the lease.
 
     Raises:
         ConfigurationError: the name is taken by another configuration, or MLflow does not answer.
@@ -177,13 +177,13 @@ def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: s
 
 
 def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
-    """Send what MLflow missed of a run that has finished, from where its first worker kept it, if that was on this machine."""
+    """Send MLflow the records of a finished run that it missed, from the first worker's folder, if that is on this machine."""
     folder = tracking_folder(config, run_id)
     if not folder.exists():
         return
     try:
         sent = replay(tracking_uri, run_id, folder)
-    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+    except Exception as error:  # MLflow passes on any error of its database driver, HTTP library or server
         logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, folder)
     else:
         if sent:
@@ -193,5 +193,5 @@ def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
 def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:
     try:
         end_run(tracking_uri, run_id, status)
-    except Exception as error:  # MLflow lets through whatever its driver or server raises; the run itself is safe
-        logger.warning("MLflow did not take the status %s of the run (%s)", status, type(error).__name__)
+    except Exception as error:  # MLflow passes on any error of its driver or server; the run itself is safe
+        logger.warning("MLflow did not accept the status %s of the run (%s)", status, type(error).__name__)

@@ -19,7 +19,7 @@ from scaleout.stream.plan import PlannedCorpus, StreamPlan
 from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase  # takes a second, and who only reads rows needs none
+    from transformers import PreTrainedTokenizerBase  # takes a second, and reading rows does not need it
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class CorpusInputs:
         return corpus
 
     def planned(self, split: str) -> PlannedCorpus:
-        """Return what a plan needs to know about a split."""
+        """Return the facts about a split that a plan needs."""
         return PlannedCorpus.of_split(self.shards, self.links, split, weight=self.weight)
 
 
@@ -93,18 +93,18 @@ class Inputs:
         if made_with.ontology_fingerprint != links.ontology_fingerprint:
             raise KnowledgeError(
                 f"the links {where} name concepts of ontology {links.ontology!r} ({links.ontology_fingerprint}), "
-                f"the bundle {knowledge} is of {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
+                f"but the bundle {knowledge} was made from {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
                 "make one of them again with the other's ontology"
             )
         if made_with.linker != links.linker_version:
             raise KnowledgeError(
-                f"the links {where} were made by linker {links.linker_version}, the bundle {knowledge} counts those of "
+                f"the links {where} were made by linker {links.linker_version}, but the bundle {knowledge} was made with "
                 f"{made_with.linker}: make the older one again, with jobs/link.py or jobs/knowledge.py"
             )
 
 
 def training_split(config: RunConfig, corpora: tuple[CorpusInputs, ...], bundle: KnowledgeBundle) -> PlannedSplit:
-    """The training samples of all corpora."""
+    """Return the training samples of all corpora."""
     return _planned_split(config, corpora, bundle, "train", corpus_negatives=config.data.negatives == "corpus")
 
 
@@ -112,7 +112,7 @@ def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSp
     """Return the samples of a split of the main corpus.
 
     Raises:
-        DataError: the corpus has no such split, or no sample in it.
+        DataError: the corpus has no such split, or the split is empty.
     """
     return _planned_split(config, inputs.corpora[:1], inputs.bundle, split)
 
@@ -120,7 +120,7 @@ def evaluation_split(config: RunConfig, inputs: Inputs, split: str) -> PlannedSp
 def task_context(
     config: RunConfig, tokenizer: "PreTrainedTokenizerBase", bundle: KnowledgeBundle, targets: Mapping[str, Any]
 ) -> TaskContext:
-    """What a run gives its task to work with."""
+    """Return the context of a run's task."""
     data = config.data
     return TaskContext(
         model=config.model,
@@ -158,10 +158,10 @@ def _planned_split(
 
 
 def open_corpora(data: DataConfig) -> tuple[CorpusInputs, ...]:
-    """Shards and links of all corpora, the main one first.
+    """Open shards and links of all corpora, the main one first.
 
     Raises:
-        DataError: shards or links are missing or damaged, or the links are of other shards.
+        DataError: shards or links are missing or damaged, or the links were made from other shards.
     """
     return tuple(CorpusInputs.open(each.shards, each.links, each.weight) for each in (data, *data.mixed_with))
 
@@ -184,7 +184,7 @@ def tokenizer_uri(data: DataConfig) -> str:
 
 
 def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
-    """The tokenizer of a run.
+    """Open the tokenizer of a run.
 
     Raises:
         ConfigurationError: there is none.
@@ -199,6 +199,6 @@ def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
 
 
 def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """A hash of the vocabulary: token ids mean the same under every tokenizer that has it."""
+    """Return a hash of the vocabulary: equal hashes mean equal token ids."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
     return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

@@ -98,7 +98,7 @@ class Delivery:
         return count
 
     def _send_params(self, client: "MlflowClient", values: Mapping[str, str]) -> None:
-        """Send parameters. MLflow's cannot change: a value that a later attempt changes, as the number of workers, becomes a tag."""
+        """Send parameters. MLflow's cannot change: a value that a later attempt changes, such as the number of workers, becomes a tag."""
         from mlflow.entities import Param
 
         values = {name: value[:_PARAM_LENGTH] for name, value in values.items()}
@@ -114,13 +114,13 @@ class Delivery:
             client.set_tag(self._run_id, name, value, synchronous=True)
 
     def _send_file(self, client: "MlflowClient", path: Path) -> None:
-        """Send a picture or an artifact under the name that it has in the run's folder; a file that is sent twice is there once.
+        """Send a picture or an artifact under its name in the run's folder; a file that is sent twice is stored once.
 
         Pictures too are plain artifacts: MLflow's image series shows all parameters of the run above each picture, which hides it.
         """
         file = self._folder / path
         if not file.exists():
-            logger.warning("%s was removed before MLflow had it", file)
+            logger.warning("%s was removed before MLflow received it", file)
             return
         parent = path.parent if path.parts[0] == PICTURES_FOLDER else path.parent.relative_to(ARTIFACTS_FOLDER)
         client.log_artifact(self._run_id, str(file), None if parent == Path() else parent.as_posix())

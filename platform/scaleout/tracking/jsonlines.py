@@ -1,4 +1,4 @@
-"""What a run reports, as plain files in its folder: readable without any software. What other trackers show is a view of them."""
+"""Everything that a run reports, as plain files in its folder: readable without any software. Other trackers show a view of them."""
 
 import json
 import shutil
@@ -19,10 +19,10 @@ PICTURES_FOLDER, ARTIFACTS_FOLDER = "pictures", "artifacts"
 
 
 class JsonLinesTracker:
-    """Writes to a local folder, which may already contain what the run reported before it was resumed.
+    """Writes to a local folder, which may already contain the reports of a run before it was resumed.
 
     ``metrics.jsonl`` has one object per call (step, time, metrics), ``pictures/NAME/step-00000100.png`` and ``artifacts/`` the files,
-    ``summary.json`` the latest parameters, tags and status. ``events.jsonl`` says in which order all but the metrics was reported.
+    ``summary.json`` the latest parameters, tags and status. ``events.jsonl`` contains everything but the metrics, in the order reported.
     """
 
     def __init__(self, folder: Path) -> None:

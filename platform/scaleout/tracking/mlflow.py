@@ -19,9 +19,9 @@ _RECORDS_PER_READ = 500
 
 
 class MlflowTracker(JsonLinesTracker):
-    """Continues the MLflow run ``run_id`` with what the files in ``folder`` say; each run has one writer, rank 0.
+    """Continues the MLflow run ``run_id`` from the files in ``folder``; each run has one writer, rank 0.
 
-    The files are the record, MLflow shows it: after an outage, the next success or the next start with the same folder delivers the rest.
+    The files are the record, and MLflow shows it. After an outage, the next success or the next start with this folder delivers the rest.
 
     Args:
         uri: the tracking store, see ``resolve_tracking_uri``.
@@ -49,7 +49,7 @@ class MlflowTracker(JsonLinesTracker):
         self._thread.start()
 
     def _append(self, file: str, record: Record) -> None:
-        self._spools[file].put(record)  # also what a full disk does not accept
+        self._spools[file].put(record)  # also a record that a full disk does not accept
         super()._append(file, record)
 
     def flush(self, timeout: float) -> bool:
@@ -91,12 +91,12 @@ class MlflowTracker(JsonLinesTracker):
 
 
 def replay(uri: str, run_id: str, folder: Path) -> int:
-    """Deliver what an earlier process could not; return the number of records.
+    """Deliver the records that an earlier process could not; return their number.
 
     Args:
         uri: the tracking store.
         run_id: id of the run in it.
-        folder: with the files of the run's tracker.
+        folder: folder with the files of the run's tracker.
 
     Raises:
         Exception: the server still does not answer.

@@ -1,4 +1,4 @@
-"""Which records of a file are not delivered yet: an outage of the tracking server and the death of the process lose none."""
+"""Track which records of a file are not delivered yet: neither a server outage nor the death of the process loses any."""
 
 import threading
 from collections import deque
@@ -9,7 +9,7 @@ from pathlib import Path
 from scaleout.tracking.records import Record, read_records
 
 SENT = ".sent"
-"""Suffix of the file beside a file of records that says how many of them are delivered."""
+"""Suffix of the file next to a file of records; it contains the number of delivered records."""
 
 
 class Spool:
@@ -21,7 +21,7 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self._position = path.with_suffix(SENT)
         records = read_records(path)
-        # A full disk may have swallowed records that were sent all the same.
+        # On a full disk, records may have been sent without being written.
         self._sent = min(_read_count(self._position), len(records))
         self._waiting: deque[Record] = deque(records[self._sent :])
         self._changed = threading.Condition()
@@ -30,7 +30,7 @@ class Spool:
         return len(self._waiting)
 
     def put(self, record: Record) -> None:
-        """Add a record, which its tracker writes into the file."""
+        """Add a record, which the tracker writes to the file."""
         with self._changed:
             self._waiting.append(record)
 

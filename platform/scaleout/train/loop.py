@@ -1,4 +1,4 @@
-"""The training loop. It knows an engine, a stream, a store and a tracker, and neither Ray nor DeepSpeed."""
+"""The training loop. It uses an engine, a stream, a store and a tracker, and knows neither Ray nor DeepSpeed."""
 
 import math
 import time
@@ -32,11 +32,11 @@ from scaleout.train.start_times import StartTimes
 from scaleout.train.stop_request import StopRequest
 
 SHARE_COUNTS_FROM = 1000
-"""Samples below which one bad sample says little about their share."""
+"""Minimum denominator of the share of bad samples: over fewer samples, a single bad one says little."""
 
 
 KeepTraining = Callable[[dict[str, float], int], bool]
-"""Asked after a validation, with its metrics and step, whether the run continues. Picklable."""
+"""Called after a validation, with its metrics and step; returns whether the run continues. Picklable."""
 
 
 def keep_going(metrics: dict[str, float], step: int) -> bool:
@@ -46,18 +46,18 @@ def keep_going(metrics: dict[str, float], step: int) -> bool:
 
 @dataclass
 class Progress:
-    """How far the run is."""
+    """Progress of a run."""
 
     step: int = 0
-    """Optimiser steps done."""
+    """Completed optimiser steps."""
     skipped: int = 0
-    """Samples of the whole run that could not be decoded, over all workers."""
+    """Samples of the whole run that could not be decoded, on all workers."""
     skipped_steps: int = 0
     """Steps of the whole run whose gradient was not finite."""
 
     @classmethod
     def of(cls, record: CheckpointRecord) -> "Progress":
-        """As far as the run was at a checkpoint."""
+        """Return the progress at a checkpoint."""
         return cls(record.step, record.skipped, record.skipped_steps)
 
 
@@ -74,22 +74,22 @@ class Loop:
     processes: ProcessGroup
     fingerprints: dict[str, str]
     announce: Callable[[str], None]
-    """Tells the user; called by the first worker only."""
+    """Shows the user a line; called by the first worker only."""
     flops_per_sample: Callable[[int], float] | None = None
-    """What a sample costs whose text is padded to the given width; None where nobody asks, for counting takes a second a width."""
+    """Operations for a sample whose text is padded to the given width; None if not needed, because counting takes a second per width."""
     keep_training: KeepTraining = keep_going
-    """Asked after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to go on."""
+    """Called after every validation, on every worker: the run ends early, with a checkpoint, unless all agree to continue."""
     stop_request: StopRequest = field(default_factory=StopRequest)
-    """Asked after every step: the run ends early, with a checkpoint, when any worker was asked to stop."""
+    """Checked after every step: the run ends early, with a checkpoint, if any worker was asked to stop."""
     ledger: Ledger | None = None
     more_metrics: Callable[[], dict[str, float]] = dict
-    """Asked by the first worker for every point of the curves: what the loop cannot know, as of the cluster."""
+    """Called by the first worker for every point of the curves: metrics that the loop cannot know, such as those of the cluster."""
     spikes: SpikeReport = field(default_factory=SpikeReport)
     times: StartTimes | None = None
-    """Of this start, which the first step ends."""
+    """Times of this start, which the first step ends."""
 
     def run(self, progress: Progress) -> dict[str, float]:
-        """Train to the last step, or until asked to stop; returns the metrics of the last validation."""
+        """Train to the last step, or until asked to stop; return the metrics of the last validation."""
         train = self.config.train
         micro_steps = MicroSteps(iter(self.stream), self._schedule, first=self.stream.first)
         interval = Interval()
@@ -102,7 +102,7 @@ class Loop:
             while progress.step < train.max_steps and not stopped:
                 self._step(micro_steps, interval, progress)
                 self.stop_request.has_something_to_save = True
-                if progress.step == first:  # what may take long is done: compilation, the start of the data
+                if progress.step == first:  # the slow parts are done: compilation, the start of the data
                     self.processes.limit_waiting(60 * self.config.scale.collective_timeout_minutes)
                     self._report_start(progress.step)
                 last = progress.step == train.max_steps
@@ -130,14 +130,14 @@ class Loop:
         return self.config.schedule(self.processes.workers)
 
     def _step(self, micro_steps: MicroSteps, interval: Interval, progress: Progress) -> None:
-        """One optimiser step."""
+        """Run one optimiser step."""
         forwards: list[Forward] = []
-        interval.rates = self.engine.learning_rates()  # before the step moves the schedule on
+        interval.rates = self.engine.learning_rates()  # before the step advances the schedule
         own = micro_steps.of_step(progress.step)
         norm = None
         while (micro_step := interval.waiting_for(own)) is not None:
             micro = micro_step.micro
-            # Dropout and patch masks depend on the micro-batch, not on the worker that happens to have it.
+            # Dropout and patch masks depend on the micro-batch, not on its worker.
             torch.manual_seed(keyed_seed(self.config.train.seed, Purpose.MODEL, micro.number))
             output = self.engine.forward(interval.moved(micro.batch, self.engine.device))
             self.engine.backward(output.loss * micro_step.weight)
@@ -165,18 +165,18 @@ class Loop:
             self.tracker.metrics({"perf/start_seconds": self.times.total}, step)
 
     def _skip(self, forwards: list[Forward], progress: Progress) -> None:
-        """Count a step that changed nothing, for its gradient is not finite, and stop a run that had too many of them."""
+        """Count a step that was skipped because its gradient is not finite; stop a run that had too many of them."""
         progress.skipped_steps += 1
         causes, allowed = name_causes(forwards, self.processes), self.config.train.maximum_skipped_steps
         if progress.skipped_steps > allowed:
             raise TrainingError(
                 f"the gradient of step {progress.step} is not finite, from {causes}: lower train.optimiser.learning_rate, or look at "
-                f"these samples; train.maximum_skipped_steps {allowed} are skipped"
+                f"these samples; train.maximum_skipped_steps allows {allowed}"
             )
         self._tell(f"step {progress.step} is skipped: its gradient is not finite, from {causes}")
 
     def _report(self, interval: Interval, progress: Progress) -> None:
-        """Put a point on every training curve, and stop a run whose data is bad."""
+        """Add a point to every training curve, and stop a run with too many bad samples."""
         seconds = time.perf_counter() - interval.started
         self._count_skipped(interval, progress)
         sums, stages, usages = zip(*self.processes.gather(interval.figures(self.engine.device, seconds)), strict=True)
@@ -206,12 +206,12 @@ class Loop:
         above = self.spikes.look(metrics["train/loss"]) if "train/loss" in metrics else None
         if above is None:
             return {}
-        self._tell(f"step {step}: the loss {metrics['train/loss']:.3f} lies {above:.0f} typical deviations above the recent ones")
+        self._tell(f"step {step}: the loss {metrics['train/loss']:.3f} is {above:.0f} typical deviations above the recent ones")
         return {"train/loss_spike": above}
 
     @staticmethod
     def _means(parts: Sequence[dict[str, float]], count: int) -> dict[str, float]:
-        """The parts of all workers added up by name, over ``count``; a worker may have nothing to add, and so may all."""
+        """Return the sums of the workers' values by name, divided by ``count``; any worker may have no values, or all of them."""
         names = dict.fromkeys(name for part in parts for name in part)
         return {name: sum(part.get(name, 0.0) for part in parts) / count for name in names}
 
@@ -247,7 +247,7 @@ class Loop:
     def _check_best_metric(self, metrics: dict[str, float]) -> None:
         best = self.config.train.best_metric
         if best is not None and best not in metrics:
-            raise ConfigurationError(f"train.best_metric {best!r} is no metric of validation: take one of {', '.join(sorted(metrics))}")
+            raise ConfigurationError(f"train.best_metric {best!r} is not a validation metric: choose one of {', '.join(sorted(metrics))}")
 
     def _save(self, upload: CheckpointUpload, progress: Progress, validation: dict[str, float]) -> None:
         facts = {

@@ -1,4 +1,4 @@
-"""One worker's part of a run, from its configuration to the last step. Ray comes in only through what is passed."""
+"""One worker's part of a run, from its configuration to the last step. It uses Ray only through its arguments."""
 
 import logging
 import tempfile
@@ -41,7 +41,7 @@ from scaleout.train.stop_request import StopRequest
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSetup:
-    """What the driver decides once and sends to every worker."""
+    """Decisions that the driver makes once and sends to every worker."""
 
     config: RunConfig
     targets: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class WorkerSetup:
     tracking_uri: str
     mlflow_run: str
     lease: Lease | None = None
-    """The driver's; without one nobody else can start the run."""
+    """Lease of the driver; None if no other process can start the run."""
 
 
 def run_worker(
@@ -64,13 +64,13 @@ def run_worker(
     stop_request: StopRequest | None = None,
     more_metrics: Callable[[], dict[str, float]] = dict,
 ) -> dict[str, float]:
-    """Train to the last step, from the newest complete checkpoint if there is one; returns the last validation's metrics.
+    """Train to the last step, from the newest complete checkpoint if there is one; return the metrics of the last validation.
 
     Args:
-        setup: what the driver decided.
+        setup: the decisions of the driver.
         tables: this worker's micro-batches as Arrow tables, from a given global position on.
         processes: all workers.
-        times: of this start, so far.
+        times: times of this start so far.
         workers_on_node: workers that share this machine's cores.
         announce: shows the user a line; called by the first worker only.
         keep_training: see ``Loop``.
@@ -88,12 +88,12 @@ def run_worker(
     own = store.newest()
     newest = own or forked_checkpoint(config)
     progress, start = (Progress.of(newest[1]), newest[1].position) if newest else (Progress(), 0)
-    # Reading starts processes and takes a whole window: they come up while the engine does.
+    # Reading starts processes and reads a whole window first: both happen while the engine starts.
     stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, threads))
     origin = "" if newest else load_start(module, config)
     # The peak of a CPU is unknown, so there is nothing to compare operations with, and counting them takes seconds.
     cost = prepare_module(config, context, module, counts_flops=processes.uses_gpu)
-    # After the counting: recomputed work teaches nothing and is not counted, and numbers drawn for it compile nothing.
+    # After the counting: recomputed work does not count, and the synthetic batch must not trigger compilation.
     configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
     resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
@@ -113,7 +113,7 @@ def run_worker(
             shared = f"{schedule.workers} workers share {schedule.micro_batches} micro-batches"
             announce(f"{shared}: {schedule.idle} micro-steps of a step are idle")
         if config.data.synthetic:
-            announce("data.synthetic: trains on random numbers, to show the speed without reading; what it learns means nothing")
+            announce("data.synthetic: trains on random numbers, to measure the speed without reading; the trained weights are meaningless")
         if newest is None:
             announce(f"starts from the first sample, with {origin}")
         else:
@@ -143,7 +143,7 @@ def run_worker(
 
 
 def _run_tracked(loop: Loop, progress: Progress) -> dict[str, float]:
-    """Run the loop, and let the tracker deliver what it holds before this process ends, however it ends."""
+    """Run the loop. In all cases, the tracker delivers its records before this process ends."""
     status = RunStatus.FAILED
     try:
         metrics = loop.run(progress)
@@ -155,14 +155,14 @@ def _run_tracked(loop: Loop, progress: Progress) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the module costs."""
+    """Parameters of a module and operations of a sample."""
 
     parameters: int
     frozen: int
     flops: FlopCount | None
 
     def describe(self, config: RunConfig) -> str:
-        """One sentence for the user."""
+        """Return one sentence for the user."""
         samples = config.train.max_steps * config.train.global_batch
         text = f"model of {self.parameters / 1e6:.2f} M parameters ({self.frozen / 1e6:.2f} M of them reached by no objective and frozen)"
         if self.flops is None:
@@ -172,7 +172,7 @@ class Cost:
 
 
 def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, *, counts_flops: bool, size: int = 2) -> Cost:
-    """Freeze what no objective reaches, found in one forward and backward on random numbers; returns what the rest costs."""
+    """Freeze the parameters that no objective reaches, found in one forward and backward on random numbers; return the cost of the rest."""
     with torch.random.fork_rng():
         frozen = freeze_unreached(module, module(config.task.synthetic_batch(context, size)).loss)
     sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
@@ -181,7 +181,7 @@ def prepare_module(config: RunConfig, context: TaskContext, module: TaskModule, 
 
 
 def build_engine(config: RunConfig, module: TaskModule, accumulation: int, processes: ProcessGroup, *, resharded: bool = False) -> Engine:
-    """DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
+    """Return DeepSpeed with the optimiser and schedule of the configuration; for the rest see ``EngineConfig``."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     train, layout = config.train, config.scale.layout(uses_gpu=processes.uses_gpu)
     multiplier = config.task.knowledge_multiplier(train.optimiser)
@@ -201,7 +201,7 @@ def build_engine(config: RunConfig, module: TaskModule, accumulation: int, proce
 def build_stream(
     config: RunConfig, context: TaskContext, tables: Callable[[], Iterator[pa.Table]], start: int, processes: ProcessGroup, threads: int
 ) -> MicroBatches:
-    """One worker's micro-batches from the global position ``start`` on, made of ``tables``."""
+    """Return one worker's micro-batches from the global position ``start`` on, made from ``tables``."""
     size = config.train.micro_batch
     first = start // size + processes.rank
     if config.data.synthetic:
@@ -218,7 +218,7 @@ def build_stream(
 
 
 def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, processes: ProcessGroup, threads: int = 1) -> Evaluator:
-    """Validation on the validation split, with pictures where they may be shown."""
+    """Return the evaluator of the validation split, with pictures if they may be shown."""
     allowed = config.tracking.pictures
     return Evaluator(
         task=config.task,
@@ -245,6 +245,6 @@ def build_tracker(setup: WorkerSetup) -> CompositeTracker:
 
 
 def tracking_folder(config: RunConfig, mlflow_run: str) -> Path:
-    """Return where curves are kept: the run's folder or, if that is remote, a local one that a restart on this machine finds."""
+    """Return the folder of the curves: the run's folder or, if that is remote, a local one that a restart on this machine finds."""
     folder = run_folder(config)
     return Path(tempfile.gettempdir()) / f"medvlp-{mlflow_run}" if storage.is_remote(folder) else Path(folder)

@@ -1,4 +1,4 @@
-"""The groups of workers under Ray Train: started together, ended together, each worker fed by Ray Data."""
+"""The worker groups under Ray Train: workers start together, end together, and get their data from Ray Data."""
 
 import logging
 import os
@@ -35,12 +35,12 @@ START_SECONDS = 1800
 """Timeout of a collective until the first step is done; then it is ``scale.collective_timeout_minutes``."""
 
 _RAY_TRAIN = {
-    # How often it looks whether the workers have ended; by default every 2 s, and a run ends seconds later than it could.
+    # Interval of its check whether the workers have ended; with the default of 2 s, a run would end seconds later than necessary.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # An actor for each group that looks for nodes which are taken away: ``Supervisor`` does.
+    # An actor for each group that watches for preempted nodes: ``Supervisor`` does that.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
-"""Environment variables of Ray Train; those that are set already are kept."""
+"""Environment variables of Ray Train; existing values are kept."""
 
 _NO_RETRIES: dict[str, Any] = {"controller_failure_limit": 0, "max_preemption_failures": 0}
 
@@ -105,20 +105,20 @@ def run_group(
 
 
 def _has_failed(trainer: DatalessTrainer, channel: Any, failures: int, allowed: int) -> bool:
-    """Run one group of workers to its end; return whether it failed, to be counted with ``failures``.
+    """Run one group of workers to its end; return whether it failed. ``failures`` is the number of earlier failures.
 
     Raises: see ``run_group``.
     """
     error: Exception | None = None
     try:
         trainer.fit()
-    except (ControllerError, PreemptionError) as not_ours:  # no room yet, or a node was taken: nothing is wrong with the run
+    except (ControllerError, PreemptionError) as not_ours:  # no capacity yet, or a preempted node: nothing is wrong with the run
         logger.info("the workers start again from the newest checkpoint: %s", str(not_ours).strip().splitlines()[-1])
     except Exception as failure:
         error = failure
     raise_if_failed(channel)
     if ray.get(channel.stop_reason.remote()):
-        error = None  # a group that had nothing to save was ended
+        error = None  # the group had nothing to save and was ended on request
     if error is not None and failures == allowed:
         raise TrainingError(f"the workers failed more often than scale.max_failures {allowed} allows: {error}") from error
     if error is not None:
@@ -160,7 +160,7 @@ def _trainer(
 
 
 def _ray_run_config(config: RunConfig) -> RayRunConfig:
-    """Return where Ray Train keeps its own small state; checkpoints are written by the store."""
+    """Return the configuration of Ray Train, with the location of its own small state; the store writes the checkpoints."""
     filesystem, path = storage.arrow_filesystem(run_folder(config))
     return RayRunConfig(
         name="ray",

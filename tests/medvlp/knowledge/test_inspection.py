@@ -83,7 +83,7 @@ def test_entities_are_found_by_any_name(name: str, entity: int) -> None:
 
 
 def test_an_unknown_name_is_answered_with_near_ones() -> None:
-    with pytest.raises(KnowledgeError, match=r"no entity of the bundle is called 'lungg'; near are lung"):
+    with pytest.raises(KnowledgeError, match=r"the bundle has no entity named 'lungg'; the nearest names are lung"):
         find_entity(BUNDLE, "lungg")
 
 

@@ -30,5 +30,5 @@ def test_files_of_any_plain_name_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x.tar", "/etc/passwd", "a/../../b.tar", "a//b.tar", "..", ".hidden", "", "a\\b", "a\0.tar"])
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=r"index\.parquet was altered: .* is no name of a file; make the files again with jobs/make\.py"):
+    with pytest.raises(DataError, match=r"index\.parquet was altered: .* is not a file name; make the files again with jobs/make\.py"):
         load(tmp_path, "train-00000.tar", name)

@@ -29,7 +29,7 @@ def test_a_record_of_another_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_file_is_made_outside_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'\.\./evil' is no name of a file"):
+    with pytest.raises(DataError, match=r"'\.\./evil' is not a valid file or folder name"):
         list(make_files(str(tmp_path / "output"), ["../evil"], make, map))
     assert not (tmp_path / "evil").exists()
 

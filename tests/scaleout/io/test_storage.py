@@ -69,7 +69,7 @@ def test_folders_travel_there_and_back(root: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["../x", "a/../../x", "/etc/passwd", "..", "a\0b"])
 def test_no_name_leads_out_of_a_folder(root: str, part: str) -> None:
-    with pytest.raises(DataError, match="is no name of a file or folder in"):
+    with pytest.raises(DataError, match="is not a valid file or folder name in"):
         storage.join(root, part)
 
 
@@ -78,7 +78,7 @@ def test_an_object_whose_key_leads_out_of_the_folder_is_refused(s3: str, tmp_pat
     storage.write_bytes(storage.join(uri, "good"), b"good")
     root = uri.removeprefix("s3://")
     monkeypatch.setattr("s3fs.S3FileSystem.find", lambda self, path, **_: [f"{root}/good", f"{root}/../../evil"])
-    with pytest.raises(DataError, match=r"'\.\./\.\./evil' is no name of a file"):
+    with pytest.raises(DataError, match=r"'\.\./\.\./evil' is not a valid file or folder name"):
         storage.download_folder(uri, tmp_path / "below" / "back")
     assert not list(tmp_path.glob("**/evil"))
 

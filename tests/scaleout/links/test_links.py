@@ -140,7 +140,7 @@ def test_links_of_another_shard_do_not_line_up(shards: str, tmp_path: Path) -> N
 
 def test_other_ontologies_are_not_mixed_in(shards: str, tmp_path: Path) -> None:
     make(shards, tmp_path / "links")
-    with pytest.raises(ConfigurationError, match=r"ontology: toy there, other asked for.*--overwrite"):
+    with pytest.raises(ConfigurationError, match=r"ontology: found toy, requested other.*--overwrite"):
         make(shards, tmp_path / "links", OTHER)
     assert make(shards, tmp_path / "links", OTHER, overwrite=True).ontology == "other"
 
@@ -150,7 +150,7 @@ def test_links_of_another_linker_are_not_gone_on_with(shards: str, tmp_path: Pat
         version = "dictionary-next"
 
     make(shards, tmp_path / "links")
-    with pytest.raises(ConfigurationError, match=r"linker_version: dictionary-2 there, dictionary-next asked for.*--overwrite"):
+    with pytest.raises(ConfigurationError, match=r"linker_version: found dictionary-2, requested dictionary-next.*--overwrite"):
         link_shards(shards, ONTOLOGY, Newer.build(ONTOLOGY), str(tmp_path / "links"), run=map)
 
 
@@ -158,7 +158,7 @@ def test_links_of_the_former_format_are_refused(shards: str, tmp_path: Path) -> 
     make(shards, tmp_path / "links")
     path = tmp_path / "links" / "manifest.json"
     path.write_text(path.read_text().replace('"version": 4', '"version": 3'))
-    with pytest.raises(DataError, match=r"is of version 3, this code reads 4; make the links again with jobs/link\.py"):
+    with pytest.raises(DataError, match=r"has version 3, this code reads 4; make the links again with jobs/link\.py"):
         LinksManifest.load(str(tmp_path / "links"))
 
 

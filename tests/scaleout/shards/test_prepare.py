@@ -77,9 +77,9 @@ def test_other_input_is_refused_unless_it_may_overwrite(tmp_path: Path) -> None:
     prepare_shards(ToyCorpus(), output, run=map, **OPTIONS)
     with pytest.raises(ConfigurationError, match=r"items: .*'train': 25.*'train': 5.*--overwrite"):
         prepare_shards(ToyCorpus(train=5), output, run=map, **OPTIONS)
-    with pytest.raises(ConfigurationError, match="source: toy there, changed asked for"):
+    with pytest.raises(ConfigurationError, match="source: found toy, requested changed"):
         prepare_shards(ToyCorpus(fingerprint="changed"), output, run=map, **OPTIONS)
-    with pytest.raises(ConfigurationError, match=r"options: \{\} there, \{'seed': 1\} asked for"):
+    with pytest.raises(ConfigurationError, match=r"options: found \{\}, requested \{'seed': 1\}"):
         prepare_shards(ToyCorpus(), output, run=map, options={"seed": 1}, **OPTIONS)
     assert prepare_shards(ToyCorpus(train=5), output, run=map, overwrite=True, **OPTIONS).splits == {"train": 5, "validation": 10}
 

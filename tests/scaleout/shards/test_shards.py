@@ -142,7 +142,7 @@ def test_texts_and_answers_are_read_without_a_shard(tmp_path: Path) -> None:
     [
         (lambda path: path.unlink(), r"samples/train-00001\.parquet: no such file"),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), r"train-00001\.parquet is truncated: 100 bytes, its manifest says \d+"),
-        (lambda path: flip(path, 100), r"train-00001\.parquet was altered: its sha256 is not the manifest's; .*jobs/prepare\.py"),
+        (lambda path: flip(path, 100), r"train-00001\.parquet was altered: its sha256 is not the one in the manifest; .*jobs/prepare\.py"),
     ],
 )
 def test_a_bad_file_beside_a_shard_is_named(tmp_path: Path, damage: object, message: str) -> None:
@@ -253,8 +253,8 @@ def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
     whole = path.read_text()
     for text, message in (
         (whole.replace('"corpus": "', '"corpus": "another ', 1), "altered"),
-        (whole.replace('"version": 3', '"version": 2'), r"is of version 2, this code reads 3; make the shards again with jobs/prepare\.py"),
-        (whole.replace('"version": 3', '"version": 99'), "is of version 99, this code reads 3; use the release of medvlp that made it"),
+        (whole.replace('"version": 3', '"version": 2'), r"has version 2, this code reads 3; make the shards again with jobs/prepare\.py"),
+        (whole.replace('"version": 3', '"version": 99'), "has version 99, this code reads 3; use the release of medvlp that made it"),
         (whole[:100], "damaged"),
         (whole.replace('"public"', '"open"'), "damaged"),
     ):
