@@ -148,6 +148,7 @@ def test_a_bucket_that_cannot_be_written_is_refused(
     assert "cannot write below s3://no-such-bucket/runs" in message
 
 
+@pytest.mark.slow
 def test_a_shard_altered_without_a_change_of_size_ends_the_run_and_is_named(
     phantoms: Artefacts, runs: Path, ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

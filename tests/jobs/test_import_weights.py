@@ -18,6 +18,7 @@ from tests.medvlp.interchange.authors import meter_state
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_pretraining_starts_from_meter(phantoms: Artefacts, ray_cluster: None, tmp_path: Path) -> None:
     config = pretrain_config(phantoms, "from-meter", tmp_path, "--train.max_steps", "1", "--train.optimiser.learning_rate", "1e-12")
     tokenizer = open_tokenizer(config.data)

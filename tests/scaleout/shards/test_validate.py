@@ -14,6 +14,7 @@ from medvlp.errors import DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.io.record_table import RecordTable
+from scaleout.io.retry import RETRY_VARIABLE
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
@@ -119,7 +120,7 @@ def test_an_outage_of_s3_is_survived(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test"), ("DEFAULT_REGION", "us-east-1"), ("MAX_ATTEMPTS", "1")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setattr("s3fs.S3FileSystem.retries", 1)
+    monkeypatch.setenv(RETRY_VARIABLE, "2")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

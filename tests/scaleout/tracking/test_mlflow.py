@@ -113,6 +113,7 @@ os.kill(os.getpid(), 9)
     assert replay(empty_store, run_id, folder) == 0
 
 
+@pytest.mark.slow
 def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) -> None:
     uri = mlflow_server.uri
     outlives, ends_within = (start_run(uri, "outage", name) for name in ("outlives", "ends within"))
