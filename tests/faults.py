@@ -8,7 +8,9 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-REPORT = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
+from tests.conftest import REPOSITORY
+
+REPORT = REPOSITORY / "docs" / "reliability.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 
 FAULTS_VARIABLE = "MEDVLP_FAULTS"

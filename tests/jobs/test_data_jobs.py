@@ -60,7 +60,8 @@ def test_a_bundle_can_be_looked_at(phantom_knowledge: Path, tmp_path: Path, caps
     assert "relations: " in shown
     assert "nearest vectors: " in shown
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert "the bundle has no entity named" in refusal(inspect_knowledge, ["--inspect", str(phantom_knowledge), "--concept", "gizzard"], capsys)
+    refused = refusal(inspect_knowledge, ["--inspect", str(phantom_knowledge), "--concept", "gizzard"], capsys)
+    assert "the bundle has no entity named 'gizzard'" in refused
     assert "jobs/knowledge.py" in refusal(inspect_knowledge, ["--inspect", str(tmp_path)], capsys)
 
 

@@ -30,6 +30,7 @@ from medvlp.tasks.vqa.batch import QuestionCollate
 from medvlp.tasks.vqa.module import QuestionAnsweringModule
 from medvlp.tasks.vqa.task import QuestionAnswering
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
+from tests.conftest import REPOSITORY
 from tests.medvlp import tiny
 
 ORIGIN = Origin(run="tiny-run", step=7, samples=70, fingerprints={"knowledge": tiny.bundle().fingerprint}, metrics={"itm_accuracy": 0.75})
@@ -225,4 +226,4 @@ def test_weights_of_another_model_are_not_written(tmp_path: Path, trained: Pretr
 
 def test_importing_the_package_is_cheap() -> None:
     code = "import sys, medvlp; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=REPOSITORY).returncode == 0

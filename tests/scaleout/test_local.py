@@ -16,8 +16,7 @@ import pytest
 
 from medvlp.errors import MedvlpError
 from scaleout.local import head, main
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.conftest import REPOSITORY
 
 # Writes its folder again and again, so that a test sees where it runs, and whether.
 _ENDLESS_JOB = "import pathlib, sys, time\nwhile True: pathlib.Path(sys.argv[1]).write_text(str(pathlib.Path.cwd())); time.sleep(0.1)"

@@ -16,8 +16,6 @@ from medvlp.corpora.jsonl import open_jsonl
 from medvlp.data.sample import Dropped, Sample
 from medvlp.errors import DataError
 
-REAL_DATA = Path(__file__).parents[3].parent / "shared" / "data"
-
 
 def write(root: Path, *rows: dict[str, Any] | str) -> Path:
     (root / "images").mkdir(parents=True, exist_ok=True)
@@ -162,13 +160,13 @@ def test_whatever_changes_changes_the_fingerprint(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not REAL_DATA.is_dir(), reason=f"no real data in {REAL_DATA}")
+@pytest.mark.real_data
 @pytest.mark.parametrize(
     ("folder", "modality_field", "modalities", "rows", "dropped"),
     [("medpix2", "type", {"CT", "MR"}, 1_850, 62), ("covid_chestxray", "modality", {"X-ray"}, 249, 0)],
 )
-def test_real_captions(folder: str, modality_field: str, modalities: set[str], rows: int, dropped: int) -> None:
-    corpus = open_jsonl(REAL_DATA / folder, modality_field=modality_field)
+def test_real_captions(shared_data: Path, folder: str, modality_field: str, modalities: set[str], rows: int, dropped: int) -> None:
+    corpus = open_jsonl(shared_data / folder, modality_field=modality_field)
     assert set(corpus.splits()) == {"train", "validation"}
     assert sum(corpus.splits().values()) == rows
     samples, reasons = [], []

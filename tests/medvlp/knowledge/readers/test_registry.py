@@ -9,9 +9,6 @@ from medvlp.errors import KnowledgeError
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.readers.registry import read_ontologies, read_ontology
 
-GRAPHS = Path(__file__).parents[3].parent / "shared" / "data" / "kg"
-real_graphs = pytest.mark.skipif(not GRAPHS.is_dir(), reason=f"no real ontologies in {GRAPHS}")
-
 OBO = """\
 format-version: 1.2
 ontology: small
@@ -234,10 +231,14 @@ def test_merging_nothing_is_refused() -> None:
         Ontology.merge([])
 
 
+@pytest.fixture
+def graphs(shared_data: Path) -> Path:
+    return shared_data / "kg"
+
+
 @pytest.mark.real_data
-@real_graphs
-def test_the_real_graph_of_umls_concepts() -> None:
-    ontology = read_ontology(GRAPHS / "cui_kg")
+def test_the_real_graph_of_umls_concepts(graphs: Path) -> None:
+    ontology = read_ontology(graphs / "cui_kg")
     assert len(ontology.concepts) == 8791
     assert len(ontology.triples) == 14308
     assert {concept.semantic_type for concept in ontology.concepts} == {"DOID", "SYMP", "UBERON"}
@@ -245,9 +246,8 @@ def test_the_real_graph_of_umls_concepts() -> None:
 
 
 @pytest.mark.real_data
-@real_graphs
-def test_the_real_disease_ontology() -> None:
-    ontology = read_ontology(GRAPHS / "doid" / "doid_2016-09-01.obo")
+def test_the_real_disease_ontology(graphs: Path) -> None:
+    ontology = read_ontology(graphs / "doid" / "doid_2016-09-01.obo")
     assert len(ontology.concepts) == 9344 - 2373  # [Term] stanzas less obsolete ones
     assert len(ontology.triples) == 8155
     by_id = {concept.id: concept for concept in ontology.concepts}
@@ -256,9 +256,8 @@ def test_the_real_disease_ontology() -> None:
 
 
 @pytest.mark.real_data
-@real_graphs
-def test_the_real_anatomy() -> None:
-    ontology = read_ontology(GRAPHS / "uberon")
+def test_the_real_anatomy(graphs: Path) -> None:
+    ontology = read_ontology(graphs / "uberon")
     relations = Counter(triple.relation for triple in ontology.triples)
     assert len(ontology.concepts) > 10_000
     assert relations["is_a"] > 11_000
@@ -266,11 +265,10 @@ def test_the_real_anatomy() -> None:
 
 
 @pytest.mark.real_data
-@real_graphs
-def test_real_ontologies_meet() -> None:
-    paths = [GRAPHS / "doid" / "doid_2016-09-01.obo", GRAPHS / "uberon"]
-    merged = read_ontologies([*paths, GRAPHS / "cui_kg"])
-    apart = sum(len(read_ontology(path).concepts) for path in (*paths, GRAPHS / "cui_kg"))
+def test_real_ontologies_meet(graphs: Path) -> None:
+    paths = [graphs / "doid" / "doid_2016-09-01.obo", graphs / "uberon"]
+    merged = read_ontologies([*paths, graphs / "cui_kg"])
+    apart = sum(len(read_ontology(path).concepts) for path in (*paths, graphs / "cui_kg"))
     assert len(merged.concepts) < apart - 6_000
     (lung,) = [concept for concept in merged.concepts if concept.id == "C0024109"]
     assert lung.name == "lung"
