@@ -163,6 +163,7 @@ def test_a_shard_altered_without_a_change_of_size_ends_the_run_and_is_named(
     assert "make the shards again with jobs/prepare.py" in message
 
 
+@pytest.mark.slow
 def test_images_that_do_not_decode_are_counted_and_left_out(
     phantoms: Artefacts, runs: Path, ray_cluster: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

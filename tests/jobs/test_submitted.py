@@ -13,6 +13,7 @@ from tests.jobs.tiny import RECIPE, Artefacts, pretrain_options
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_submitted_job_trains_in_its_snapshot(phantoms: Artefacts, tmp_path: Path) -> None:
     options = pretrain_options(phantoms, "submitted", tmp_path / "runs", "--tracking.pictures", "false", "--train.max_steps", "2")
     options[options.index(str(RECIPE))] = str(RECIPE.relative_to(REPOSITORY))  # from the snapshot
