@@ -120,7 +120,7 @@ def test_links_of_another_linker_than_the_bundle_are_refused(
     link_shards(phantoms.shards, ontology, Newer.build(ontology), links, run=map)
     message = early_refusal(pretrain_options(replace(phantoms, links=links), "refused", tmp_path), capsys)
     assert "made by linker dictionary-next" in message
-    assert "was made with dictionary-2" in message
+    assert "was made with dictionary-3" in message
 
 
 def test_links_of_other_shards_are_refused(phantoms: Artefacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

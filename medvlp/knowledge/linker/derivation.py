@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from medvlp.knowledge.linker.spelling import bare, fold, is_adjectival
+from medvlp.knowledge.linker.folding import fold
+from medvlp.knowledge.linker.spelling import bare, is_adjectival
 from medvlp.knowledge.ontology import Ontology
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")

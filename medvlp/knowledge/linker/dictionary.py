@@ -9,8 +9,9 @@ import ahocorasick
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.linker.abbreviations import Definition, definitions
 from medvlp.knowledge.linker.derivation import derived_names
-from medvlp.knowledge.linker.negation import negated_ranges
-from medvlp.knowledge.linker.spelling import can_be_looked_for, fold, is_abbreviation, is_adjectival, unhyphenated, variants
+from medvlp.knowledge.linker.folding import fold, folded, unhyphenated
+from medvlp.knowledge.linker.negation import denied_names
+from medvlp.knowledge.linker.spelling import can_be_looked_for, is_abbreviation, is_adjectival, is_function_word, is_symbol, variants
 from medvlp.knowledge.ontology import Ontology
 
 
@@ -55,7 +56,7 @@ class DictionaryLinker:
 
     - A match starts and ends at a word boundary: it never splits a sequence of letters and digits.
     - Letter case does not matter, except for abbreviations: names of at most four characters, all upper-case in the ontology ("ALL",
-      "CT"), match only as written. Hyphens are spaces.
+      "CT"), or of two in mixed case ("As"), match only as written. Hyphens are spaces, and accents do not matter: see ``folding``.
     - Names match in the plural, in other orders and spellings, and without the qualifiers of a terminology: see ``spelling.variants``.
     - Names that the ontology implies match too: "renal" for "kidney", "bladder" for "urinary bladder"; see ``derivation``.
     - If one name means several concepts: a name as written beats a generated variant, which beats an implied name; then a preferred name
@@ -66,7 +67,7 @@ class DictionaryLinker:
     """
 
     name = "dictionary"
-    version = "dictionary-2"
+    version = "dictionary-3"
 
     def __init__(self, names: Mapping[str, str], abbreviations: Mapping[str, _Abbreviations]) -> None:
         """``build`` creates the arguments: indexes from folded names to concepts."""
@@ -112,15 +113,32 @@ class DictionaryLinker:
         return flag_denied(spans, text) if spans else spans
 
     def _matches(self, text: str) -> Iterator[Span]:
-        for last, (length, concept, abbreviations) in self._automaton.iter(fold(text)):
-            end = last + 1
-            start = end - length
-            if _cuts_word(text, start) or _cuts_word(text, end):
+        looked_in = folded(text)
+        for last, (length, concept, abbreviations) in self._automaton.iter(looked_in.text):
+            start, end = last + 1 - length, last + 1
+            if _cuts_word(looked_in.text, start) or _cuts_word(looked_in.text, end):
                 continue
+            start, end = looked_in.origin(start, end)
             # An abbreviation in its exact letter case is the more specific reading.
-            meaning = dict(abbreviations).get(unhyphenated(text[start:end]), concept) if abbreviations else concept
+            meaning = _as_abbreviation(text, start, end, dict(abbreviations)) or concept if abbreviations else concept
             if meaning is not None:
                 yield Span(start, end, meaning)
+
+
+def _as_abbreviation(text: str, start: int, end: int, abbreviations: Mapping[str, str]) -> str | None:
+    """Return the concept of ``text[start:end]`` as an abbreviation, if the letter case is that of the ontology.
+
+    Where its letter case says nothing, a common word is no abbreviation: "ALL" in a text that is all upper-case, "As" at the beginning of a
+    sentence.
+    """
+    written = unhyphenated(text[start:end])
+    meaning = abbreviations.get(written)
+    if meaning is None:
+        return None
+    if is_symbol(written):
+        before = text[:start].rstrip()[-1:]
+        return meaning if before.isalnum() or before in {",", "("} else None
+    return None if is_function_word(written) and text.isupper() else meaning
 
 
 def leftmost_longest(spans: Iterable[Span]) -> list[Span]:
@@ -172,18 +190,17 @@ def flag_denied(spans: list[Span], text: str) -> list[Span]:
 
     A span that only describes something else is not flagged: "no gastric cancer" and "no gastric lesion" do not negate the stomach.
     """
-    ranges = negated_ranges(text)
-    if not ranges:
+    denied = denied_names(text, sorted({(span.start, span.end) for span in spans}))
+    if not denied:
         return spans
     longest: dict[int, int] = {}
     for span in spans:
         longest[span.start] = max(span.end, longest.get(span.start, 0))
 
-    def denied(span: Span) -> bool:
-        described = longest[span.start] > span.end or _describes(text, span)
-        return not described and any(start <= span.start and span.end <= stop for start, stop in ranges)
+    def flag(span: Span) -> bool:
+        return (span.start, span.end) in denied and longest[span.start] == span.end and not _describes(text, span)
 
-    return [replace(span, negated=True) if denied(span) else span for span in spans]
+    return [replace(span, negated=True) if flag(span) else span for span in spans]
 
 
 def _describes(text: str, span: Span) -> bool:

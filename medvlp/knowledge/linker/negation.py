@@ -1,82 +1,89 @@
-"""Find the negated parts of a text: a small NegEx (Chapman et al. 2001).
+"""Find the parts of a text that it denies: "no pneumothorax", "pneumonia: none".
 
-"no evidence of pneumothorax or effusion" negates what follows, "pneumothorax is excluded" what precedes. A negation ends with the sentence,
-at a word like "but", at a location ("no metastasis in the liver", "no abnormality of the liver"), or after a few words. "no change" and
-similar phrases negate nothing.
+The rules are those of NegEx (Chapman et al. 2001) and ConText (Harkema et al. 2009), with lists and clauses told apart by commas and verbs:
+
+- A denial reaches to the end of its sentence, an ending such as "but", or the clause that follows: "no effusion, and the heart is large".
+- Locations are not denied ("no mass in the liver"), but the rest of a list is: "no mass in the liver, effusion, or stone".
+- What only looks like a denial ("no change in", "cannot be excluded") denies nothing.
+- Words inside a name do not count: "no shortness of breath" denies the whole name.
 """
 
-import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import itemgetter
 
-_REACH = 8
-"""Maximum number of negated words; Chapman et al. use five, too few for lists ("no effusion, consolidation or pneumothorax")."""
+from medvlp.knowledge.linker.cues import HINT, PATTERN, SENTENCE, Cue
+from medvlp.knowledge.linker.scope import Found, continues, is_item, reach, subject
 
-_BEFORE = (
-    "no",
-    "not",
-    "without",
-    "absence of",
-    "absent",
-    "denies",
-    "denied",
-    "free of",
-    "negative for",
-    "lack of",
-    "lacks",
-    "never",
-    "neither",
-    "nor",
-    "rule out",
-    "rules out",
-    "ruled out",
-    "excludes",
-    "excluding",
-    "fails to show",
-)
-_SEEN = r"not\s+(?:seen|identified|detected|visible|visuali[sz]ed)"
-_AFTER = (rf"(?:is|are|was|were|has been|have been)\s+(?:ruled out|excluded|absent|not present|{_SEEN})", _SEEN)
-_FALSE = r"(?:no|not|without)\s+(?:\w+\s+)?(?:change|increase|decrease|difference|only|necessarily|further|longer|certain)"
-_SIGNS = ("evidence", "sign", "signs", "presence", "suggestion", "suspicion", "indication", "features", "history")
-"""Words after which "of" introduces what is negated; after any other word it introduces the location: "no abnormality of the liver"."""
-_END = re.compile(
-    r"[.;:?!](?=\s|$)"
-    rf"|{''.join(f'(?<!{sign} )' for sign in _SIGNS)}\bof\b"
-    r"|\b(?:is|are|was|were|but|however|although|though|except|yet|which|because|as|due to|secondary to|with|showing|shows"
-    r"|in|within|inside|outside|at|on|to|from|near|between|along|around|after|before|during|through|throughout)\b",
-    re.IGNORECASE,
-)
-_WORDS = re.compile(rf"(?:\W*\w+){{0,{_REACH}}}")
-_WORDS_BACK = re.compile(rf"(?:\w+\W*){{0,{_REACH}}}$")
-_TRIGGER = re.compile(
-    rf"\b(?:(?P<false>{_FALSE})|(?P<after>{'|'.join(_AFTER)})|(?P<before>{'|'.join(word.replace(' ', r' +') for word in _BEFORE)}))\b",
-    re.IGNORECASE,
-)
-_HINT = re.compile(r"\b(?:no|not|without|abs|den|free|neg|lack|never|neither|nor|rule|exclu|fails)", re.IGNORECASE)
+Range = tuple[int, int]
+"""A half-open range of characters."""
 
 
-def negated_ranges(text: str) -> list[tuple[int, int]]:
-    """Return the half-open character ranges of ``text`` that are negated, in text order; they may overlap."""
-    if not _HINT.search(text):
-        return []
-    ranges = []
-    for trigger in _TRIGGER.finditer(text):
-        match trigger.lastgroup:
-            case "before":
-                ranges.append(_following(text, trigger.end()))
-            case "after":
-                ranges.append(_preceding(text, trigger.start()))
-    return ranges
+@dataclass(frozen=True, slots=True)
+class _Denial:
+    start: int
+    stop: int
+    follows: bool
+    """Whether the denied part follows its cue; the end of a name that faces the cue must be inside."""
 
 
-def _following(text: str, start: int) -> tuple[int, int]:
-    reach = _WORDS.match(text, start)
-    stop = reach.end() if reach else start
-    end = _END.search(text, start, stop)
-    return start, end.start() if end else stop
+def denied_names(text: str, names: Sequence[Range]) -> set[Range]:
+    """Return those of ``names`` that ``text`` denies.
+
+    Args:
+        text: one caption or report.
+        names: character ranges of the mentioned concepts, ascending; cues inside a longer name are none.
+    """
+    text = text.replace("\u2019", "'")
+    if not HINT.search(text):
+        return set()
+    denied: set[Range] = set()
+    for start, stop in _sentences(text):
+        inside = names[bisect_left(names, (start, 0)) : bisect_left(names, (stop, 0))]
+        if inside and HINT.search(text, start, stop):
+            by_end = sorted(inside, key=itemgetter(1))
+            for denial in _in_sentence(_cues(text, start, stop, inside), start, stop):
+                if denial.follows:
+                    denied.update(inside[bisect_left(inside, (denial.start, 0)) : bisect_left(inside, (denial.stop, 0))])
+                else:
+                    first, last = (bisect_right(by_end, place, key=itemgetter(1)) for place in (denial.start, denial.stop))
+                    denied.update(by_end[first:last])
+    return denied
 
 
-def _preceding(text: str, stop: int) -> tuple[int, int]:
-    start = text.rfind(",", 0, stop) + 1
-    for end in _END.finditer(text, start, stop):
+def _sentences(text: str) -> Iterator[Range]:
+    start = 0
+    for end in SENTENCE.finditer(text):
+        yield start, end.start()
         start = end.end()
-    reach = _WORDS_BACK.search(text, start, stop)
-    return (reach.start() if reach else start), stop
+    yield start, len(text)
+
+
+def _cues(text: str, start: int, stop: int, names: Sequence[Range]) -> list[Found]:
+    starts = [first for first, _ in names]
+    ends = list(accumulate((last for _, last in names), max))
+
+    def in_name(first: int, last: int) -> bool:
+        before, longest = bisect_left(starts, first), bisect_right(starts, first)
+        return (before > 0 and ends[before - 1] >= last) or (longest > before and names[longest - 1][1] > last)
+
+    return [
+        Found(Cue[str(match.lastgroup)], match.start(), match.end())
+        for match in PATTERN.finditer(text, start, stop)
+        if not in_name(match.start(), match.end())
+    ]
+
+
+def _in_sentence(cues: Sequence[Found], start: int, stop: int) -> Iterator[_Denial]:
+    denied_before = False
+    for index, found in enumerate(cues):
+        match found.cue:
+            case Cue.BEFORE | Cue.NEXT:
+                one = found.cue is Cue.NEXT or (denied_before and is_item(cues, index) and not continues(cues, index + 1))
+                yield from (_Denial(*part, follows=True) for part in reach(cues, index + 1, found.stop, stop, only_next=one))
+                denied_before = True
+            case Cue.AFTER:
+                first, begin = subject(cues, index, start)
+                yield from (_Denial(*part, follows=False) for part in reach(cues[:index], first, begin, found.start))

@@ -1,16 +1,15 @@
-"""Spelling variants of a name: folding, and the inflections, word orders and spellings of English and medical Latin."""
+"""Spelling variants of a name: the inflections, word orders and spellings of English and medical Latin."""
 
 import re
 from collections.abc import Iterator
+
+from medvlp.knowledge.linker.folding import unaccented
 
 _ABBREVIATION_LENGTH = 4
 _MINIMUM_LENGTH = 2
 _ADJECTIVAL = ("al", "ar", "ic", "ary", "ine", "ous", "an", "ac")
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
 _VOWELS = frozenset("aeiou")
-
-_LOOKS_ALIKE = str.maketrans({**dict.fromkeys("-\u2010\u2011\u2012\u2013", " "), "\u2019": "'"})
-"""Authors use hyphens or spaces freely: "x-ray" is "x ray"."""
 
 _LATIN_PLURALS = (
     ("nx", "nges"),
@@ -27,6 +26,19 @@ _LATIN_PLURALS = (
 
 _QUALIFIER = re.compile(r"\s*(?:\([^()]*\)|\[[^\[\]]*\]|,?\s+NOS)\s*$")
 """Qualifiers that a terminology adds to a name but no author writes: "(disorder)", "[VI]", "NOS"."""
+
+_EPONYM = re.compile(
+    r"([A-Z][^\W\d_]*[a-rt-z])"
+    r"(\s(?:disease|syndrome|sign|tumou?r|palsy|lymphoma|sarcoma|chorea|cyst|an[ae]?emia|ataxia|o?esophagus|fracture|thyroiditis|triad"
+    r"|encephalopathy)s?\b.*)$"
+)
+"""A person's name and what is named after them: "Crohn disease"."""
+
+_FUNCTION_WORDS = re.compile(
+    r"a|all|an|and|are|as|at|be|but|by|can|do|for|had|has|he|her|him|his|if|in|is|it|may|me|my|no|nor|not|of|on|or|our|out|she|so|the|to|up|us"
+    r"|was|we|who|with",
+    re.IGNORECASE,
+)
 
 _BRITISH = tuple(
     (re.compile(pattern), spelling)
@@ -49,30 +61,23 @@ _BRITISH = tuple(
 )
 
 
-def fold(text: str) -> str:
-    """Convert ``text`` to lower case, hyphens to spaces and quotes to straight ones; character by character, to keep the offsets.
-
-    ``str.lower`` makes two characters of "İ", and spells "Σ" differently at the end of a word: a name and its mention would not match.
-    """
-    return _lower(text.translate(_LOOKS_ALIKE))
-
-
-def unhyphenated(text: str) -> str:
-    """Do the same as ``fold`` but keep letter case."""
-    return text.translate(_LOOKS_ALIKE)
-
-
-def _lower(text: str) -> str:
-    if text.isascii():
-        return text.lower()
-    lowered = (character.lower() for character in text)
-    return "".join(new if len(new) == 1 else old for old, new in zip(text, lowered, strict=True))
-
-
 def is_abbreviation(name: str) -> bool:
-    """Return whether ``name`` is valid only in its exact letter case: at most four characters, all upper-case ("CT", "CTs")."""
+    """Return whether ``name`` is valid only in its exact letter case.
+
+    At most four characters, all upper-case ("CT", "CTs"), or two of which one is upper-case, as in the symbols of elements ("As").
+    """
     stem = name[:-1] if name.endswith("s") and len(name) > _MINIMUM_LENGTH else name
-    return len(stem) <= _ABBREVIATION_LENGTH and stem.isupper()
+    return len(stem) <= _ABBREVIATION_LENGTH and (stem.isupper() or is_symbol(name))
+
+
+def is_symbol(name: str) -> bool:
+    """Return whether ``name`` has two letters in mixed case, like the symbol of an element: "As", "In"."""
+    return len(name) == _MINIMUM_LENGTH and name.isalpha() and name.istitle()
+
+
+def is_function_word(word: str) -> bool:
+    """Return whether ``word`` is spelt like a word that any English sentence may contain: "ALL", "as"."""
+    return _FUNCTION_WORDS.fullmatch(word) is not None
 
 
 def is_adjectival(word: str) -> bool:
@@ -93,14 +98,16 @@ def bare(name: str) -> str:
 
 
 def variants(name: str) -> Iterator[str]:
-    """Yield variants of ``name``: bare, reordered ("head of femur", "femur head"), respelled ("oedema"), in the plural."""
+    """Yield variants of ``name``: bare, without accents, reordered ("femur head"), respelled ("oedema"), in the plural."""
     forms = dict.fromkeys((name, bare(name)))
+    forms |= dict.fromkeys(unaccented(form) for form in tuple(forms) if not form.isascii())
     forms |= dict.fromkeys(order for form in tuple(forms) for order in _orders(form))
     if not is_abbreviation(name):
         forms |= dict.fromkeys(spelling for form in tuple(forms) for spelling in _spellings(form))
     yield from (form for form in forms if form != name)
-    for form in forms:
-        yield from plurals(form)
+    if not is_symbol(name):
+        for form in forms:
+            yield from plurals(form)
 
 
 def plurals(name: str) -> Iterator[str]:
@@ -147,3 +154,6 @@ def _spellings(name: str) -> Iterator[str]:
     if "'s " in name:
         yield name.replace("'s ", " ")
         yield name.replace("'s ", "s ")
+    elif eponym := _EPONYM.match(name):
+        yield f"{eponym[1]}'s{eponym[2]}"
+        yield f"{eponym[1]}s{eponym[2]}"

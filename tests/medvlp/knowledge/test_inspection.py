@@ -30,7 +30,7 @@ BUNDLE = KnowledgeBundle(
     ("is_a", "part_of"),
     torch.tensor([[LUNG, 0, ORGAN], [LOBE, 1, LUNG], [LOBE, 0, LUNG], [CANCER, 1, LUNG]]),
     torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [-1.0, 0.0]]),
-    Provenance("small", "abc", "def", "dictionary-2", 5),
+    Provenance("small", "abc", "def", "dictionary-3", 5),
 )
 
 
@@ -41,7 +41,7 @@ def texts(figure: Figure) -> set[str]:
 
 def test_description() -> None:
     lines = describe(BUNDLE, commonest=2).splitlines()
-    assert "ontology small (abc), linker dictionary-2, at least 5 mentions" in lines[0]
+    assert "ontology small (abc), linker dictionary-3, at least 5 mentions" in lines[0]
     assert lines[1].strip() == "4 entities, 4 triples, vectors of 2, 6 names"
     assert "relations: is_a 2, part_of 2" in lines[2]
     assert "semantic types: anatomy 3, disease 1" in lines[3]

@@ -150,7 +150,7 @@ def test_links_of_another_linker_are_not_gone_on_with(shards: str, tmp_path: Pat
         version = "dictionary-next"
 
     make(shards, tmp_path / "links")
-    with pytest.raises(ConfigurationError, match=r"linker_version: found dictionary-2, requested dictionary-next.*--overwrite"):
+    with pytest.raises(ConfigurationError, match=r"linker_version: found dictionary-3, requested dictionary-next.*--overwrite"):
         link_shards(shards, ONTOLOGY, Newer.build(ONTOLOGY), str(tmp_path / "links"), run=map)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker, Linker, Span, leftmost_longest
-from medvlp.knowledge.linker.spelling import fold
+from medvlp.knowledge.linker.folding import fold
 from medvlp.knowledge.ontology import Concept, Ontology
 from medvlp.knowledge.readers.registry import read_ontology
 
@@ -180,7 +180,7 @@ def test_pickled_linker_links_the_same_and_travels_light() -> None:
     travelling = pickle.dumps(LINKER)
     copy = pickle.loads(travelling)
     assert copy.link("ALL lung cancers") == LINKER.link("ALL lung cancers") != []
-    assert (copy.name, copy.version) == ("dictionary", "dictionary-2")
+    assert (copy.name, copy.version) == ("dictionary", "dictionary-3")
     assert len(travelling) < 5_000
 
 
@@ -197,3 +197,36 @@ def test_real_captions_are_linked_as_their_annotators_do(shared_data: Path) -> N
         hits, found_there, annotated = hits + len(expected & predicted), found_there + len(predicted), annotated + len(expected)
     assert hits / annotated > 0.60
     assert hits / found_there > 0.48
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Crohn\u2019s disease of the ileum", "Crohn\u2019s disease"),
+        ("Crohns disease of the ileum", "Crohns disease"),
+        ("Pulmonary \ufb01brosis.", "\ufb01brosis"),
+        ("Me\u0301nie\u0300re disease on the left", "Me\u0301nie\u0300re disease"),
+        ("Meniere disease", "Meniere disease"),
+        ("\u03b2-thalassemia minor", "\u03b2-thalassemia"),
+        ("beta-thalassemia minor", "beta-thalassemia"),
+        ("pneu\u00admonia", "pneu\u00admonia"),
+        ("treated with As for years", "As"),
+        ("Seen in the lung as before. As before, he is well. In the lung. He is well.", None),
+        ("SEEN ALL DAY", None),
+        ("a child with ALL", "ALL"),
+    ],
+)
+def test_spellings_of_real_texts(text: str, found: str | None) -> None:
+    names = {
+        "Crohn disease": (),
+        "fibrosis": (),
+        "M\u00e9ni\u00e8re disease": (),
+        "beta thalassemia": (),
+        "pneumonia": (),
+        "arsenic": ("As",),
+        "indium": ("In",),
+        "helium": ("He",),
+        "leukemia": ("ALL",),
+    }
+    linker = DictionaryLinker.build(Ontology.build("real", [Concept(name, name, synonyms) for name, synonyms in names.items()], []))
+    assert [text[span.start : span.end] for span in linker.link(text)] == ([found] if found else [])
