@@ -133,7 +133,7 @@ def test_recomputed_activations_change_nothing(seen: Seen, plain: dict[str, Any]
     [
         ("aot_eager", "compiled", (1, 2, 3)),
         ("aot_eager", "compiled and recomputed", (1, 2, 3)),
-        ("inductor", "compiled and recomputed", (2,)),  # minutes of C++ compilers for every stage
+        pytest.param("inductor", "compiled and recomputed", (2,), marks=pytest.mark.verify),  # minutes of C++ compilers
     ],
 )
 def test_compiled_blocks_are_plain_torch(tmp_path: Path, backend: str, name: str, stages: Sequence[int]) -> None:
