@@ -14,8 +14,8 @@ TOO_MANY_PIXELS = f"image has more than {MAXIMUM_PIXELS // 10**6} million pixels
 _FORMATS = ("JPEG", "PNG")
 """JPEG includes MPO, in which phones store a second picture after the first; the second is ignored."""
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
-"""What Pillow's decoders raise on damaged files."""
+DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error)
+"""What decoders raise on damaged files."""
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,7 +61,7 @@ def decode_rgb(image: bytes | Image.Image, *, draft_side: int | None = None) -> 
         return _rgb(opened, _sixteen_bit_samples(image, opened))
     except Image.DecompressionBombError as error:
         raise UndecodableImage(TOO_MANY_PIXELS) from error
-    except _DAMAGED as error:
+    except DECODER_ERRORS as error:
         raise UndecodableImage("image does not decode") from error
 
 
@@ -140,7 +140,7 @@ def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
     """Turn a picture as the EXIF data of its source say. Damaged EXIF data turn nothing: the picture itself may be fine."""
     try:
         orientation = source.getexif().get(ExifTags.Base.Orientation)
-    except _DAMAGED:
+    except DECODER_ERRORS:
         return picture
     return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
 

@@ -18,8 +18,8 @@ _FIRST_ELEMENT = 256
 
 
 def is_dicom(content: bytes) -> bool:
-    """Return whether a file is a DICOM file, or a DICOM data set without the preamble and "DICM" of the file format."""
-    return content[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC or _begins_with_element(content)
+    """Return whether a file is a DICOM file, or a DICOM data set without the preamble or "DICM" of the file format."""
+    return content[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC or _begins_with_element(content.removeprefix(_MAGIC))
 
 
 def read_dicom(content: bytes) -> "Dataset":
@@ -31,7 +31,7 @@ def read_dicom(content: bytes) -> "Dataset":
     from pydicom import FileMetaDataset, dcmread
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-    dataset = dcmread(io.BytesIO(content), force=True)
+    dataset = dcmread(io.BytesIO(content.removeprefix(_MAGIC)), force=True)  # some files lack the preamble alone
     if not len(dataset) and dataset.file_meta:
         raise Dropped("DICOM file is truncated")  # pydicom returns an empty data set
     if not hasattr(dataset, "file_meta"):

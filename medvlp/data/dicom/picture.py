@@ -1,8 +1,6 @@
 """The picture of a DICOM file, as pixels or as a JPEG file."""
 
 import io
-import struct
-import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,7 @@ from medvlp.data.dicom.file import check_decoder, read_dicom
 from medvlp.data.dicom.grey import rescaled, shown
 from medvlp.data.dicom.header import frame_headers, numbers
 from medvlp.data.dicom.samples import read_samples
-from medvlp.data.rgb import MAXIMUM_PIXELS, TOO_MANY_PIXELS, decode_rgb, eight_bits
+from medvlp.data.rgb import DECODER_ERRORS, MAXIMUM_PIXELS, TOO_MANY_PIXELS, decode_rgb, eight_bits
 from medvlp.data.sample import Dropped
 
 if TYPE_CHECKING:
@@ -32,19 +30,6 @@ _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing",
 """Elements that give the height of a pixel, then its width."""
 _SQUARE = 0.01
 """Pixels whose height and width differ by a smaller fraction are shown as squares."""
-_DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom and its decoders raise on damaged files; an AttributeError is an element that is missing."""
 
 
 def dicom_to_jpeg(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> bytes:
@@ -75,10 +60,8 @@ def dicom_pixels(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> np.n
     Raises:
         Dropped: the file cannot be decoded, is not an image, is implausibly large, or may show an identity.
     """
-    from pydicom.errors import (  # late: it takes a quarter of a second, and most corpora do not need it
-        BytesLengthException,
-        InvalidDicomError,
-    )
+    # Late: pydicom takes a quarter of a second, and most corpora do not need it.
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     try:
         dataset = read_dicom(content)
@@ -86,7 +69,8 @@ def dicom_pixels(content: bytes, *, burned_in: BurnedIn = BurnedIn.DROP) -> np.n
         check_burned_in(dataset, burned_in)
         check_decoder(dataset)
         return _picture(dataset)
-    except (BytesLengthException, InvalidDicomError, *_DAMAGED) as error:
+    # An AttributeError is an element that is missing; a RuntimeError says that every decoder failed.
+    except (AttributeError, RuntimeError, BytesLengthException, InvalidDicomError, *DECODER_ERRORS) as error:
         raise Dropped("DICOM file does not decode") from error
 
 

@@ -45,8 +45,9 @@ def test_a_file_without_preamble_is_read(syntax: str, meta: bool, first: str) ->
         dcmwrite(buffer, dataset, implicit_vr=syntax == ImplicitVRLittleEndian, little_endian=not big)
         content = buffer.getvalue()
     assert b"DICM" not in content
-    assert is_dicom(content)
-    np.testing.assert_array_equal(dicom_pixels(content), dicom_pixels(encode(RAMP, **WINDOW)))
+    for each in (content, b"DICM" + content):
+        assert is_dicom(each)
+        np.testing.assert_array_equal(dicom_pixels(each), dicom_pixels(encode(RAMP, **WINDOW)))
 
 
 def test_a_preamble_without_file_meta_information_is_read() -> None:
@@ -90,3 +91,12 @@ def test_a_transfer_syntax_that_nothing_decodes_is_named(syntax: str, reason: st
     dataset.PixelData = encapsulate([b"data"])
     with pytest.raises(Dropped, match=reason):
         dicom_pixels(saved(dataset))
+
+
+def test_a_transfer_syntax_of_a_vendor_is_not_spelt_out() -> None:
+    dataset = image(RAMP)
+    dataset.file_meta.TransferSyntaxUID = MPEG2MPML
+    dataset.PixelData = encapsulate([b"data"])
+    content = saved(dataset).replace(str(MPEG2MPML).encode(), b"1.2.840.99999.1.2.4.100")
+    with pytest.raises(Dropped, match="no decoder for DICOM transfer syntax that is not in the standard"):
+        dicom_pixels(content)
