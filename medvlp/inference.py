@@ -3,7 +3,6 @@
 Shapes: T texts, S image side, I image tokens, L tokens, H fusion width.
 """
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from medvlp.data.batch import Batch
 from medvlp.data.collate import CommonCollate
-from medvlp.data.image import UndecodableImage, decode_image
+from medvlp.data.image import decode_image
+from medvlp.data.rgb import UndecodableImage
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import encode_texts
 from medvlp.errors import ConfigurationError, DataError
@@ -30,7 +30,6 @@ Image = PIL.Image.Image | bytes | str | Path
 """The path or content of a JPEG or PNG file, or a Pillow image."""
 
 _TEXTS_AT_ONCE = 64
-_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"})
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class Model:
     def _image(self, image: Image) -> Tensor:
         """[1, I, H]: one image through its encoder."""
         try:
-            pixels = decode_image(_image_file(image), self.config.image)
+            pixels = decode_image(_loaded(image), self.config.image)
         except UndecodableImage as error:
             raise DataError(f"the image cannot be decoded ({error.reason}): give a JPEG or PNG file, or a Pillow image") from error
         arl = self.module.arl
@@ -170,14 +169,10 @@ class Model:
         return arl.fuse(arl.streams(text, image, self._graph, batch.token_mask, batch.entity_ids, batch.entity_mask, batch.entity_tokens))
 
 
-def _image_file(image: Image) -> bytes:
-    """Return the content of an image file; a Pillow image becomes PNG, which is lossless."""
-    if isinstance(image, bytes):
+def _loaded(image: Image) -> bytes | PIL.Image.Image:
+    """Return a Pillow image, or the content of an image file."""
+    if isinstance(image, bytes | PIL.Image.Image):
         return image
-    if isinstance(image, PIL.Image.Image):
-        buffer = io.BytesIO()
-        (image if image.mode in _PNG_MODES else image.convert("RGB")).save(buffer, "PNG")
-        return buffer.getvalue()
     try:
         return Path(image).read_bytes()
     except OSError as error:

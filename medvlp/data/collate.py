@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from medvlp.data.batch import Batch, PretrainBatch, padded, padded_bool
-from medvlp.data.image import ImageConfig, UndecodableImage, decode_image
+from medvlp.data.image import ImageConfig, decode_image
 from medvlp.data.masking import IGNORED, MaskedText, MaskingConfig, mask_text
 from medvlp.data.randomness import Purpose, keyed_generator
+from medvlp.data.rgb import UndecodableImage
 from medvlp.data.sample import StreamRow
 from medvlp.data.text import EncodedText, TextConfig, encode_texts, padded_width
 

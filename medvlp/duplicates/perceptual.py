@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from medvlp.data.image import eight_bits
+from medvlp.data.rgb import decode_rgb
 
 WORDS = 8
 """A hash is 8 words of 32 bits."""
@@ -18,9 +18,16 @@ _FREQUENCIES = 16
 _CHUNK = 4_000_000
 
 
-def perceptual_hash(image: Image.Image) -> np.ndarray:
-    """Return the hash of a picture, uint32 [W]: which of its lowest 16 x 16 frequencies are above their median (pHash, 256 bits)."""
-    grey = eight_bits(image).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+def perceptual_hash(image: bytes | Image.Image) -> np.ndarray:
+    """Return the hash of a picture, uint32 [W]: which of its lowest 16 x 16 frequencies are above their median (pHash, 256 bits).
+
+    Args:
+        image: see ``decode_rgb``.
+
+    Raises:
+        UndecodableImage: it cannot be used.
+    """
+    grey = decode_rgb(image).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     basis = _cosines()
     frequencies = (basis @ np.asarray(grey, dtype=np.float64) @ basis.T).ravel()
     # Rounded: machines sum in different orders, and rounding errors must not decide what is above the median.

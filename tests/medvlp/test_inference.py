@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 import medvlp
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
@@ -134,11 +134,28 @@ def test_an_image_may_come_as_pillow_file_or_path(model: Model, tmp_path: Path) 
     expected = model.match(content, REPORTS)
     for image in (Image.open(io.BytesIO(content)), path, str(path)):
         assert model.match(image, REPORTS) == expected
-    assert len(model.match(Image.open(path).convert("CMYK"), REPORTS)) == 3
+    for mode in ("CMYK", "LA", "F", "I;16", "YCbCr"):
+        assert (
+            len(model.match(Image.open(path).convert("L").convert("RGB" if mode in ("CMYK", "YCbCr") else "L").convert(mode), REPORTS)) == 3
+        )
     with pytest.raises(DataError, match="cannot be decoded"):
         model.match(b"no image", REPORTS)
     with pytest.raises(DataError, match="cannot read the image"):
         model.match(tmp_path / "absent.png", REPORTS)
+
+
+def test_an_image_is_turned_upright_and_laid_on_white_however_it_comes(model: Model) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = Image.open(io.BytesIO(tiny.encoded_image(1))).convert("RGBA")
+    picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    upright, lying = io.BytesIO(), io.BytesIO()
+    picture.save(upright, "PNG")
+    picture.transpose(Image.Transpose.ROTATE_90).save(lying, "PNG", exif=exif.tobytes())
+    expected = model.match(upright.getvalue(), REPORTS)
+    assert model.match(lying.getvalue(), REPORTS) == model.match(Image.open(lying), REPORTS) == expected
+    on_black = Image.composite(picture.convert("RGB"), Image.new("RGB", picture.size), picture.getchannel("A"))
+    assert model.match(on_black, REPORTS) != expected
 
 
 def test_many_texts_are_scored_in_their_order(model: Model) -> None:

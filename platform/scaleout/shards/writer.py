@@ -7,17 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from webdataset import TarWriter
 
 from medvlp.corpora.corpus import Corpus
+from medvlp.data.rgb import UndecodableImage, file_extension
 from medvlp.data.sample import Dropped, Sample, to_columns
 from medvlp.duplicates.perceptual import perceptual_hash
 from scaleout.shards.manifest import sample_key
 from scaleout.shards.sidecar import SIDECAR_SCHEMA
-
-MAXIMUM_PIXELS = 80_000_000
-_EXTENSIONS = {"JPEG": "jpg", "PNG": "png"}
 
 
 @dataclass(frozen=True)
@@ -86,19 +83,9 @@ def check_image(encoded: bytes) -> tuple[str, np.ndarray]:
         Dropped: the image cannot be decoded, has another format, or is implausibly large.
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as image:
-            extension = _EXTENSIONS.get(image.format or "")
-            if extension is None:
-                raise Dropped(f"image is {image.format}, neither JPEG nor PNG")
-            if image.width * image.height > MAXIMUM_PIXELS:
-                raise Dropped(f"image has more than {MAXIMUM_PIXELS // 10**6} million pixels")
-            image.load()
-            picture = perceptual_hash(image)
-    except Dropped:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error … on damaged files
-        raise Dropped("image does not decode") from error
-    return extension, picture
+        return file_extension(encoded), perceptual_hash(encoded)
+    except UndecodableImage as error:
+        raise Dropped(error.reason) from error
 
 
 def _write_sample(tar: TarWriter, key: str, sample: Sample, extension: str) -> None:

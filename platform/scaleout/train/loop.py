@@ -1,6 +1,7 @@
 """The training loop. It uses an engine, a stream, a store and a tracker, and knows neither Ray nor DeepSpeed."""
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -193,7 +194,8 @@ class Loop:
         metrics["perf/data_stall_fraction"] = spent["data_wait"] / seconds
         metrics["perf/step_seconds"] = seconds / interval.steps
         metrics |= {f"perf/{name}_seconds": total / interval.steps for name, total in spent.items()}
-        metrics |= {f"train/skipped_samples_{reason}": float(count) for reason, count in interval.reasons.items()}
+        # A reason is a sentence, and MLflow allows no commas in names.
+        metrics |= {f"train/skipped_samples_{re.sub(r'[^A-Za-z0-9]+', '_', why)}": float(n) for why, n in interval.reasons.items()}
         metrics |= usage_metrics(usages)
         if self.processes.is_first:
             metrics |= self._spike(metrics, progress.step) | self.more_metrics()

@@ -25,6 +25,13 @@ from scaleout.shards.writer import ShardRange, pack_shard
 from tests.scaleout.shards.toy import ToyCorpus, encode
 
 
+def blank_png(width: int, height: int) -> bytes:
+    """A PNG file of one bit per pixel: a few kilobytes for any size."""
+    buffer = io.BytesIO()
+    Image.new("1", (width, height)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 @dataclass(frozen=True)
 class ListedCorpus:
     """A corpus of given samples."""
@@ -186,12 +193,22 @@ def test_a_bad_image_is_counted_by_reason(image: bytes, reason: str) -> None:
         assert tar.getnames() == []
 
 
-def test_an_enormous_image_is_refused_before_it_is_decoded() -> None:
-    buffer = io.BytesIO()
-    Image.new("1", (9_000, 9_000)).save(buffer, "PNG")
-    sample = Sample(image=buffer.getvalue(), texts=("left effusion seen",), source_id="1")
+@pytest.mark.parametrize("image", [blank_png(9_000, 9_000), blank_png(14_000, 14_000), blank_png(10, 8_000_001)])
+def test_an_enormous_image_is_refused_before_it_is_decoded(image: bytes) -> None:
+    sample = Sample(image=image, texts=("left effusion seen",), source_id="1")
     counts = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0)).counts
     assert counts["dropped"] == {"image has more than 80 million pixels": 1}
+
+
+def test_a_file_of_several_pictures_is_kept_whole_as_jpeg() -> None:
+    buffer = io.BytesIO()
+    Image.new("L", (16, 16), 200).save(buffer, "MPO", save_all=True, append_images=[Image.new("L", (16, 16))])
+    sample = Sample(image=buffer.getvalue(), texts=("left effusion seen",), source_id="1")
+    packed = pack_shard(ListedCorpus((sample,)), ShardRange("train", 0, 1, 0))
+    assert packed.counts["dropped"] == {}
+    with tarfile.open(fileobj=io.BytesIO(packed.content)) as tar:
+        assert tar.getnames() == ["000000000.jpg", "000000000.json"]
+        assert tar.extractfile("000000000.jpg").read() == sample.image  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -184,9 +184,9 @@ def test_bad_samples_are_told_by_shard_and_reason(config: RunConfig) -> None:
     run = TinyRun(with_train(config, max_steps=1), spoilt_images({1, 2, 3}))
     run.run()
     told = [line for line in run.lines if "could not be decoded" in line]
-    assert all(line.startswith("samples of shard train-") and line.endswith("(UnidentifiedImageError)") for line in told)
+    assert all(line.startswith("samples of shard train-") and line.endswith("(image does not decode)") for line in told)
     assert sum(int(line.split(": ")[1].split()[0]) for line in told) == 3
-    assert run.metrics()[1]["train/skipped_samples_UnidentifiedImageError"] == 3
+    assert run.metrics()[1]["train/skipped_samples_image_does_not_decode"] == 3
 
 
 def test_no_sample_is_forgotten_between_reports(config: RunConfig) -> None:

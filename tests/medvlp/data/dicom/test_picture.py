@@ -1,45 +1,23 @@
 """DICOM: what a viewer would show, and nothing that names anybody."""
 
 import io
+import warnings
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import gdcm
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
-from pydicom import Dataset, FileMetaDataset
+from pydicom import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit
 
-from medvlp.data.dicom import BurnedIn, dicom_pixels, dicom_to_jpeg, is_dicom
+from medvlp.data.dicom import BurnedIn, dicom_pixels, dicom_to_jpeg
 from medvlp.data.sample import Dropped
-
-RAMP = np.arange(0, 4096, 16, dtype=np.uint16).reshape(16, 16)
-
-
-def encode(pixels: np.ndarray, **fields: Any) -> bytes:
-    """A DICOM file of greys [rows, columns] or [frames, rows, columns], or of colours [rows, columns, 3] if it is said so."""
-    colour = fields.get("SamplesPerPixel", 1) == 3
-    frames = pixels if pixels.ndim == 3 and not colour else pixels[None]
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset.SOPClassUID, dataset.SOPInstanceUID = SecondaryCaptureImageStorage, dataset.file_meta.MediaStorageSOPInstanceUID
-    dataset.PatientName, dataset.PatientID, dataset.Modality = "Doe^Jane", "4711-SECRET", "CT"
-    bits = 8 * pixels.dtype.itemsize
-    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = frames.shape[1], frames.shape[2], len(frames)
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = bits, bits if bits == 8 else 12, (bits if bits == 8 else 12) - 1
-    for name, value in fields.items():
-        setattr(dataset, name, value)
-    dataset.PixelData = pixels.tobytes()
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+from tests.medvlp.data.dicom.support import RAMP, compressed, encode, image, saved
 
 
 def test_greys_go_through_the_window() -> None:
@@ -108,18 +86,7 @@ def test_colours_stay() -> None:
 )
 def test_compressed_files_show_the_same(syntax: str, tmp_path: Path) -> None:
     plain = encode(RAMP, WindowCenter=1024, WindowWidth=1025)
-    (tmp_path / "plain.dcm").write_bytes(plain)
-    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
-    reader.SetFileName(str(tmp_path / "plain.dcm"))
-    assert reader.Read()
-    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, syntax)))
-    change.SetInput(reader.GetImage())
-    assert change.Change()
-    writer.SetFileName(str(tmp_path / "packed.dcm"))
-    writer.SetFile(reader.GetFile())
-    writer.SetImage(change.GetOutput())
-    assert writer.Write()
-    packed = (tmp_path / "packed.dcm").read_bytes()
+    packed = compressed(plain, syntax, tmp_path)
     assert pydicom.dcmread(io.BytesIO(packed)).file_meta.TransferSyntaxUID != ExplicitVRLittleEndian
     np.testing.assert_array_equal(dicom_pixels(packed), dicom_pixels(plain))
 
@@ -177,12 +144,116 @@ def test_what_is_no_image_is_dropped_by_reason() -> None:
     for content, reason in (
         (encode(RAMP, Modality="SEG"), "DICOM object is not an image"),
         (whole[:-100], "DICOM file does not decode"),
-        (whole[:140], "DICOM object is not an image"),
+        (whole[:140], "DICOM file is truncated"),
     ):
         with pytest.raises(Dropped, match=reason):
             dicom_pixels(content)
-    assert is_dicom(whole)
-    assert not is_dicom(b"\xff\xd8 a JPEG file")
+
+
+@pytest.mark.parametrize(
+    ("fields", "shape"),
+    [
+        ({"PixelAspectRatio": [2, 1]}, (32, 16)),
+        ({"PixelAspectRatio": [3, 4]}, (16, 21)),
+        ({"PixelSpacing": [5.0, 1.0]}, (80, 16)),
+        ({"PixelSpacing": [0.2, 0.4]}, (16, 32)),
+        ({"ImagerPixelSpacing": [2.0, 1.0]}, (32, 16)),
+        ({"NominalScannedPixelSpacing": [2.0, 1.0]}, (32, 16)),
+        ({"PixelSpacing": [0.5, 0.5], "PixelAspectRatio": [1, 1]}, (16, 16)),
+        ({"PixelSpacing": [0.4882813, 0.488281]}, (16, 16)),
+        ({"PixelSpacing": [0.0, 1.0]}, (16, 16)),
+        ({"PixelSpacing": [-1.0, 1.0], "PixelAspectRatio": [2, 1]}, (32, 16)),
+        ({"PixelSpacing": [1.0]}, (16, 16)),
+        ({"PixelSpacing": None, "PixelAspectRatio": [2, 1]}, (32, 16)),
+    ],
+)
+def test_pixels_become_squares(fields: dict, shape: tuple[int, int]) -> None:
+    assert dicom_pixels(encode(RAMP, **fields)).shape == shape
+    colours = np.repeat((RAMP // 16).astype(np.uint8)[..., None], 3, axis=2)
+    rgb = {"SamplesPerPixel": 3, "PlanarConfiguration": 0, "PhotometricInterpretation": "RGB"}
+    assert dicom_pixels(encode(colours, **rgb, **fields)).shape == (*shape, 3)
+
+
+def test_the_pixel_spacing_of_a_functional_group() -> None:
+    measures, groups = Dataset(), Dataset()
+    measures.PixelSpacing = [2, 1]
+    groups.PixelMeasuresSequence = [measures]
+    assert dicom_pixels(encode(RAMP, SharedFunctionalGroupsSequence=[groups])).shape == (32, 16)
+
+
+@pytest.mark.parametrize("shape", [(65_501, 2), (2, 65_501)])
+def test_more_rows_or_columns_than_jpeg_has_are_counted(shape: tuple[int, int]) -> None:
+    content = encode(np.zeros(shape, np.uint8))
+    assert dicom_pixels(content).shape == shape
+    with pytest.raises(Dropped, match="DICOM image has more than 65,500 rows or columns"):
+        dicom_to_jpeg(content)
+    with pytest.raises(Dropped, match="DICOM image has more than 65,500 rows or columns"):
+        dicom_to_jpeg(encode(np.zeros((16, 16), np.uint8), PixelAspectRatio=[5000, 1]))
+    assert dicom_to_jpeg(encode(np.zeros((65_500, 1), np.uint8)))
+
+
+def test_more_pixels_than_an_image_has_are_counted() -> None:
+    for content in (
+        encode(RAMP, Rows=9000, Columns=9000),
+        encode(np.zeros((1000, 1000), np.uint8), PixelSpacing=[100, 1]),
+    ):
+        with pytest.raises(Dropped, match="image has more than 80 million pixels"):
+            dicom_pixels(content)
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize(("bits", "scale"), [(8, 1), (16, 257), (16, 1)])
+def test_palettes_of_any_depth_and_byte_order(bits: int, scale: int, big_endian: bool) -> None:
+    colours = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 9)]) * scale
+    dataset = image(np.arange(256, dtype=np.uint8).reshape(16, 16), PhotometricInterpretation="PALETTE COLOR")
+    for name, channel in zip(("Red", "Green", "Blue"), colours, strict=True):
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [256, 0, bits])
+        words = np.frombuffer(channel.astype(f"<u{bits // 8}").tobytes(), "<u2")  # bytes are packed in words too
+        setattr(dataset, f"{name}PaletteColorLookupTableData", words.astype(">u2" if big_endian else "<u2").tobytes())
+    if big_endian:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    shown = dicom_pixels(saved(dataset))
+    np.testing.assert_array_equal(shown.reshape(256, 3), colours.T // scale)
+
+
+def test_the_palette_and_not_the_frame_tells_how_bright_its_colours_are() -> None:
+    dataset = image(np.full((4, 4), 1, np.uint8), PhotometricInterpretation="PALETTE COLOR")
+    for name in ("Red", "Green", "Blue"):
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [3, 0, 16])
+        setattr(dataset, f"{name}PaletteColorLookupTableData", np.array([0, 2000, 65535], "<u2").tobytes())
+    assert dicom_pixels(saved(dataset)).max() == 2000 >> 8
+
+
+def test_transparent_colours_of_a_palette_are_laid_on_white() -> None:
+    dataset = image(np.array([[0, 1]], np.uint8), PhotometricInterpretation="PALETTE COLOR")
+    for name, data in (("Red", [9, 9]), ("Green", [9, 9]), ("Blue", [9, 9]), ("Alpha", [0, 255])):
+        setattr(dataset, f"{name}PaletteColorLookupTableDescriptor", [2, 0, 8]) if name != "Alpha" else None
+        setattr(dataset, f"{name}PaletteColorLookupTableData", bytes(data))
+    assert dicom_pixels(saved(dataset)).tolist() == [[[255] * 3, [9] * 3]]
+    assert dicom_to_jpeg(saved(dataset))
+
+
+SMALL = [
+    encode(RAMP, WindowCenter=1024, WindowWidth=1025, RescaleSlope=2, RescaleIntercept=-1024, PixelPaddingValue=0, PixelAspectRatio=[2, 1]),
+    encode(RAMP, VOILUTSequence=[Dataset()], SharedFunctionalGroupsSequence=[Dataset()]),
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    content=st.sampled_from(SMALL),
+    changes=st.lists(st.tuples(st.integers(132, 1200), st.integers(0, 255)), min_size=1, max_size=12),
+    start=st.sampled_from([0, 132]),
+    length=st.integers(0, 2000),
+)
+def test_damaged_files_raise_nothing_else(content: bytes, changes: list[tuple[int, int]], start: int, length: int) -> None:
+    damaged = bytearray(content)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(Dropped):
+            dicom_to_jpeg(bytes(damaged[start:length]))
 
 
 @pytest.mark.real_data
