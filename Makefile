@@ -79,12 +79,13 @@ format: setup ## format the code
 	ruff format .
 
 test: check ## run the checks, then the tests without the slow ones
-	python -m pytest -m "not slow and not chaos"
+	python -m pytest -m "not slow and not chaos and not verify"
 
 test-all: test ## run the tests, then the slow ones
 	python -m pytest -m "(slow or chaos) and not verify"
 
 verify: setup ## run what takes too long for CI (all faults, long fuzzing, the jobs of the README) and write docs/verified.md
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,docs,verify]'
 	python -m tests.verified
 
 reliability: setup ## run all fault-injection tests and write the cost of each fault to docs/reliability.md
@@ -115,7 +116,7 @@ lower-bounds: ## run the fast tests without Ray, with the lowest versions that p
 	$(LOWEST)/bin/python -m pip install --quiet -c $(LOWEST)/versions.txt -e '.[test]'
 	TORCH_EXTENSIONS_DIR=$(LOWEST)/torch_extensions $(LOWEST)/bin/python $(COMPILE)
 	PATH=$(LOWEST)/bin:$(PATH) TORCH_EXTENSIONS_DIR=$(LOWEST)/torch_extensions \
-	  python -m pytest -m "not slow and not chaos and not ray"
+	  python -m pytest -m "not slow and not chaos and not ray and not verify"
 
 clean: ## remove results (not .venv)
 	rm -rf $(RESULTS)

@@ -26,7 +26,7 @@ EXPECTED = {
 def test_every_file_is_a_picture_or_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
     package = importlib.util.find_spec("data_store")
     if package is None or package.origin is None:
-        pytest.skip("pydicom-data is an optional extra of 56 MB: pip install pydicom-data")
+        pytest.skip("pydicom-data is an optional extra: pip install 'medvlp[verify]'")
     files = sorted(path for path in (Path(package.origin).parent / "data").rglob("*") if path.is_file())
     found = {path.name: outcome(path.read_bytes()) for path in files}
     with capsys.disabled():
