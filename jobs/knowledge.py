@@ -11,6 +11,7 @@ from pathlib import Path
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.knowledge.inspection import describe, describe_entity, draw_neighbourhood, find_entity
+from medvlp.knowledge.leave_out import NOTHING, LeaveOut
 from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
@@ -30,6 +31,8 @@ def knowledge(
     ontology: list[str],
     output: str,
     umls: UMLSFilter = EVERYTHING,
+    language: str = "en",
+    leave_out: LeaveOut = NOTHING,
     minimum_count: int = 21,
     inverse_relations: bool = False,
     transe: TransEConfig = DEFAULT_TRANSE,
@@ -44,7 +47,9 @@ def knowledge(
         links: Folder of the links of these shards.
         ontology: The ontology that the links were made with; repeat the option as for jobs/link.py.
         output: Destination of the bundle: a folder, or s3://bucket/folder.
-        umls: Which rows of the UMLS files to use; the same as for the links.
+        umls: Which rows of the UMLS files to use; the same as for the links, as the next two.
+        language: Language of the names in OWL and SKOS files.
+        leave_out: Concepts of the ontologies to leave out.
         minimum_count: Minimum number of mentions of an entity in the training split; the paper's "more than 20" is 21.
         inverse_relations: Add the inverse of every relation too, so that graph attention works in both directions.
         transe: How to train the entity vectors.
@@ -52,7 +57,7 @@ def knowledge(
     """
     output = storage.absolute(output)
     storage.check_writable(output)
-    merged = read_ontology_uris(ontology, umls)
+    merged = read_ontology_uris(ontology, umls=umls, language=language, leave_out=leave_out)
     manifest = LinksManifest.load(storage.absolute(links))
     check_links(manifest, ShardManifest.load(storage.absolute(shards)), merged)
     bundle, coverage = build_bundle(
