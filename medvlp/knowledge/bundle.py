@@ -41,6 +41,17 @@ class Entity:
         return cls(**{**record, "synonyms": tuple(record["synonyms"])})
 
 
+@dataclass(frozen=True, slots=True)
+class DroppedConcept:
+    """A concept that the texts mention and that is no entity."""
+
+    concept: str
+    name: str
+    count: int
+    """Number of mentions in the training split."""
+    reason: str
+
+
 @dataclass(frozen=True)
 class Provenance:
     """The origin of a bundle."""
@@ -63,6 +74,8 @@ class KnowledgeBundle:
     vectors: Tensor
     """float32 [N, K]: TransE vectors."""
     provenance: Provenance
+    dropped: tuple[DroppedConcept, ...] = ()
+    """The commonest concepts that are no entities, for people: no model sees them, so the fingerprint does not depend on them."""
 
     def __post_init__(self) -> None:
         triples, vectors = self.triples, self.vectors
@@ -100,27 +113,27 @@ class KnowledgeBundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the whole content."""
-        digest = hashlib.sha256(self._metadata().encode())
+        """A hash of all that a model sees."""
+        digest = hashlib.sha256(_json(self._record()).encode())
         for tensor in (self.triples, self.vectors):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def _metadata(self) -> str:
-        record = {
+    def _record(self) -> dict[str, Any]:
+        return {
             "version": FORMAT_VERSION,
             "provenance": asdict(self.provenance),
             "relations": self.relations,
             "entities": [asdict(entity) for entity in self.entities],
         }
-        return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
     def save(self, folder: Path) -> None:
         """Write the two files of the bundle to ``folder``; create it if necessary."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {"triples": self.triples.contiguous(), "vectors": self.vectors.contiguous()}
         save_file(tensors, folder / TENSORS_FILE, metadata={"fingerprint": self.fingerprint})
-        (folder / METADATA_FILE).write_text(self._metadata(), encoding="utf-8")
+        record = {**self._record(), "dropped": [asdict(each) for each in self.dropped]}
+        (folder / METADATA_FILE).write_text(_json(record), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "KnowledgeBundle":
@@ -138,6 +151,7 @@ class KnowledgeBundle:
                 triples=tensors["triples"],
                 vectors=tensors["vectors"],
                 provenance=Provenance(**record["provenance"]),
+                dropped=tuple(DroppedConcept(**each) for each in record.get("dropped", ())),
             )
         except (KeyError, TypeError) as error:
             raise KnowledgeError(f"the knowledge bundle in {folder} is damaged: {error}; build it again with jobs/knowledge.py") from error
@@ -147,6 +161,10 @@ class KnowledgeBundle:
                 f"written {written}); build it again with jobs/knowledge.py"
             )
         return bundle
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def test_from_phantoms_to_knowledge(root: str, ray_cluster: None, capsys: pytest
     options = ["--shards", shards, "--links", links, "--ontology", ONTOLOGY, "--output", bundle]
     small = ["--minimum_count", "2", "--transe.width", "16", "--transe.epochs", "5"]
     run_job(knowledge, [*options, *small])
-    assert "mentions covered" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mentions covered" in printed
+    assert "commonest concepts that are no entities:" in printed
 
     manifest, links_manifest = ShardManifest.load(shards), LinksManifest.load(links)
     assert manifest.splits == {"train": 60, "validation": 20}
