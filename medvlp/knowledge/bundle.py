@@ -5,6 +5,8 @@ Shapes: N entities, M triples, K width of the vectors.
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from medvlp.errors import KnowledgeError
+from medvlp.errors import ConfigurationError, KnowledgeError
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 
 FORMAT_VERSION = 2
@@ -98,6 +100,25 @@ class KnowledgeBundle:
     def entity_ids(self) -> dict[str, int]:
         """Concept identifier to entity id."""
         return {entity.concept: index for index, entity in enumerate(self.entities)}
+
+    def entities_of_types(self, semantic_types: Collection[str], option: str = "semantic_types") -> list[int]:
+        """Return the ids of the entities of these semantic types; of all types if none is given.
+
+        Args:
+            semantic_types: the types.
+            option: where they were given, for the message.
+
+        Raises:
+            ConfigurationError: no entity has one of the types.
+        """
+        found = Counter(entity.semantic_type for entity in self.entities)
+        if unknown := [each for each in semantic_types if each not in found]:
+            known = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
+            raise ConfigurationError(
+                f"{option}: no entity of the knowledge bundle has the semantic type {', '.join(map(repr, unknown))}; the types of its "
+                f"{len(self.entities)} entities are {known}: choose from these, or give an empty list for all"
+            )
+        return [index for index, entity in enumerate(self.entities) if not semantic_types or entity.semantic_type in semantic_types]
 
     @cached_property
     def ontology(self) -> Ontology:

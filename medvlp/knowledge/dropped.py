@@ -37,8 +37,10 @@ def dropped_concepts(
         if not neighbours[concept]:
             return "no triple of the ontology contains it"
         commonest = max(sorted(neighbours[concept]), key=lambda other: mention_counts.get(other, 0))
-        most = f"{names[commonest]}, {mention_counts.get(commonest, 0)}"
-        return f"all {len(neighbours[concept])} neighbours in the ontology have fewer than {minimum_count} mentions (the commonest: {most})"
+        return (
+            f"none of its neighbours in the ontology ({len(neighbours[concept])}) has {minimum_count} mentions; the commonest is "
+            f"{names[commonest]} with {mention_counts.get(commonest, 0)}"
+        )
 
     return tuple(DroppedConcept(concept, names.get(concept, concept), mention_counts[concept], reason(concept)) for concept in shown)
 

@@ -87,7 +87,7 @@ def test_dropped_concepts_are_named_with_the_reason() -> None:
     ontology = Ontology.build("small", [*ONTOLOGY.concepts, Concept("G", "name of G")], ONTOLOGY.triples)
     bundle, _ = build({**COUNTS, "F": 1, "G": 4}, ontology=ontology)
     assert bundle.dropped == (
-        DroppedConcept("E", "name of E", 5, "all 1 neighbours in the ontology have fewer than 2 mentions (the commonest: name of F, 1)"),
+        DroppedConcept("E", "name of E", 5, "none of its neighbours in the ontology (1) has 2 mentions; the commonest is name of F with 1"),
         DroppedConcept("G", "name of G", 4, "no triple of the ontology contains it"),
         DroppedConcept("elsewhere", "elsewhere", 4, "not in the ontology"),
         DroppedConcept("D", "name of D", 1, "fewer than 2 mentions"),
