@@ -20,12 +20,8 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*([A-Za-z]*)')
 _ESCAPED = re.compile(r"\\(.)")
 _WHITE = {"n": " ", "t": " ", "W": " "}
 _OTHER_STANZAS = {"typedef", "instance", "annotation"}
-_SCOPES_OF_1_0 = {
-    "exact_synonym": "EXACT",
-    "related_synonym": "RELATED",
-    "narrow_synonym": "NARROW",
-    "broad_synonym": "BROAD",
-}
+_SCOPES = ("EXACT", "RELATED", "NARROW", "BROAD")
+_SCOPES_OF_1_0 = {f"{scope.lower()}_synonym": scope for scope in _SCOPES}
 
 
 class _Clause(NamedTuple):
@@ -52,7 +48,7 @@ def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
         related_synonyms: read RELATED synonyms too, not only EXACT ones.
 
     Raises:
-        KnowledgeError: the file contains no usable term, or its hierarchy has a cycle.
+        KnowledgeError: the file contains no usable term.
     """
     defects = Defects(path)
     scopes = {"EXACT", "RELATED"} if related_synonyms else {"EXACT"}
@@ -128,7 +124,9 @@ def _add(term: Term, clause: _Clause, scopes: set[str], defects: Defects) -> Non
                 defects.add("relationships without a target, left out", line)
         case "synonym" | "exact_synonym" | "related_synonym" | "narrow_synonym" | "broad_synonym":
             if match := _QUOTED.match(value):
-                scope = _SCOPES_OF_1_0.get(tag) or match[2].upper() or "RELATED"  # OBO 1.2 needs no scope for RELATED
+                scope = _SCOPES_OF_1_0.get(tag) or match[2].upper()
+                if scope not in _SCOPES:
+                    scope = "RELATED"  # the default; the word is a type of synonym
                 term.synonyms += [_unescaped(match[1])] if scope in scopes else []
             else:
                 defects.add("synonyms without their quotation marks, left out", line)

@@ -17,9 +17,11 @@ _OWL = "http://www.w3.org/2002/07/owl#"
 _RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 _SKOS = "http://www.w3.org/2004/02/skos/core#"
 
+_FORM = "http://www.w3.org/2008/05/skos-xl#literalForm"
+
 _CLASSES = {f"{_OWL}Class", f"{_RDFS}Class", f"{_SKOS}Concept"}
 _BUILT_IN = {f"{_OWL}Thing", f"{_OWL}Nothing"}
-_NAMES = {"preflabel": 0, "label": 1, "preferredname": 2, "preferredlabel": 2, "preferredterm": 2, "p108": 2}
+_NAMES = {"preflabel": 0, "label": 1, "preferredname": 2, "preferredlabel": 2, "preferredterm": 2, "p108": 2, "literalform": 2}
 """Rank of a property with the preferred name, by the end of its IRI: SKOS, RDFS; as in RadLex, BioPortal and MeSH; of the NCI Thesaurus."""
 _EXACT = {"altlabel", "alternativelabel", "alternativeterm", "hasexactsynonym", "exactsynonym", "synonym", "synonyms", "iao0000118", "p90"}
 _RELATED = {"hiddenlabel", "hasrelatedsynonym", "relatedsynonym"}
@@ -43,6 +45,8 @@ class _Subject:
     facts: dict[str, list[Statement]] = field(default_factory=dict)
     names: list[Statement] = field(default_factory=list)
     synonyms: list[Statement] = field(default_factory=list)
+    labels: list[Statement] = field(default_factory=list)
+    """References to names that are subjects of their own, as in SKOS-XL."""
 
     def values(self, predicate: str) -> list[str]:
         return [statement.value.strip() for statement in self.facts.get(predicate, ())]
@@ -71,7 +75,7 @@ def read_owl(path: Path, *, related_synonyms: bool = False, language: str = "en"
             with names in other languages only keeps those of the first of them.
 
     Raises:
-        KnowledgeError: the file is not well-formed, contains no class with a name, or its hierarchy has a cycle.
+        KnowledgeError: the file is not well-formed, or contains no class with a name.
     """
     defects = Defects(path)
     subjects = _subjects(path, _EXACT | _RELATED if related_synonyms else _EXACT)
@@ -95,8 +99,15 @@ def _subjects(path: Path, synonyms: set[str]) -> dict[str, _Subject]:
         subject = subjects.setdefault(statement.subject, _Subject(statement.subject, statement.line))
         if statement.predicate in _FACTS:
             subject.facts.setdefault(statement.predicate, []).append(statement)
-        elif statement.is_literal and statement.value.strip():
+        elif not statement.is_literal:
+            subject.labels.append(statement)
+        elif statement.value.strip():
             (subject.names if is_name else subject.synonyms).append(statement)
+    for subject in subjects.values():
+        for reference in subject.labels:
+            named = subject.names if _ending(reference.predicate) in _NAMES else subject.synonyms
+            forms = subjects[reference.value].names if reference.value in subjects else ()
+            named += [form._replace(predicate=reference.predicate) for form in forms if form.predicate == _FORM]
     return subjects
 
 

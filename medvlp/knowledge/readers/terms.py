@@ -53,7 +53,7 @@ def build_ontology(terms: Sequence[Term], defects: Defects) -> Ontology:
     A reference to the former identifier of a term, or to an obsolete term with one replacement, leads to the current term.
 
     Raises:
-        KnowledgeError: there is no term with a name, or the hierarchy has a cycle.
+        KnowledgeError: there is no term with a name.
     """
     current = [term for term in terms if not term.is_obsolete]
     seen: set[str] = set()
@@ -67,7 +67,7 @@ def build_ontology(terms: Sequence[Term], defects: Defects) -> Ontology:
         details = f": {defects}" if defects.counts() else "; is it the right file?"
         raise KnowledgeError(f"{defects.path} contains no usable term ({len(terms)} terms, {len(current)} not obsolete){details}")
     triples = list(_triples(current, _replacements(terms, {term.id for term in current}), defects))
-    _check_hierarchy(triples, defects)
+    _report_cycle(current, triples, defects)
     defects.report()
     return Ontology.build(defects.path.stem, (term.concept(defects.path.stem) for term in current), triples)
 
@@ -106,7 +106,7 @@ def _triples(terms: Sequence[Term], current: Mapping[str, str], defects: Defects
                 yield Triple(term.id, relation, tail)
 
 
-def _check_hierarchy(triples: Sequence[Triple], defects: Defects) -> None:
+def _report_cycle(terms: Sequence[Term], triples: Sequence[Triple], defects: Defects) -> None:
     parents: dict[str, list[str]] = {}
     for triple in triples:
         if triple.relation == "is_a":
@@ -114,5 +114,6 @@ def _check_hierarchy(triples: Sequence[Triple], defects: Defects) -> None:
     try:
         TopologicalSorter(parents).prepare()
     except CycleError as error:
-        circle = " is_a ".join(reversed(error.args[1]))
-        raise KnowledgeError(f"the hierarchy of {defects.path} has a cycle: {circle}; use a released file, or fix it") from error
+        circle = list(reversed(error.args[1]))
+        line = next(term.line for term in terms if term.id == circle[0])
+        defects.add(f"cycles of is_a, kept ({' is_a '.join(circle)})", line)

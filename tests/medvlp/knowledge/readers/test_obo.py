@@ -1,5 +1,6 @@
 """OBO files: what becomes of every kind of line, and that a bad one costs no more than itself."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -78,12 +79,11 @@ def test_obo_with_a_term_that_is_itself_and_no_namespace(tmp_path: Path) -> None
     assert ontology.triples == (Triple("A:1", "is_a", "A:2"),)
 
 
-def test_obo_with_a_cycle(tmp_path: Path) -> None:
-    path = tmp_path / "cycle.obo"
-    terms = ("id: A:1\nis_a: A:2", "id: A:2\nis_a: A:3", "id: A:3\nis_a: A:1", "id: A:4\nis_a: A:1")
-    path.write_text("format-version: 1.2\n" + "".join(f"\n[Term]\n{term}\nname: x\n" for term in terms))
-    with pytest.raises(KnowledgeError, match=r"cycle\.obo has a cycle: A:\d is_a A:\d is_a A:\d is_a A:\d; "):
-        read_ontology(path)
+def test_a_cycle_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    terms = ("id: A:1\nis_a: A:2", "id: A:2\nis_a: A:3", "id: A:3\nis_a: A:9", "id: A:4\nis_a: A:1\nalt_id: A:8")
+    ontology = read(tmp_path, "".join(f"[Term]\n{term}\nname: x\n" for term in (*terms, "id: A:5\nalt_id: A:9\nis_a: A:1")))
+    assert len(ontology.triples) == 5
+    assert re.search(r"cycles of is_a, kept \(A:\d is_a A:\d is_a A:\d is_a A:\d is_a A:\d\): 1 \(line \d+\)", caplog.text)
 
 
 def read(tmp_path: Path, text: str) -> Ontology:
@@ -173,6 +173,7 @@ def test_synonyms_of_every_version(tmp_path: Path) -> None:
         'related_synonym: "f" []',
         'narrow_synonym: "g" []',
         'synonym: "h" BROAD []',
+        'synonym: "k" PLURAL []',
         'synonym: "i \\"j\\"" EXACT []',
     ]
     (concept,) = read(tmp_path, "[Term]\nid: F:1\nname: x\n" + "\n".join(lines) + "\n").concepts

@@ -32,14 +32,16 @@ def test_owl(tmp_path: Path) -> None:
 
 NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:owl="http://www.w3.org/2002/07/owl#"
  xmlns:rdfs="http://www.w3.org/2000/01/rdf-schema#" xmlns:skos="http://www.w3.org/2004/02/skos/core#" xmlns:obo="http://purl.obolibrary.org/obo/"
- xmlns:oboInOwl="http://www.geneontology.org/formats/oboInOwl#" xmlns:r="http://radlex.example/RID/" xml:base="http://purl.obolibrary.org/obo/x"
+ xmlns:oboInOwl="http://www.geneontology.org/formats/oboInOwl#"
+ xmlns:xl="http://www.w3.org/2008/05/skos-xl#" xmlns:r="http://radlex.example/RID/" xml:base="http://purl.obolibrary.org/obo/x"
 """
+XL = '<xl:{0}Label><xl:Label><xl:literalForm xml:lang="{1}">{2}</xl:literalForm></xl:Label></xl:{0}Label>'
 X = "http://purl.obolibrary.org/obo/X_"
 
 
 def read(tmp_path: Path, content: str, language: str = "en", root: str = "") -> Ontology:
     path = tmp_path / "x.owl"
-    path.write_text(f'<?xml version="1.0"?>\n<rdf:RDF {NAMESPACES} {root}>\n{content}\n</rdf:RDF>\n', encoding="utf-8")
+    path.write_text(f'<?xml version="1.0"?>\n<rdf:RDF {" ".join(NAMESPACES.split())} {root}>\n{content}\n</rdf:RDF>\n', encoding="utf-8")
     return read_owl(path, language=language)
 
 
@@ -63,6 +65,7 @@ def of_class(content: str, number: int = 1, tag: str = "owl:Class") -> str:
         ("<rdfs:label>lung</rdfs:label><oboInOwl:hasExactSynonym>pulmo</oboInOwl:hasExactSynonym>", "lung", ("pulmo",)),
         ("<rdfs:label>lung</rdfs:label><oboInOwl:hasRelatedSynonym>chest</oboInOwl:hasRelatedSynonym>", "lung", ()),
         ("<rdfs:label>lung</rdfs:label><obo:IAO_0000118>pulmo</obo:IAO_0000118>", "lung", ("pulmo",)),
+        (f"{XL.format('pref', 'en', 'lung')}{XL.format('alt', 'en', 'pulmo')}{XL.format('alt', 'fr', 'poumon')}", "lung", ("pulmo",)),
         ("<rdfs:label>lung</rdfs:label><rdfs:label>pulmo</rdfs:label>", "lung", ("pulmo",)),
         ("<rdfs:label>\n  left\n  lung </rdfs:label>", "left lung", ()),
     ],
@@ -74,7 +77,7 @@ def test_names(tmp_path: Path, content: str, name: str, synonyms: tuple[str, ...
 def test_the_language_is_an_option_and_inherited(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     content = of_class('<rdfs:label>Lunge</rdfs:label><rdfs:label xml:lang="en">lung</rdfs:label><rdfs:label xml:lang="">L1</rdfs:label>')
     assert read(tmp_path, content, "de", 'xml:lang="de"').concepts == (Concept("X:1", "Lunge", ("L1",), "X"),)
-    assert "names in other languages, left out: 1 (line 6)" in caplog.text
+    assert "names in other languages, left out: 1 (line 3)" in caplog.text
     assert read(tmp_path, content, "EN", 'xml:lang="de"').concepts == (Concept("X:1", "lung", ("L1",), "X"),)
 
 
@@ -188,9 +191,9 @@ def test_no_element_costs_the_file(tmp_path: Path, part: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (of_class("") + of_class("", 2), r"no usable term \(2 terms, 2 not obsolete\): terms without a name.*: 2 \(lines 6, 7\)"),
+        (of_class("") + of_class("", 2), r"no usable term \(2 terms, 2 not obsolete\): terms without a name.*: 2 \(lines 3, 4\)"),
         ('<owl:Ontology rdf:about="http://a.example"/>', r"no usable term \(0 terms"),
-        ("<owl:Class>", r"x\.owl is not well-formed XML: mismatched tag: line 7, column 2; is it complete"),
+        ("<owl:Class>", r"x\.owl is not well-formed XML: mismatched tag: line 4, column 2; is it complete"),
     ],
 )
 def test_a_file_with_nothing_usable_is_refused(tmp_path: Path, content: str, message: str) -> None:
