@@ -10,7 +10,9 @@ from pathlib import Path
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
+from medvlp.knowledge.dropped import describe_dropped
 from medvlp.knowledge.inspection import describe, describe_entity, draw_neighbourhood, find_entity
+from medvlp.knowledge.leave_out import NOTHING, LeaveOut
 from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
@@ -30,8 +32,11 @@ def knowledge(
     ontology: list[str],
     output: str,
     umls: UMLSFilter = EVERYTHING,
+    language: str = "en",
+    leave_out: LeaveOut = NOTHING,
     minimum_count: int = 21,
     inverse_relations: bool = False,
+    ancestor_steps: int = 0,
     transe: TransEConfig = DEFAULT_TRANSE,
     overwrite: bool = False,
 ) -> None:
@@ -44,15 +49,19 @@ def knowledge(
         links: Folder of the links of these shards.
         ontology: The ontology that the links were made with; repeat the option as for jobs/link.py.
         output: Destination of the bundle: a folder, or s3://bucket/folder.
-        umls: Which rows of the UMLS files to use; the same as for the links.
+        umls: Which rows of the UMLS files to use; the same as for the links, as the next two.
+        language: Language of the names in OWL and SKOS files.
+        leave_out: Concepts of the ontologies to leave out.
         minimum_count: Minimum number of mentions of an entity in the training split; the paper's "more than 20" is 21.
         inverse_relations: Add the inverse of every relation too, so that graph attention works in both directions.
+        ancestor_steps: Join concepts that no triple joins with the nearest concepts above and below them, or else with those that share an
+            ancestor, at most this many steps up the hierarchy; 0 drops them, as the paper does.
         transe: How to train the entity vectors.
         overwrite: Replace an existing bundle.
     """
     output = storage.absolute(output)
     storage.check_writable(output)
-    merged = read_ontology_uris(ontology, umls)
+    merged = read_ontology_uris(ontology, umls=umls, language=language, leave_out=leave_out)
     manifest = LinksManifest.load(storage.absolute(links))
     check_links(manifest, ShardManifest.load(storage.absolute(shards)), merged)
     bundle, coverage = build_bundle(
@@ -62,6 +71,7 @@ def knowledge(
         links_fingerprint=manifest.fingerprint,
         linker=manifest.linker_version,
         inverse_relations=inverse_relations,
+        ancestor_steps=ancestor_steps,
         transe=transe,
     )
     save_bundle(bundle, output, overwrite=overwrite)
@@ -69,6 +79,10 @@ def knowledge(
     print(f"  {coverage}")
     for entity in sorted(bundle.entities, key=lambda entity: -entity.count)[:10]:
         print(f"    {entity.count:8d}  {entity.concept}  {entity.name}")
+    for line in describe_dropped(bundle.dropped[:10]):
+        print(line)
+    if lonely := coverage.concepts_frequent - coverage.concepts_kept:
+        print(f"  {lonely} are mentioned often enough but share no triple; a higher --ancestor_steps joins them through their ancestors")
     print(f"knowledge: {output}")
 
 
@@ -94,7 +108,7 @@ def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str 
         inspect: Folder of the bundle.
         concept: Identifier, name or synonym of a concept; shows its names and neighbours.
         picture: PNG file for a picture of the neighbourhood of the concept; of the most common entity by default.
-        commonest: How many of the most common entities to print.
+        commonest: How many of the most common entities, and of the most common concepts that are no entities, to print.
     """
     with storage.local_copy(storage.absolute(inspect)) as folder:
         bundle = KnowledgeBundle.load(folder)

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Literal
 
+from medvlp.knowledge.leave_out import NOTHING, LeaveOut
 from medvlp.knowledge.linker.dictionary import DictionaryLinker, Linker
 from medvlp.knowledge.linker.scispacy import ScispacyConfig, ScispacyLinker
 from medvlp.knowledge.ontology import Ontology
@@ -22,6 +23,8 @@ def link(
     ontology: list[str],
     output: str,
     umls: UMLSFilter = EVERYTHING,
+    language: str = "en",
+    leave_out: LeaveOut = NOTHING,
     linker: Literal["dictionary", "scispacy"] = "dictionary",
     scispacy: ScispacyConfig = PAPER,
     commonest: int = 10,
@@ -37,13 +40,15 @@ def link(
         ontology: OBO or OWL file, folder with triples.tsv and entities.tsv, or folder with UMLS RRF files; repeat to merge several.
         output: Destination of the links.
         umls: Which rows of the UMLS files to use.
+        language: Language of the names in OWL and SKOS files, as in xml:lang; names without a language are read too.
+        leave_out: Concepts of the ontologies to leave out.
         linker: How to find concepts: by the names in the ontology, or with scispaCy's UMLS linker, which must be installed.
         scispacy: Settings of scispaCy's linker.
         commonest: How many of the most common concepts to print.
         overwrite: Replace existing links of other shards or by another ontology or linker.
     """
     output = storage.absolute(output)
-    merged = read_ontology_uris(ontology, umls)
+    merged = read_ontology_uris(ontology, umls=umls, language=language, leave_out=leave_out)
     chosen: Linker = DictionaryLinker.build(merged) if linker == "dictionary" else ScispacyLinker.build(merged, scispacy)
     manifest = link_shards(storage.absolute(shards), merged, chosen, output, overwrite=overwrite)
     print(links_card(manifest, merged, commonest))

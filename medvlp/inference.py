@@ -94,18 +94,17 @@ class Model:
 
         Args:
             image: the image.
-            semantic_types: semantic types of the entities to score; by default those that counted as findings in training.
+            semantic_types: semantic types of the entities to score; by default those that counted as findings in training. Empty for all.
 
         Raises:
-            ConfigurationError: the model was not pre-trained to align images with entities.
+            ConfigurationError: the model was not pre-trained to align images with entities, or has no entity of one of the types.
         """
         alignment = self._pretrained().image_alignment
         if alignment is None:
             raise ConfigurationError("this model was pre-trained without alignment (pretext.weights.align was 0)")
-        types = self.config.finding_types if semantic_types is None else semantic_types
+        chosen = self.bundle.entities_of_types(self.config.finding_types if semantic_types is None else semantic_types)
         probabilities = alignment(self._image(image), self._graph)[0].double().sigmoid().tolist()
-        scored = zip(self.bundle.entities, probabilities, strict=True)
-        return _ranked((entity.name, score) for entity, score in scored if not types or entity.semantic_type in types)
+        return _ranked((self.bundle.entities[entity].name, probabilities[entity]) for entity in chosen)
 
     def answer(self, image: Image, question: str) -> str:
         """Return the most likely answer to a question about the image.

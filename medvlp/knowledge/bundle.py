@@ -5,6 +5,8 @@ Shapes: N entities, M triples, K width of the vectors.
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from medvlp.errors import KnowledgeError
+from medvlp.errors import ConfigurationError, KnowledgeError
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 
 FORMAT_VERSION = 2
@@ -41,6 +43,17 @@ class Entity:
         return cls(**{**record, "synonyms": tuple(record["synonyms"])})
 
 
+@dataclass(frozen=True, slots=True)
+class DroppedConcept:
+    """A concept that the texts mention and that is no entity."""
+
+    concept: str
+    name: str
+    count: int
+    """Number of mentions in the training split."""
+    reason: str
+
+
 @dataclass(frozen=True)
 class Provenance:
     """The origin of a bundle."""
@@ -63,6 +76,8 @@ class KnowledgeBundle:
     vectors: Tensor
     """float32 [N, K]: TransE vectors."""
     provenance: Provenance
+    dropped: tuple[DroppedConcept, ...] = ()
+    """The commonest concepts that are no entities, for people: no model sees them, so the fingerprint does not depend on them."""
 
     def __post_init__(self) -> None:
         triples, vectors = self.triples, self.vectors
@@ -86,6 +101,25 @@ class KnowledgeBundle:
         """Concept identifier to entity id."""
         return {entity.concept: index for index, entity in enumerate(self.entities)}
 
+    def entities_of_types(self, semantic_types: Collection[str], option: str = "semantic_types") -> list[int]:
+        """Return the ids of the entities of these semantic types; of all types if none is given.
+
+        Args:
+            semantic_types: the types.
+            option: where they were given, for the message.
+
+        Raises:
+            ConfigurationError: no entity has one of the types.
+        """
+        found = Counter(entity.semantic_type for entity in self.entities)
+        if unknown := [each for each in semantic_types if each not in found]:
+            known = ", ".join(f"{name!r} ({count})" for name, count in found.most_common())
+            raise ConfigurationError(
+                f"{option}: no entity of the knowledge bundle has the semantic type {', '.join(map(repr, unknown))}; the types of its "
+                f"{len(self.entities)} entities are {known}: choose from these, or give an empty list for all"
+            )
+        return [index for index, entity in enumerate(self.entities) if not semantic_types or entity.semantic_type in semantic_types]
+
     @cached_property
     def ontology(self) -> Ontology:
         """The part of the ontology in the bundle: enough to link a text without the ontology itself.
@@ -100,27 +134,27 @@ class KnowledgeBundle:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the whole content."""
-        digest = hashlib.sha256(self._metadata().encode())
+        """A hash of all that a model sees."""
+        digest = hashlib.sha256(_json(self._record()).encode())
         for tensor in (self.triples, self.vectors):
             digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def _metadata(self) -> str:
-        record = {
+    def _record(self) -> dict[str, Any]:
+        return {
             "version": FORMAT_VERSION,
             "provenance": asdict(self.provenance),
             "relations": self.relations,
             "entities": [asdict(entity) for entity in self.entities],
         }
-        return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
     def save(self, folder: Path) -> None:
         """Write the two files of the bundle to ``folder``; create it if necessary."""
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {"triples": self.triples.contiguous(), "vectors": self.vectors.contiguous()}
         save_file(tensors, folder / TENSORS_FILE, metadata={"fingerprint": self.fingerprint})
-        (folder / METADATA_FILE).write_text(self._metadata(), encoding="utf-8")
+        record = {**self._record(), "dropped": [asdict(each) for each in self.dropped]}
+        (folder / METADATA_FILE).write_text(_json(record), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "KnowledgeBundle":
@@ -138,6 +172,7 @@ class KnowledgeBundle:
                 triples=tensors["triples"],
                 vectors=tensors["vectors"],
                 provenance=Provenance(**record["provenance"]),
+                dropped=tuple(DroppedConcept(**each) for each in record.get("dropped", ())),
             )
         except (KeyError, TypeError) as error:
             raise KnowledgeError(f"the knowledge bundle in {folder} is damaged: {error}; build it again with jobs/knowledge.py") from error
@@ -147,6 +182,10 @@ class KnowledgeBundle:
                 f"written {written}); build it again with jobs/knowledge.py"
             )
         return bundle
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import KnowledgeBundle
+from medvlp.knowledge.dropped import describe_dropped
 
 NEIGHBOURS = 12
 """Maximum number of neighbours in a picture."""
@@ -34,7 +35,7 @@ class Neighbour:
 
 
 def describe(bundle: KnowledgeBundle, commonest: int = 20) -> str:
-    """Return sizes, relations, semantic types, degrees and the commonest entities, as lines of text."""
+    """Return sizes, relations, semantic types, degrees, the commonest entities and the commonest dropped concepts, as lines of text."""
     provenance = bundle.provenance
     degrees = entity_degrees(bundle)
     relations = Counter(bundle.relations[relation] for relation in bundle.triples[:, 1].tolist())
@@ -54,7 +55,7 @@ def describe(bundle: KnowledgeBundle, commonest: int = 20) -> str:
     for index in ranked:
         entity = bundle.entities[index]
         lines.append(f"    {entity.count:8d}  {entity.concept}  {entity.name}  ({degrees[index]} triples)")
-    return "\n".join(lines)
+    return "\n".join([*lines, *describe_dropped(bundle.dropped[:commonest])])
 
 
 def describe_entity(bundle: KnowledgeBundle, entity: int) -> str:

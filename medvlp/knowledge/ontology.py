@@ -3,11 +3,14 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from medvlp.errors import KnowledgeError
+
+HIERARCHY = frozenset({"is_a", "isa", "narrower_than"})
+"""Relations from a concept to a wider one: of OBO, OWL and tables; of sources of UMLS; of SKOS and UMLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,30 @@ class Ontology:
             Triple(renamed.get(triple.head, triple.head), triple.relation, renamed.get(triple.tail, triple.tail)) for triple in self.triples
         ]
         return Ontology.build(self.name, concepts, triples)
+
+    @cached_property
+    def parents(self) -> Mapping[str, tuple[str, ...]]:
+        """The wider concepts of each concept that has any, by identifier."""
+        found: dict[str, list[str]] = {}
+        for triple in self.triples:
+            if triple.relation in HIERARCHY and triple.head != triple.tail:
+                found.setdefault(triple.head, []).append(triple.tail)
+        return {head: tuple(dict.fromkeys(tails)) for head, tails in found.items()}
+
+    def below(self, roots: Iterable[str]) -> set[str]:
+        """Return ``roots`` and all concepts below them, by identifier."""
+        children: dict[str, list[str]] = {}
+        for child, parents in self.parents.items():
+            for parent in parents:
+                children.setdefault(parent, []).append(child)
+        found: set[str] = set()
+        waiting = list(roots)
+        while waiting:
+            identifier = waiting.pop()
+            if identifier not in found:
+                found.add(identifier)
+                waiting += children.get(identifier, ())
+        return found
 
     @cached_property
     def fingerprint(self) -> str:

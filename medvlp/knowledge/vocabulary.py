@@ -1,14 +1,16 @@
 """Choose the entities: from an ontology and counted mentions to a ``KnowledgeBundle`` (ARL's create_entity_vocab)."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from medvlp.errors import KnowledgeError
+from medvlp.knowledge.ancestors import COMMON_ANCESTOR, ancestor_triples
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.dropped import dropped_concepts
 from medvlp.knowledge.linker.derivation import derived_names
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig, train_transe
@@ -32,6 +34,8 @@ class Coverage:
     """Number of mentions of any concept."""
     mentions_kept: int
     """Number of mentions of entities."""
+    concepts_joined: int = 0
+    """Number of entities that are joined through ancestors only."""
 
     @property
     def mentions_fraction(self) -> float:
@@ -40,9 +44,10 @@ class Coverage:
 
     def __str__(self) -> str:
         unknown = f" ({self.concepts_unknown} of them not in the ontology)" if self.concepts_unknown else ""
+        joined = f" ({self.concepts_joined} through ancestors only)" if self.concepts_joined else ""
         return (
             f"{self.concepts_mentioned} concepts mentioned{unknown}, {self.concepts_frequent} often enough, {self.concepts_kept} of these "
-            f"in {self.triples} triples; {self.mentions_kept} of {self.mentions} mentions covered ({self.mentions_fraction:.1%})"
+            f"in {self.triples} triples{joined}; {self.mentions_kept} of {self.mentions} mentions covered ({self.mentions_fraction:.1%})"
         )
 
 
@@ -55,12 +60,13 @@ def build_bundle(
     linker: str,
     transe: TransEConfig,
     inverse_relations: bool = False,
+    ancestor_steps: int = 0,
 ) -> tuple[KnowledgeBundle, Coverage]:
     """Choose entities and triples as ARL does, and train their vectors.
 
     Concepts with enough mentions are kept, then the triples between them, then only the concepts that have such a triple. Entity ids are
     sorted by descending number of triple ends, relation ids by descending number of triples; ties by ascending identifier. Parallel edges
-    (several relations between the same two entities) are kept.
+    (several relations between the same two entities) are kept. The bundle names the commonest concepts that are dropped, with reasons.
 
     Args:
         ontology: concepts and triples to choose from.
@@ -70,22 +76,28 @@ def build_bundle(
         linker: ``version`` of the linker that made the links.
         transe: how to train the vectors.
         inverse_relations: whether to add the inverse of every triple, as "inverse of is_a"; the paper does not.
+        ancestor_steps: join concepts that no triple joins through ancestors at most this many steps up the hierarchy; the paper drops them.
 
     Raises:
         KnowledgeError: no triple is left, or the minimum count is below one (an entity without a mention would never be trained on texts).
     """
     if minimum_count < 1:
         raise KnowledgeError(f"minimum_count is {minimum_count}; an entity needs at least one mention, so give 1 or more")
-    frequent = {concept.id for concept in ontology.concepts if mention_counts.get(concept.id, 0) >= minimum_count}
+    if ancestor_steps < 0:
+        raise KnowledgeError(f"ancestor_steps is {ancestor_steps}; give 0 to join no concepts through ancestors, or more")
+    by_id = {concept.id: concept for concept in ontology.concepts}
+    frequent = {identifier: count for identifier in by_id if (count := mention_counts.get(identifier, 0)) >= minimum_count}
     kept = [triple for triple in ontology.triples if triple.head in frequent and triple.tail in frequent]
-    if inverse_relations:
-        kept += [Triple(triple.tail, f"inverse of {triple.relation}", triple.head) for triple in kept]
+    lonely = set(frequent) - {end for triple in kept for end in (triple.head, triple.tail)}
+    if ancestor_steps:
+        kept += ancestor_triples(ontology, frequent, lonely, ancestor_steps)
+    if inverse_relations:  # a common ancestor is in both directions already
+        kept += [Triple(each.tail, f"inverse of {each.relation}", each.head) for each in kept if each.relation != COMMON_ANCESTOR]
     identifiers = _by_frequency(end for triple in kept for end in (triple.head, triple.tail))
     relations = _by_frequency(triple.relation for triple in kept)
-    coverage = _coverage(ontology, mention_counts, len(frequent), identifiers, len(kept))
+    coverage = _coverage(by_id, mention_counts, len(frequent), identifiers, len(kept), len(lonely.intersection(identifiers)))
     if not kept:
         raise KnowledgeError(_nothing_left(ontology, coverage, minimum_count))
-    by_id = {concept.id: concept for concept in ontology.concepts}
     chosen = [by_id[identifier] for identifier in identifiers]
     implied = derived_names(ontology)
     triples = _triple_ids(kept, identifiers, relations)
@@ -95,6 +107,7 @@ def build_bundle(
         triples=triples,
         vectors=train_transe(triples, len(identifiers), len(relations), transe),
         provenance=Provenance(ontology.name, ontology.fingerprint, links_fingerprint, linker, minimum_count),
+        dropped=dropped_concepts(ontology, mention_counts, set(identifiers), minimum_count),
     )
     return bundle, coverage
 
@@ -115,8 +128,9 @@ def _triple_ids(triples: Sequence[Triple], identifiers: Sequence[str], relations
     return torch.tensor([(entity_ids[triple.head], relation_ids[triple.relation], entity_ids[triple.tail]) for triple in triples])
 
 
-def _coverage(ontology: Ontology, counts: Mapping[str, int], frequent: int, entities: Iterable[str], triples: int) -> Coverage:
-    known = {concept.id for concept in ontology.concepts}
+def _coverage(
+    known: Container[str], counts: Mapping[str, int], frequent: int, entities: Iterable[str], triples: int, joined: int
+) -> Coverage:
     mentioned = [concept for concept, count in counts.items() if count > 0]
     kept = [counts[entity] for entity in entities]
     return Coverage(
@@ -127,11 +141,14 @@ def _coverage(ontology: Ontology, counts: Mapping[str, int], frequent: int, enti
         triples=triples,
         mentions=sum(counts[concept] for concept in mentioned),
         mentions_kept=sum(kept),
+        concepts_joined=joined,
     )
 
 
 def _nothing_left(ontology: Ontology, coverage: Coverage, minimum_count: int) -> str:
-    advice = "lower the minimum count, link more texts, or use an ontology with more triples"
+    advice = (
+        "lower the minimum count, join concepts through ancestors (ancestor_steps), link more texts, or use an ontology with more triples"
+    )
     if 0 < coverage.concepts_mentioned == coverage.concepts_unknown:
         advice = "the links do not belong to this ontology: link again with it"
     size = f"{len(ontology.concepts)} concepts, {len(ontology.triples)} triples"

@@ -55,6 +55,7 @@ def early_refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--data.shards", "/nowhere"], "jobs/prepare.py"),
         (["--data.links", "/nowhere"], "jobs/link.py"),
         (["--knowledge", "/nowhere"], "jobs/knowledge.py"),
+        (["--train.findings", "[finding, disease]"], "train.findings: no entity of the knowledge bundle has the semantic type 'disease'; "),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(

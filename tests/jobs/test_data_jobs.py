@@ -35,7 +35,9 @@ def test_from_phantoms_to_knowledge(root: str, ray_cluster: None, capsys: pytest
     options = ["--shards", shards, "--links", links, "--ontology", ONTOLOGY, "--output", bundle]
     small = ["--minimum_count", "2", "--transe.width", "16", "--transe.epochs", "5"]
     run_job(knowledge, [*options, *small])
-    assert "mentions covered" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "mentions covered" in printed
+    assert "commonest concepts that are no entities:" in printed
 
     manifest, links_manifest = ShardManifest.load(shards), LinksManifest.load(links)
     assert manifest.splits == {"train": 60, "validation": 20}
@@ -74,6 +76,22 @@ def test_knowledge_refuses_another_ontology(
     message = refusal(knowledge, options, capsys)
     assert message.startswith("KnowledgeError: the links were made with ontology")
     assert not (tmp_path / "knowledge" / "bundle.json").exists()
+
+
+@pytest.mark.ray
+def test_concepts_are_left_out_of_links_and_knowledge(
+    phantom_shards: str, tmp_path: Path, ray_cluster: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    links, bundle = str(tmp_path / "links"), str(tmp_path / "knowledge")
+    left_out = ["--leave_out.branches", "neoplasm", "--leave_out.concepts", "imaging finding"]
+    common = ["--shards", phantom_shards, "--ontology", ONTOLOGY]
+    run_job(link, [*common, "--output", links, *left_out])
+    assert LinksManifest.load(links).counts
+    options = [*common, "--links", links, "--output", bundle, "--minimum_count", "2", "--transe.width", "16", "--transe.epochs", "2"]
+    assert "give the same --ontology, --umls, --language and --leave_out" in refusal(knowledge, options, capsys)
+    run_job(knowledge, [*options, *left_out])
+    assert KnowledgeBundle.load(tmp_path / "knowledge").entities
+    assert "cannot leave out 'gizzard'" in refusal(link, [*common, "--output", links, "--leave_out.concepts", "gizzard"], capsys)
 
 
 def test_what_is_wrong_with_a_command_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,9 +12,11 @@ PLACES = ["--name", "run", "--storage", "s3://bucket/runs", "--data.shards", "s3
 KNOWLEDGE, STARTED = ["--knowledge", "s3://bucket/knowledge"], ["--start_from", "s3://bucket/runs/pretrained"]
 TAKEN = {
     ("quickstart",): (RunConfig, KNOWLEDGE),
+    ("laptop",): (RunConfig, KNOWLEDGE),
     ("arl",): (RunConfig, KNOWLEDGE),
     ("arl", "arl-reference"): (RunConfig, KNOWLEDGE),
     ("quickstart", "sweep"): (SweepConfig, KNOWLEDGE),
+    ("laptop", "sweep"): (SweepConfig, KNOWLEDGE),
     ("arl", "sweep"): (SweepConfig, KNOWLEDGE),
     ("finetune-quickstart",): (FinetuneConfig, STARTED),
     ("finetune-arl",): (FinetuneConfig, STARTED),
@@ -42,3 +44,9 @@ def test_the_reference_has_the_quirks_and_the_papers_sizes() -> None:
     assert config.model.fusion.layers == 6
     assert config.train.optimiser.decayed == "authors"
     assert (config.train.optimiser.learning_rate, config.train.global_batch) == (1e-5, 256)
+
+
+def test_every_entity_counts_as_a_finding_where_the_ontology_is_not_known() -> None:
+    for name, (configuration, options) in ((names[0], taken) for names, taken in TAKEN.items() if len(names) == 1):
+        config = parse(configuration, ["--config", str(RECIPES / f"{name}.yaml"), *PLACES, *options])
+        assert config.train.findings == (["finding"] if name == "quickstart" else [])

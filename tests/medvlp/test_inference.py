@@ -125,6 +125,8 @@ def test_findings_are_the_entities_of_the_trained_types_likeliest_first(trained:
     assert [score for _, score in findings] == sorted((score for _, score in findings), reverse=True)
     assert {name for name, _ in model.findings(image, ["other"])} == set(tiny.NAMES[:2])
     assert len(model.findings(image, [])) == len(tiny.NAMES)
+    with pytest.raises(ConfigurationError, match=r"'disease'; the types of its \d+ entities are 'finding' \(\d+\), 'other' \(2\): choose"):
+        model.findings(image, ["other", "disease"])
 
 
 def test_an_image_may_come_as_pillow_file_or_path(model: Model, tmp_path: Path) -> None:

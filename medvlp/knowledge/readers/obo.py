@@ -1,116 +1,147 @@
-"""Read ontologies in OBO and OWL format with pronto."""
+"""Read ontologies in OBO format, 1.0 to 1.4, line by line: a bad line costs that line.
+
+Parsers of the whole grammar (pronto, fastobo) refuse a file for one line that they do not know, and most releases have such a line.
+"""
 
 import re
-import tempfile
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
-from pronto.ontology import Ontology as Document
-from pronto.term import Term
+from medvlp.knowledge.ontology import Ontology
+from medvlp.knowledge.readers.defects import Defects, text_lines
+from medvlp.knowledge.readers.terms import Link, Term, build_ontology
 
-from medvlp.errors import KnowledgeError
-from medvlp.knowledge.ontology import Concept, Ontology, Triple
+_HEADER = re.compile(r"\[(\w+)\]\s*(?:!.*)?")
+_CLAUSE = re.compile(r"([^\s:]+)\s*:\s*(.*)")
+_COMMENT = re.compile(r"\s!(?=\s|$).*")
+_QUALIFIERS = re.compile(r'\s*\{\s*[^\s{}=]+\s*=\s*".*"\s*\}\s*$')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*([A-Za-z]*)')
+_ESCAPED = re.compile(r"\\(.)")
+_WHITE = {"n": " ", "t": " ", "W": " "}
+_OTHER_STANZAS = {"typedef", "instance", "annotation"}
+_SCOPES = ("EXACT", "RELATED", "NARROW", "BROAD")
+_SCOPES_OF_1_0 = {f"{scope.lower()}_synonym": scope for scope in _SCOPES}
 
-OBO_SUFFIXES = (".obo", ".owl")
 
-_PLAIN_TAGS = {"format-version", "ontology", "default-namespace", "id", "name", "namespace", "is_obsolete"}
-_UMLS = re.compile(r"(?:UMLS|UMLS_CUI):(C\d{7})\b")
-_SYNONYM = re.compile(r'(synonym: "(?:[^"\\]|\\.)*")\s*([A-Z]*)')
+class _Clause(NamedTuple):
+    line: int
+    tag: str
+    value: str
+
+
+class _Stanza(NamedTuple):
+    kind: str
+    line: int
+    clauses: list[_Clause]
 
 
 def read_obo(path: Path, *, related_synonyms: bool = False) -> Ontology:
-    """Read an ``.obo`` or ``.owl`` file.
+    """Read an OBO file.
 
-    Obsolete terms and imported ontologies are left out. Every ``is_a`` and every relationship is a triple. The semantic type is the
-    term's namespace, else the ontology's default namespace, else the prefix of the identifier.
+    Obsolete terms are left out, and imports are not followed. Every ``is_a`` and every ``relationship`` is a triple. The semantic type is
+    the term's namespace, else the default namespace of the file, else the prefix of the identifier. What is left out is logged with its
+    line.
 
     Args:
         path: the file; its stem is the ontology's name.
         related_synonyms: read RELATED synonyms too, not only EXACT ones.
 
     Raises:
-        KnowledgeError: the file is not UTF-8, is malformed, contains no term, or has a cycle of ``is_a``.
+        KnowledgeError: the file contains no usable term.
     """
+    defects = Defects(path)
     scopes = {"EXACT", "RELATED"} if related_synonyms else {"EXACT"}
-    try:
-        document = _parse(path)
-        terms = [term for term in document.terms() if not term.obsolete]
-        concepts = [_concept(term, scopes, document.metadata.default_namespace) for term in terms]
-        triples = [triple for term in terms for triple in _triples(term)]
-    except KeyError as error:
-        raise KnowledgeError(f"{path} refers to {error} without defining it; imports are not followed: use the merged release") from error
-    except (SyntaxError, ValueError, TypeError) as error:
-        raise KnowledgeError(f"{path} is not a readable OBO or OWL ontology: {_reason(error)}; is it complete, and UTF-8?") from error
-    _check_hierarchy(path, triples)
-    return Ontology.build(path.stem, concepts, triples)
+    header, *stanzas = _stanzas(path, defects)
+    default = next((_text(clause.value) for clause in header.clauses if clause.tag == "default-namespace"), "")
+    terms = [term for stanza in stanzas if stanza.kind == "term" for term in _terms(stanza, default, scopes, defects)]
+    return build_ontology(terms, defects)
 
 
-def _check_hierarchy(path: Path, triples: list[Triple]) -> None:
-    parents: dict[str, list[str]] = {}
-    for triple in triples:
-        if triple.relation == "is_a":
-            parents.setdefault(triple.head, []).append(triple.tail)
-    try:
-        TopologicalSorter(parents).prepare()
-    except CycleError as error:
-        circle = " is_a ".join(reversed(error.args[1]))
-        raise KnowledgeError(f"the hierarchy of {path} has a cycle: {circle}; use a released file, or fix it") from error
+def _stanzas(path: Path, defects: Defects) -> list[_Stanza]:
+    """Return the header of the file, then its stanzas."""
+    stanzas = [_Stanza("", 1, [])]
+    number, content = 0, ""
+    for number, line in text_lines(path, defects):
+        content = line.strip()
+        if not content or content.startswith("!"):
+            continue
+        if content.startswith("["):
+            kind = match[1].lower() if (match := _HEADER.fullmatch(content)) else ""
+            if kind != "term" and kind not in _OTHER_STANZAS:
+                defects.add("stanzas of an unknown kind, left out", number)
+            stanzas.append(_Stanza(kind, number, []))
+        elif match := _CLAUSE.fullmatch(content):
+            stanzas[-1].clauses.append(_Clause(number, match[1].lower(), match[2]))
+        else:
+            defects.add("lines without a tag, left out", number)
+    if content:
+        defects.add("no line break at the end (is the file complete?)", number)
+    return stanzas
 
 
-def _parse(path: Path) -> Document:
-    """Parse without following imports: reading an ontology never accesses the network."""
-    if path.suffix.lower() != ".obo":
-        return Document(path, import_depth=0, threads=1, encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        reduced = Path(folder) / path.name
-        reduced.write_text(_reduced(path.read_text(encoding="utf-8-sig")), encoding="utf-8")
-        return Document(reduced, import_depth=0, threads=1, encoding="utf-8")
+def _terms(stanza: _Stanza, default: str, scopes: set[str], defects: Defects) -> Iterator[Term]:
+    """Yield the term of a stanza, unless it has no identifier; a second identifier begins a term whose header is missing."""
+    if not any(clause.tag == "id" and clause.value for clause in stanza.clauses):
+        defects.add("terms without an identifier, left out", stanza.line)
+        return
+    terms: list[Term] = []
+    before = []
+    for clause in stanza.clauses:
+        if clause.tag == "id":
+            if terms:
+                defects.add("identifiers without [Term] before them, read as terms", clause.line)
+            terms.append(Term(_identifier(clause.value), clause.line, semantic_type=default))
+        elif terms:
+            _add(terms[-1], clause, scopes, defects)
+        else:
+            before.append(clause)
+    for clause in before:
+        _add(terms[0], clause, scopes, defects)
+    yield from terms
 
 
-def _reduced(text: str) -> str:
-    """Blank all lines of an OBO document that define no concept or triple.
-
-    The parser is strict about every line, but releases of DOID and Uberon have cross-references and definitions that it rejects. It also
-    rejects references to undefined terms, which are common in subsets. So references to unknown terms are removed (``Ontology.build`` would
-    drop such triples anyway) and unknown relations are defined at the end. Line numbers do not change.
-    """
-    lines = text.split("\n")
-    defined = {line[4:].partition(" ")[0] for line in lines if line.startswith("id: ")}
-    kept = [_needed_part(line, defined) for line in lines]
-    relations = dict.fromkeys(line.split()[1] for line in kept if line.startswith("relationship: "))
-    return "\n".join(kept + [f"\n[Typedef]\nid: {relation}\n" for relation in relations if relation not in defined])
-
-
-def _needed_part(line: str, defined: set[str]) -> str:
-    tag, _, value = line.partition(": ")
-    if line.startswith("[") or tag in _PLAIN_TAGS:
-        return line
-    if tag == "xref":
-        return f"xref: UMLS:{match[1]}" if (match := _UMLS.match(value)) else ""
-    if match := _SYNONYM.match(line):
-        return f"{match[1]} {match[2] or 'RELATED'} []"  # without its own references; OBO 1.2 accepts no scope for RELATED
-    words = value.split()
-    position = {"is_a": 0, "relationship": 1}.get(tag, len(words))
-    return line if position < len(words) and words[position] in defined else ""
-
-
-def _concept(term: Term, scopes: set[str], default_namespace: str | None) -> Concept:
-    synonyms = sorted(synonym.description for synonym in term.synonyms if synonym.scope in scopes)
-    semantic_type = term.namespace or default_namespace or term.id.partition(":")[0]
-    references = (match[1] for reference in term.xrefs if (match := _UMLS.match(reference.id)))
-    return Concept.cleaned(term.id, term.name or "", synonyms, semantic_type, references)
-
-
-def _triples(term: Term) -> Iterator[Triple]:
-    for parent in term.superclasses(distance=1, with_self=False):
-        yield Triple(term.id, "is_a", parent.id)
-    for relation, targets in term.relationships.items():
-        for target in targets:
-            yield Triple(term.id, relation.id, target.id)
+def _add(term: Term, clause: _Clause, scopes: set[str], defects: Defects) -> None:
+    line, tag, value = clause
+    match tag:
+        case "name":
+            term.names += [name] if (name := _text(value)) else []
+        case "namespace":
+            term.semantic_type = _text(value) or term.semantic_type
+        case "alt_id":
+            term.former_ids.append(_identifier(value))
+        case "replaced_by":
+            term.replaced_by.append(_identifier(value))
+        case "is_obsolete":
+            term.is_obsolete = _identifier(value).lower() in ("true", "1")
+        case "is_a":
+            term.links.append(Link("is_a", _identifier(value), line))
+        case "relationship":
+            relation, _, target = _identifier(value).partition(" ")
+            if target:
+                term.links.append(Link(relation, target.strip(), line))
+            else:
+                defects.add("relationships without a target, left out", line)
+        case "synonym" | "exact_synonym" | "related_synonym" | "narrow_synonym" | "broad_synonym":
+            if match := _QUOTED.match(value):
+                scope = _SCOPES_OF_1_0.get(tag) or match[2].upper()
+                if scope not in _SCOPES:
+                    scope = "RELATED"  # the default; the word is a type of synonym
+                term.synonyms += [_unescaped(match[1])] if scope in scopes else []
+            else:
+                defects.add("synonyms without their quotation marks, left out", line)
+        case _ if tag.startswith("xref"):
+            term.cross_references.append(value)
 
 
-def _reason(error: Exception) -> str:
-    if not isinstance(error, SyntaxError):
-        return str(error)
-    return f"{error.msg}, line {error.lineno}" if error.lineno else error.msg
+def _text(value: str) -> str:
+    """Return a value without the comment and the qualifiers after it: {source="a book"} ! a comment."""
+    return _unescaped(_QUALIFIERS.sub("", _COMMENT.sub("", value))).strip()
+
+
+def _identifier(value: str) -> str:
+    return _text(value.partition("!")[0])
+
+
+def _unescaped(value: str) -> str:
+    return _ESCAPED.sub(lambda match: _WHITE.get(match[1], match[1]), value)

@@ -94,8 +94,9 @@ class TrainConfig:
     """Optimiser steps between two validations; the last step is always validated."""
     validation_samples: int = 2000
     """Number of samples of the validation split to use."""
-    findings: list[str] = field(default_factory=list)
-    """Semantic types of the entities that count as findings in validation; empty for all."""
+    findings: list[str] = field(default_factory=list, metadata=MAY_CHANGE)
+    """Semantic types of the entities that count as findings in validation, of those that jobs/knowledge.py --inspect lists; empty for
+    all."""
     checkpoint_every: int = field(default=1000, metadata=MAY_CHANGE)
     """Optimiser steps between two checkpoints; the last step always writes one."""
     keep_checkpoints: int = field(default=2, metadata=MAY_CHANGE)

@@ -1,13 +1,14 @@
 """The knowledge bundle: what is chosen for it, and that its files are taken whole or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from medvlp.errors import KnowledgeError
-from medvlp.knowledge.bundle import METADATA_FILE, TENSORS_FILE, Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.bundle import METADATA_FILE, TENSORS_FILE, DroppedConcept, Entity, KnowledgeBundle, Provenance
 from medvlp.knowledge.linker.dictionary import DictionaryLinker, Span
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 from medvlp.knowledge.transe import TransEConfig
@@ -80,6 +81,30 @@ def test_coverage() -> None:
     assert coverage.mentions_fraction == pytest.approx(14 / 24)
     assert "14 of 24 mentions covered (58.3%)" in str(coverage)
     assert "1 of them not in the ontology" in str(coverage)
+
+
+def test_dropped_concepts_are_named_with_the_reason() -> None:
+    ontology = Ontology.build("small", [*ONTOLOGY.concepts, Concept("G", "name of G")], ONTOLOGY.triples)
+    bundle, _ = build({**COUNTS, "F": 1, "G": 4}, ontology=ontology)
+    assert bundle.dropped == (
+        DroppedConcept("E", "name of E", 5, "none of its neighbours in the ontology (1) has 2 mentions; the commonest is name of F with 1"),
+        DroppedConcept("G", "name of G", 4, "no triple of the ontology contains it"),
+        DroppedConcept("elsewhere", "elsewhere", 4, "not in the ontology"),
+        DroppedConcept("D", "name of D", 1, "fewer than 2 mentions"),
+        DroppedConcept("F", "name of F", 1, "fewer than 2 mentions"),
+    )
+
+
+def test_dropped_concepts_are_kept_and_change_no_fingerprint(tmp_path: Path) -> None:
+    bundle = build()[0]
+    bundle.save(tmp_path)
+    loaded = KnowledgeBundle.load(tmp_path)
+    assert loaded.dropped == bundle.dropped != ()
+    assert replace(bundle, dropped=()).fingerprint == bundle.fingerprint == loaded.fingerprint
+    record = json.loads((tmp_path / METADATA_FILE).read_text())
+    del record["dropped"]
+    (tmp_path / METADATA_FILE).write_text(json.dumps(record))  # as an older version wrote it
+    assert KnowledgeBundle.load(tmp_path).dropped == ()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """Inspection: the figures are those of the bundle, and the picture shows the concept that was asked for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from matplotlib.figure import Figure
 
 from medvlp.errors import KnowledgeError
-from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
+from medvlp.knowledge.bundle import DroppedConcept, Entity, KnowledgeBundle, Provenance
 from medvlp.knowledge.inspection import (
     NEIGHBOURS,
     Neighbour,
@@ -47,6 +49,13 @@ def test_description() -> None:
     assert "semantic types: anatomy 3, disease 1" in lines[3]
     assert "mean 2.0, median 2, most 4" in lines[4]
     assert [line.split()[:2] for line in lines[-2:]] == [["90", "C3"], ["50", "C1"]]
+
+
+def test_description_names_dropped_concepts() -> None:
+    dropped = tuple(DroppedConcept(f"C{count}", "rib", count, "fewer than 5 mentions") for count in (40, 30, 20))
+    lines = describe(replace(BUNDLE, dropped=dropped), commonest=2).splitlines()
+    assert lines[-3] == "  commonest concepts that are no entities:"
+    assert [line.strip() for line in lines[-2:]] == ["40  C40  rib: fewer than 5 mentions", "30  C30  rib: fewer than 5 mentions"]
 
 
 def test_degrees() -> None:
