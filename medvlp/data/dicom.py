@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from medvlp.data.sample import Dropped
+from medvlp.data.sample import Dropped, Excluded
 from medvlp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ def _check(dataset: "Dataset", burned_in: BurnedIn) -> None:
         raise Dropped("DICOM object is not an image")
     marked = str(dataset.get("BurnedInAnnotation", "")).upper()
     if burned_in is not BurnedIn.KEEP and marked == "YES":
-        raise Dropped("DICOM header declares burned-in annotations")
+        raise Excluded("DICOM header declares burned-in annotations")
     if burned_in is BurnedIn.DROP_UNKNOWN and marked != "NO":
-        raise Dropped("DICOM header does not declare the image free of burned-in annotations")
+        raise Excluded("DICOM header does not declare the image free of burned-in annotations")
 
 
 def _render(dataset: "Dataset") -> np.ndarray:

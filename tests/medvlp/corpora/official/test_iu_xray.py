@@ -47,5 +47,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folder .*NLMCXR_reports.ecgen-radiology or .*; the folder of corpus 'iu-xray'"):
         open_iu_xray(tmp_path)
     write(make(tmp_path) / "NLMCXR_reports" / "ecgen-radiology" / "0.xml", REPORT[:200])
-    with pytest.raises(DataError, match=r"0\.xml is not XML .*was the file cut off"):
+    with pytest.raises(DataError, match=r"0\.xml is not XML: .*was the file cut off"):
         open_iu_xray(tmp_path)

@@ -49,7 +49,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*train.QA.Modality\.csv; the folder"):
         open_vqa_med_2019(tmp_path)
     write(arranged(tmp_path) / "val" / "QA" / "Organ.csv", "synpic1|what organ is this?|lung\nsynpic1|what or")
-    with pytest.raises(DataError, match=r"Organ\.csv, line 2 has 2 fields, 3 are expected: was the file cut off"):
+    with pytest.raises(DataError, match=r"Organ\.csv, line 2 has too few fields: 2, not 3.*was the file cut off"):
         open_vqa_med_2019(tmp_path)
 
 
@@ -61,4 +61,4 @@ def test_the_real_questions(shared_data: Path) -> None:
     assert {split: len(of_split) for split, of_split in samples.items()} == {"train": 1020, "validation": 152, "test": 31}
     asked = open_vqa_med_2019(root, questions="QA_full", maximum_missing=1)
     answers = {asked.items[split][index].answer for split, count in asked.splits().items() for index in range(count)}
-    assert len(answers) == 79
+    assert len(answers) == 72

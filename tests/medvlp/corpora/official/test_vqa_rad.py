@@ -1,5 +1,6 @@
 """VQA-RAD: its files, and the validation set that it does not have."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,10 @@ def test_what_is_wrong_is_named(root: Path) -> None:
         open_vqa_rad(root / "nothing")
     whole = (root / "testset.json").read_text()
     write(root / "testset.json", whole[:-20])
-    with pytest.raises(DataError, match=r"testset\.json is not JSON .*was the file cut off"):
+    with pytest.raises(DataError, match=r"testset\.json is not JSON: .*was the file cut off"):
         open_vqa_rad(root)
-    write(root / "testset.json", whole.replace('"answer"', '"reply"'))
-    with pytest.raises(DataError, match=r"testset\.json, object 0 has no answer"):
+    write_json(root / "testset.json", [{name: value for name, value in row.items() if name != "answer"} for row in json.loads(whole) * 9])
+    with pytest.raises(DataError, match=r"testset\.json, line 1 has a field 'answer' that is missing"):
         open_vqa_rad(root)
 
 
