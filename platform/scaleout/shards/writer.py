@@ -97,12 +97,11 @@ def check_image(encoded: bytes) -> tuple[str, np.ndarray]:
             if image.width * image.height > MAXIMUM_PIXELS:
                 raise Dropped(f"image has more than {MAXIMUM_PIXELS // 10**6} million pixels")
             image.load()
-            picture = perceptual_hash(image)
     except Dropped:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error … on damaged files
         raise Dropped("image does not decode") from error
-    return extension, picture
+    return extension, perceptual_hash(image)
 
 
 def _write_sample(tar: TarWriter, key: str, sample: Sample, extension: str) -> None:

@@ -106,6 +106,15 @@ def test_images_that_do_not_decode_are_bad_rows_as_missing_ones_are(tmp_path: Pa
         prepare_shards(ToyCorpus(broken=frozenset([7]), rejected=2, maximum_missing=0.1), str(tmp_path / "sum"), run=map, **OPTIONS)
 
 
+def test_a_mistake_in_the_code_is_no_image_that_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(image: object) -> None:
+        raise TypeError("planted")
+
+    monkeypatch.setattr("scaleout.shards.writer.perceptual_hash", planted)
+    with pytest.raises(TypeError, match="planted"):
+        prepare_shards(ToyCorpus(), str(tmp_path), run=map, **OPTIONS)
+
+
 def test_a_corpus_without_training_samples_is_an_error_unless_it_has_no_such_split(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no sample of corpus 'toy' is left for training: 25 × no text of at least 3 words"):
         prepare_shards(ToyCorpus(short=frozenset(range(25)), validation=30), str(tmp_path / "none"), run=map, **OPTIONS)
