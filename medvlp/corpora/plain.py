@@ -70,7 +70,7 @@ class _Place(NamedTuple):
     """Where a row is."""
 
     offset: int
-    where: str
+    line: int
     image: str
 
 
@@ -94,14 +94,13 @@ def open_plain(
         DataError: too many rows are bad.
     """
     rows = [
-        (_Place(row.offset, row.where, row.fields.image), form.group(row.values), row.fields.split)
-        for row in folder.rows(file, form.schema)
+        (_Place(row.offset, row.line, row.fields.image), form.group(row.values), row.fields.split) for row in folder.rows(file, form.schema)
     ]
     stated = {group for _, group, split in rows if split}
     usable = []
     for place, group, split in rows:
         if stated and not split and group not in stated:
-            folder.reject(place.where, "states no split, although others do")
+            folder.reject(f"{file.path}, line {place.line}", "states no split, although others do")
         else:
             folder.note_image(place.image)
             usable.append((place.offset, group, split))

@@ -20,7 +20,7 @@ from medvlp.corpora.items import Item
 from medvlp.corpora.questions import OPEN, open_questions, question_item
 from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
-from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema, Word
+from medvlp.corpora.source.schema import Answer, FileName, FilledText, FilledWord, RowSchema
 from medvlp.corpora.source.tables import FieldFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
 from medvlp.errors import ConfigurationError
@@ -43,7 +43,10 @@ class MedQuestion(RowSchema):
     image: FileName
     question: FilledText
     answer: Answer
-    category: Word = ""
+
+
+class _TestQuestion(MedQuestion):
+    category: FilledWord
 
 
 def open_vqa_med_2019(
@@ -102,7 +105,7 @@ def _arranged(folder: SourceFolder, below: str, split: str, questions: str, norm
 def _official(folder: SourceFolder, below: str, split: str, questions: str, normalise: bool) -> Iterator[Item]:
     if split == TEST:
         file = FieldFile(folder.file(f"{below}{_TEST_FILE}"), ("image", "category", "question", "answer"), "|")
-        for asked in folder.rows(file, MedQuestion):
+        for asked in folder.rows(file, _TestQuestion):
             yield _item(f"{below}{_OFFICIAL_TEST}/VQAMed2019_Test_Images", asked.fields, split, asked.fields.category, normalise)
         return
     release, suffix, images = _OFFICIAL[split]

@@ -5,9 +5,8 @@ import logging
 import stat
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Generic
+from typing import Generic, NamedTuple
 
 from medvlp.corpora.source.files import Row, RowFile, open_binary
 from medvlp.corpora.source.limit import MAXIMUM_MISSING, is_within, too_many
@@ -47,16 +46,20 @@ def file_size(path: Path) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRow(Generic[Schema]):
+class SourceRow(NamedTuple, Generic[Schema]):
     """A row that matches its schema."""
 
     fields: Schema
     values: Row
     """All its fields, as in the file."""
+    path: Path
+    line: int
     offset: int
-    where: str
-    """File and line, for messages."""
+
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.path}, line {self.line}"
 
 
 class SourceFolder:
@@ -144,14 +147,13 @@ class SourceFolder:
 
     def _rows(self, file: RowFile, schema: type[Schema]) -> Iterator[tuple[SourceRow[Schema], str]]:
         for line, offset, values, fault in file.rows():
-            where = f"{file.path}, line {line}"
             problem, fields = fault, None
             if not fault:
                 try:
                     fields = check_row(schema, values)
                 except BadRow as error:
                     problem = str(error)
-            yield SourceRow(fields, values, offset, where), problem  # type: ignore[arg-type]
+            yield SourceRow(fields, values, file.path, line, offset), problem  # type: ignore[arg-type]
 
     def reject(self, where: str, problem: str) -> None:
         """Count a row that cannot be used; it becomes no item.

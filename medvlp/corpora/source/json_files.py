@@ -17,6 +17,8 @@ from medvlp.errors import DataError
 DEEPEST = 50
 """Levels of nesting that a row may have: later steps visit them recursively."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Half a surrogate pair, or a whole one, in the file."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ class JsonList:
             content = file.read()
         try:
             rows = _load(content)
+            odd = _ESCAPED.search(content) is not None
         except (ValueError, RecursionError) as error:
             raise DataError(f"{self.path} {_why(error)}: was the file cut off?") from error
         if not isinstance(rows, list):
             raise DataError(f"{self.path} is not a list of objects")
         for number, row in enumerate(rows, start=1):
-            yield FileRow(number, 0, *_checked(row, plain=False))
+            yield FileRow(number, 0, *_checked(row, odd, _is_nested(row)))
 
 
 def _object(line: bytes) -> tuple[Row, str]:
@@ -73,17 +76,23 @@ def _object(line: bytes) -> tuple[Row, str]:
         value = _load(line)
     except (ValueError, RecursionError) as error:
         return {}, _why(error)
-    # Only such lines can hold a surrogate or deep nesting.
-    return _checked(value, plain=b"\\u" not in line and line.count(b"[") + line.count(b"{") <= DEEPEST)
+    return _checked(value, _ESCAPED.search(line) is not None, line.count(b"[") + line.count(b"{") > DEEPEST)
+
+
+def _is_nested(row: Any) -> bool:
+    return isinstance(row, dict) and any(isinstance(value, dict | list) for value in row.values())
 
 
 def _load(content: bytes) -> Any:
-    return json.loads(content.decode("utf-8-sig"), parse_constant=lambda _: None, parse_float=_number)
+    return _DECODER.decode(content.decode("utf-8-sig"))
 
 
 def _number(text: str) -> float | None:
     number = float(text)
     return number if math.isfinite(number) else None
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_number)
 
 
 def _why(error: Exception) -> str:
@@ -94,14 +103,13 @@ def _why(error: Exception) -> str:
     return f"is not JSON: {error}"
 
 
-def _checked(value: Any, *, plain: bool) -> tuple[Row, str]:
+def _checked(value: Any, has_surrogates: bool, is_deep: bool) -> tuple[Row, str]:
+    """Return an object as it can be stored, or why it is none; both flags say what to look for, which most rows do not need."""
     if not isinstance(value, dict):
         return {}, "is not a JSON object"
-    if plain:
-        return value, ""
-    if _depth(value) > DEEPEST:
+    if is_deep and _depth(value) > DEEPEST:
         return {}, f"is nested more than {DEEPEST} levels deep"
-    return _stored(value), ""
+    return (_stored(value) if has_surrogates else value), ""
 
 
 def _depth(value: Any) -> int:

@@ -3,8 +3,8 @@
 A corpus describes its rows as a ``RowSchema`` of the types below. Null, NaN and the text "nan" mean unknown everywhere.
 """
 
+import itertools
 import math
-from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -14,6 +14,7 @@ from medvlp.corpora.source.files import Row
 from medvlp.corpora.splits import is_split_name, split_name
 
 _MISSING = {"missing": "is missing"}
+_NAN = frozenset("".join(letters) for letters in itertools.product("nN", "aA", "nN"))
 
 
 class RowSchema(BaseModel):
@@ -42,27 +43,29 @@ def check_row(schema: type[Schema], row: Row) -> Schema:
         raise BadRow(f"has a field {first['loc'][0]!r} that {_MISSING.get(first['type'], first['msg'])}") from error
 
 
-def _is_unknown(value: object) -> bool:
-    if isinstance(value, str):
-        return value.strip().casefold() == "nan"
-    return value is None or (isinstance(value, float) and not math.isfinite(value))
-
-
 def _text(value: Any) -> Any:
-    if isinstance(value, str):
-        return "" if len(value) < 9 and _is_unknown(value) else value
+    if type(value) is str:  # nearly all values are, and a table has millions
+        return value if value not in _NAN else ""
     return "" if _is_unknown(value) else wrong("is not a text")
 
 
 def _word(value: Any) -> Any:
     """Return a text without spaces around it; whole numbers, which JSON may hold without quotes, as text."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and not _is_unknown(value):
-        return str(value)
-    return _text(value).strip() if value is None or isinstance(value, str | float) else wrong("is neither a text nor a number")
+    if type(value) is str:
+        value = value.strip()
+        return value if value not in _NAN else ""
+    if _is_unknown(value):
+        return ""
+    return str(value) if type(value) in (int, float) else wrong("is neither a text nor a number")
+
+
+def _is_unknown(value: object) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _answer(value: Any) -> Any:
-    return wrong("is unknown") if _is_unknown(value) else _word(value)
+    word = _word(value)
+    return word if word or (isinstance(value, str) and not value.strip()) else wrong("is unknown")
 
 
 def _texts(value: Any) -> Any:
@@ -83,10 +86,9 @@ def _filled(value: str) -> str:
 
 def _file_name(value: str) -> str:
     """Check that a name can be a part of a path, and does not lead out of the folder."""
-    path = PurePosixPath(_filled(value))
-    if path.is_absolute() or ".." in path.parts:
+    if value.startswith("/") or ".." in value.split("/"):
         return wrong("names a file that is not inside the folder")
-    return value if "\0" not in value else wrong("is not a file name")
+    return _filled(value) if "\0" not in value else wrong("is not a file name")
 
 
 def _split(value: str) -> str:

@@ -96,11 +96,11 @@ def changed(path: Path, content: str, row: int, column: int, value: Any) -> str:
         return json.dumps(rows) if path.suffix == ".json" else "".join(json.dumps(each) + "\n" for each in rows)
     text = value if isinstance(value, str) else json.dumps(value)
     if path.suffix == ".csv":
-        table = list(csv.reader(io.StringIO(content)))
+        table = list(csv.reader(io.StringIO(content, newline="")))
         cells = table[1 + row % (len(table) - 1)]
         cells[column % len(cells)] = text
-        buffer = io.StringIO()
-        csv.writer(buffer, lineterminator="\n").writerows(table)
+        buffer = io.StringIO(newline="")
+        csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(table)
         return buffer.getvalue()
     separators = {".txt": "|" if "|" in content else "\t", ".xml": ">"}
     lines = content.removesuffix("\n").split("\n")

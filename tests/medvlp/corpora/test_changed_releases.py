@@ -84,7 +84,7 @@ def outcome(name: str, root: Path, options: dict[str, Any], rows: range) -> str:
     return "samples" if every else "none"
 
 
-@pytest.mark.parametrize("place", ["medvlp.corpora.source.schema.PurePosixPath", "medvlp.corpora.file_corpus.is_dicom"])
+@pytest.mark.parametrize("place", ["medvlp.corpora.source.folder.SourceFolder.note_image", "medvlp.corpora.file_corpus.is_dicom"])
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_mistake_in_a_reader_is_seen(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     def planted(*arguments: object) -> None:
