@@ -4,7 +4,7 @@ import hashlib
 import logging
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Generic, NamedTuple
 
@@ -119,11 +119,7 @@ class SourceFolder:
 
     def rows(self, file: RowFile, schema: type[Schema]) -> Iterator[SourceRow[Schema]]:
         """Yield the rows of a file that match ``schema``; reject the others."""
-        for row, problem in self._rows(file, schema):
-            if problem:
-                self.reject(row.where, problem)
-            else:
-                yield row
+        return _matching(file, schema, self.reject)
 
     def lookup(self, file: RowFile, schema: type[Schema]) -> Iterator[SourceRow[Schema]]:
         """Do the same for rows that only add to others, such as labels: they are no samples, so they are not counted among them.
@@ -131,29 +127,18 @@ class SourceFolder:
         Raises:
             DataError: too many of them are bad.
         """
-        rejected: Counter[str] = Counter()
-        first, rows = "", 0
-        for row, problem in self._rows(file, schema):
-            rows += 1
-            if problem:
-                rejected[_reason(problem)] += 1
-                first = first or f"{row.where} {problem}"
-            else:
-                yield row
-        if rejected and not is_within(rejected.total(), rows, self.maximum_missing):
-            raise too_many(f"rows of {file.path}", rejected, rows, "Correct them", first)
-        if rejected:
-            logger.warning("%d of the %d rows of %s cannot be used; the first: %s", rejected.total(), rows, file.path, first)
-
-    def _rows(self, file: RowFile, schema: type[Schema]) -> Iterator[tuple[SourceRow[Schema], str]]:
-        for line, offset, values, fault in file.rows():
-            problem, fields = fault, None
-            if not fault:
-                try:
-                    fields = check_row(schema, values)
-                except BadRow as error:
-                    problem = str(error)
-            yield SourceRow(fields, values, file.path, line, offset), problem  # type: ignore[arg-type]
+        bad: list[tuple[str, str]] = []
+        good = 0
+        for row in _matching(file, schema, lambda where, problem: bad.append((where, problem))):
+            good += 1
+            yield row
+        if not bad:
+            return
+        rows, first = good + len(bad), " ".join(bad[0])
+        if not is_within(len(bad), rows, self.maximum_missing):
+            reasons = Counter(_reason(problem) for _, problem in bad)
+            raise too_many(f"rows of {file.path}", reasons, rows, "Correct them", first)
+        logger.warning("%d of the %d rows of %s cannot be used; the first: %s", len(bad), rows, file.path, first)
 
     def reject(self, where: str, problem: str) -> None:
         """Count a row that cannot be used; it becomes no item.
@@ -215,6 +200,19 @@ class SourceFolder:
         with open_binary(path) as file:
             while block := file.read(1 << 20):
                 self._hash.update(block)
+
+
+def _matching(file: RowFile, schema: type[Schema], reject: Callable[[str, str], None]) -> Iterator[SourceRow[Schema]]:
+    path = file.path
+    for line, offset, values, fault in file.rows():
+        try:
+            if fault:
+                raise BadRow(fault)
+            row = SourceRow(check_row(schema, values), values, path, line, offset)
+        except BadRow as error:
+            reject(f"{path}, line {line}", str(error))
+        else:
+            yield row
 
 
 def _reason(problem: str) -> str:
