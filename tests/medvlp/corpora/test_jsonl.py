@@ -102,6 +102,25 @@ def test_rows_without_a_split_are_dealt_by_share_and_stay_when_rows_are_added(tm
     assert set(_sources(few, "validation")) == set(_sources(many, "validation")) & set(_sources(few, "validation") + _sources(few, "train"))
 
 
+def test_a_blank_split_is_never_drawn_if_others_are_stated(tmp_path: Path) -> None:
+    stated = [row(split="test", patient_id=number) for number in range(3)]
+    corpus = open_jsonl(write(tmp_path, *stated, row(split="", patient_id=7)))
+    assert corpus.splits() == {"test": 3}
+    assert corpus.left_out == {"row states no split, although others do": 1}
+    with pytest.raises(DataError, match=r"2 of the 5 rows .*captions\.jsonl, line 4 states no split"):
+        open_jsonl(write(tmp_path, *stated, row(split="", patient_id=7), row(split=None, patient_id=8)))
+
+
+@pytest.mark.parametrize("texts", [None, [], "", [None, ""]])
+def test_empty_texts_do_not_hide_the_text(tmp_path: Path, texts: object) -> None:
+    assert open_jsonl(write(tmp_path, row(texts=texts))).sample("train", 0).texts == (row()["text"],)
+
+
+def test_chinese_captions_have_words(tmp_path: Path) -> None:
+    corpus = open_jsonl(write(tmp_path, row(text="双肺纹理清晰。")))
+    assert corpus.sample("train", 0).texts == ("双肺纹理清晰。",)
+
+
 def test_a_row_without_a_split_follows_its_patient(tmp_path: Path) -> None:
     rows = [row(split="test", patient_id=1), *(row(split=None, patient_id=1) for _ in range(20))]
     assert open_jsonl(write(tmp_path, *rows)).splits() == {"test": 21}

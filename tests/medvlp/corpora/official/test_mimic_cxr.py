@@ -105,6 +105,12 @@ def test_a_changed_report_changes_the_fingerprint(tmp_path: Path) -> None:
     assert open_mimic_cxr(tmp_path).fingerprint != before
 
 
+def test_a_report_in_another_encoding_is_dropped(tmp_path: Path) -> None:
+    (make(tmp_path) / f"{folder(*IMAGES[2][1:3])}.txt").write_bytes(b"FINDINGS: na\xefve")
+    _, dropped = read(open_mimic_cxr(tmp_path))
+    assert dropped == {"report is not in UTF-8": 1}
+
+
 def test_a_lost_report_is_dropped_by_reason(tmp_path: Path) -> None:
     (make(tmp_path) / f"{folder(*IMAGES[2][1:3])}.txt").unlink()
     _, dropped = read(open_mimic_cxr(tmp_path))

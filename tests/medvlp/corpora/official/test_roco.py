@@ -46,6 +46,20 @@ def test_references_come_before_the_caption(tmp_path: Path) -> None:
         open_roco(tmp_path, references="nowhere")
 
 
+@pytest.mark.parametrize("line", ["ROCO_00\twget\tfigure.jpg", "ROCO_00\twget", "ROCO_00"])
+def test_a_short_link_costs_the_references_of_its_figure(tmp_path: Path, line: str) -> None:
+    for number, split in enumerate(("train", "val", "test")):
+        said = [{"roco_image_id": f"PMC{number}{place}_figure.jpg", "gorc_references": "As figure 1 shows, this."} for place in range(2)]
+        write_json_lines(tmp_path / "said" / f"roco_{split}_references.jsonl", said)
+    links = make(tmp_path) / "train" / "radiology" / "dlinks.txt"
+    write(links, f"{line}\n" + links.read_text().partition("\n")[2])
+    samples, _ = read(open_roco(tmp_path, references="said"))
+    assert [sample.texts for sample in samples["train"][:2]] == [
+        ("A caption of ROCO_00",),
+        ("As figure 1 shows, this.", "A caption of ROCO_01"),
+    ]
+
+
 def test_the_retrieval_benchmark_is_drawn_as_arl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medvlp.corpora.official.roco._RETRIEVAL_IMAGES", 2)
     corpus = open_roco(make(tmp_path), retrieval=True)

@@ -52,6 +52,13 @@ def test_a_stated_validation_set_is_taken(root: Path) -> None:
     assert open_vqa_rad(root).splits() == {"train": 200, "validation": 1, "test": 1}
 
 
+def test_null_is_no_answer(root: Path) -> None:
+    write_json(root / "testset.json", [question(1, "synpic1.jpg", answer=None), question(2, "synpic1.jpg", answer="None")])
+    corpus = open_vqa_rad(root)
+    assert corpus.left_out == {"row has a field 'answer' that is unknown": 1}
+    assert [sample.answer for sample in read(corpus)[0]["test"]] == ["0"]  # "none" in words is the number, as in the VQA evaluation
+
+
 def test_what_is_wrong_is_named(root: Path) -> None:
     (root / "nothing").mkdir()
     with pytest.raises(DataError, match=r"no file .*nothing.trainset\.json; the folder of corpus 'vqa-rad' must contain trainset\.json"):
