@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from medvlp.corpora.registry import open_corpus
+from medvlp.corpora.splits import TRAIN
 from medvlp.errors import ConfigurationError, DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
@@ -27,9 +28,9 @@ def prepare(
 ) -> None:
     """Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer.
 
-    Every image is decoded once. Images that cannot be decoded, and samples that the rules of the corpus exclude, are counted by reason. If
-    the job was killed, run the same command again: it makes only what is missing. The same input gives the same bytes; changed input is an
-    error.
+    Every image is decoded once. Rows and images that cannot be used, and samples that the rules of the corpus exclude, are counted by
+    reason; too many bad ones are an error. If the job was killed, run the same command again: it makes only what is missing. The same
+    input gives the same bytes; changed input is an error.
 
     Args:
         output: Destination of the shards: a folder, or s3://bucket/folder.
@@ -49,7 +50,7 @@ def prepare(
     if corpus is None:
         raise ConfigurationError("no corpus given; add --corpus NAME, or --validate to check existing shards")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
-    prepare_shards(
+    manifest = prepare_shards(
         LeakFree.of(opened, leave_out) if leave_out else opened,
         output,
         samples_per_shard=samples_per_shard,
@@ -59,8 +60,10 @@ def prepare(
     )
     print(read_card(output))
     print(f"shards: {output}")
-    if vocabulary_size:
+    if vocabulary_size and manifest.splits.get(TRAIN):
         print(f"tokenizer: {storage.join(output, TOKENIZER_FOLDER)}")
+    elif vocabulary_size:
+        print(f"tokenizer: none, because the corpus has no split {TRAIN!r}; its splits are {', '.join(manifest.splits)}")
 
 
 def report_problems(output: str) -> None:

@@ -26,7 +26,17 @@ class Corpus(Protocol):
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """Rows of the official files that are not items, by reason: another language, another kind of image."""
+        """Rows of the official files that are not items, by reason: another language, no image, a value of the wrong kind."""
+        ...
+
+    @property
+    def rejected(self) -> int:
+        """How many of them do not match the schema of their file."""
+        ...
+
+    @property
+    def maximum_missing(self) -> float:
+        """Fraction of the rows that may be bad: rejected, or dropped because their image is missing or damaged."""
         ...
 
     def splits(self) -> dict[str, int]:
@@ -37,7 +47,11 @@ class Corpus(Protocol):
         """Return the sample at ``index`` of ``split``.
 
         Raises:
-            Dropped: the rules of the corpus exclude it.
+            Dropped: its image is missing or damaged, or the rules of the corpus exclude it (``Excluded``).
             DataError: a file is missing or invalid.
         """
+        ...
+
+    def where(self, split: str, index: int) -> str:
+        """Return where the item comes from, for messages."""
         ...

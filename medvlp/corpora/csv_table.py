@@ -5,10 +5,11 @@ Columns are named as the fields of ``captions.jsonl`` (see ``jsonl.py``); image,
 
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import CsvFile
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.plain import PlainForm, open_plain
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.tables import CsvFile, delimiter_called
 
 
 def open_csv(
@@ -31,29 +32,29 @@ def open_csv(
     Args:
         root: the folder.
         file: the table, a path inside the folder.
-        delimiter: separator of its fields.
+        delimiter: separator of its fields: one character, or tab.
         image_column: column with image paths inside the folder.
         text_column: column with captions or questions.
         modality_column: column with the modality, if there is one.
         name: name of the corpus; by default the folder name.
         public: whether pictures of its images may be logged.
         minimum_words: shorter texts are left out.
-        validation_share: fraction of the rows without a split that go to validation.
-        maximum_missing: fraction of the images that may be missing.
+        validation_share: fraction of the rows that go to validation, if none states a split.
+        maximum_missing: fraction of the rows that may be bad: without image, or with values of the wrong kind.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:
-        DataError: the table is missing, cut off, or lacks a column.
+        DataError: the table is missing, cut off, or lacks a column, or too many rows are bad.
+        ConfigurationError: the delimiter cannot separate fields.
     """
-    folder = SourceFolder(root, "csv", f"{file} and images")
+    folder = SourceFolder(root, "csv", f"{file} and images", maximum_missing)
     return open_plain(
         folder,
-        CsvFile(folder.file(file), (image_column, text_column), delimiter),
+        CsvFile(folder.file(file), (image_column, text_column), delimiter_called(delimiter)),
         PlainForm(image=image_column, text=text_column, modality=modality_column),
         name=name,
         public=public,
         minimum_words=minimum_words,
         validation_share=validation_share,
-        maximum_missing=maximum_missing,
         burned_in=burned_in,
     )

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from medvlp.corpora.files import Row, RowFile
+from medvlp.corpora.source.files import Row, SeekableFile
 from medvlp.data.sample import SAMPLE_COLUMNS, SampleFields, from_columns, to_columns
 
 
@@ -60,7 +60,7 @@ class HeldItems:
 class FileItems:
     """Items that stay in their file: only their offsets are kept, so that a corpus may be larger than memory."""
 
-    def __init__(self, file: RowFile, offsets: Iterable[int], convert: Callable[[Row], Item]) -> None:
+    def __init__(self, file: SeekableFile, offsets: Iterable[int], convert: Callable[[Row], Item]) -> None:
         self._file = file
         self._offsets = np.fromiter(offsets, dtype=np.int64)
         self._convert = convert

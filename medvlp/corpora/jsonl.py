@@ -7,10 +7,11 @@ attributes, except those that identify a person or an examination.
 
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import JsonLines
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.plain import PlainForm, open_plain
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.json_files import JsonLines
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
 
 CAPTIONS_FILE = "captions.jsonl"
 
@@ -34,14 +35,14 @@ def open_jsonl(
         public: whether pictures of its images may be logged.
         modality_field: the field with the modality.
         minimum_words: shorter texts are left out.
-        validation_share: fraction of the rows without a split that go to validation.
-        maximum_missing: fraction of the images that may be missing.
+        validation_share: fraction of the rows that go to validation, if none states a split.
+        maximum_missing: fraction of the rows that may be bad: without image, or with values of the wrong kind.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:
-        DataError: ``captions.jsonl`` is missing, or a line is invalid.
+        DataError: ``captions.jsonl`` is missing, or too many rows are bad.
     """
-    folder = SourceFolder(root, "jsonl", f"{CAPTIONS_FILE} and images")
+    folder = SourceFolder(root, "jsonl", f"{CAPTIONS_FILE} and images", maximum_missing)
     return open_plain(
         folder,
         JsonLines(folder.file(CAPTIONS_FILE)),
@@ -50,6 +51,5 @@ def open_jsonl(
         public=public,
         minimum_words=minimum_words,
         validation_share=validation_share,
-        maximum_missing=maximum_missing,
         burned_in=burned_in,
     )

@@ -1,19 +1,35 @@
 """The plain format of custom corpora: rows with an image, texts and further fields."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import Row, RowFile
-from medvlp.corpora.folder import SourceFolder
+from pydantic import Field, create_model
+
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.identity import group_of, without_identity
 from medvlp.corpora.items import FileItems, Item
-from medvlp.corpora.questions import right_answers
-from medvlp.corpora.splits import deal, split_name
-from medvlp.data.dicom import BurnedIn, burned_in_rule
-from medvlp.errors import DataError
+from medvlp.corpora.source.files import Row, SeekableFile
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.schema import FileName, RowSchema, SplitName, Texts, Word, Words, check_row
+from medvlp.corpora.splits import deal
+from medvlp.data.dicom import burned_in_rule
 
 _SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answers", "answer_type"}
+
+
+class PlainRow(RowSchema):
+    """A row; ``PlainForm`` names the fields without a default."""
+
+    image: FileName
+    text: Texts
+    modality: Word
+    texts: Texts = ()
+    source_id: Word = ""
+    split: SplitName = ""
+    answer: Word = ""
+    answers: Words = ()
+    answer_type: Word = ""
 
 
 @dataclass(frozen=True)
@@ -24,79 +40,87 @@ class PlainForm:
     text: str = "text"
     modality: str = "modality"
 
-    def item(self, row: Row) -> Item:
-        """Convert a row to an item."""
+    @property
+    def schema(self) -> type[PlainRow]:
+        """The schema of a row with these names."""
+        return _schema(self)
+
+    def item(self, values: Row) -> Item:
+        """Convert a row that matches the schema to an item."""
+        row = check_row(self.schema, values)
         taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality}
-        others = without_identity({key: value for key, value in row.items() if key not in taken and value not in (None, "")})
+        others = without_identity({key: value for key, value in values.items() if key not in taken and value not in (None, "")})
         return Item(
-            image=row[self.image],
-            texts=tuple(self._texts(row)),
-            source_id=_string(row.get("source_id")) or row[self.image],
-            modality=_string(row.get(self.modality)),
-            answers=self._answers(row),
-            answer_type=_string(row.get("answer_type")),
-            group=self.group(row),
+            image=row.image,
+            texts=row.texts or row.text,
+            source_id=row.source_id or row.image,
+            modality=row.modality,
+            answers=row.answers or tuple(filter(None, [row.answer])),
+            answer_type=row.answer_type,
+            group=self.group(values),
             attributes=others,
         )
 
-    def check(self, row: Row, where: str) -> None:
-        """Check that a row has the fields of an item.
-
-        Raises:
-            DataError: it does not.
-        """
-        if not isinstance(row.get(self.image), str) or not row[self.image]:
-            raise DataError(f"{where} has no image path in its field {self.image!r}")
-        texts = row.get("texts", row.get(self.text))
-        if not (texts is None or isinstance(texts, str) or (isinstance(texts, list) and all(isinstance(text, str) for text in texts))):
-            raise DataError(f"{where} has a {self.text!r} that is neither a text nor a list of texts")
-        answers = row.get("answers") or []
-        if not isinstance(answers, (str, list)) or any(isinstance(answer, (list, dict)) for answer in answers):
-            raise DataError(f"{where} has 'answers' that are neither a text nor a list of texts")
-
-    def group(self, row: Row) -> str:
+    def group(self, values: Row) -> str:
         """Return the group of the row: its patient, else its case, else its source, else its image."""
-        return group_of(row) or f"image={_string(row[self.image])}"
+        return group_of(values) or f"image={values[self.image].strip()}"
 
-    def _answers(self, row: Row) -> tuple[str, ...]:
-        """Return all correct answers: those of "answers", else "answer"."""
-        answers = row.get("answers") or (row.get("answer"),)
-        return right_answers((answers,) if isinstance(answers, str) else answers)
 
-    def _texts(self, row: Row) -> Sequence[str]:
-        texts = row.get("texts", row.get(self.text)) or ()
-        return (texts,) if isinstance(texts, str) else texts
+class _Place(NamedTuple):
+    """Where a row is."""
+
+    offset: int
+    line: int
+    image: str
 
 
 def open_plain(
     folder: SourceFolder,
-    file: RowFile,
+    file: SeekableFile,
     form: PlainForm,
     *,
     name: str | None,
     public: bool,
     minimum_words: int,
     validation_share: float,
-    maximum_missing: float = MAXIMUM_MISSING,
-    burned_in: str = BurnedIn.DROP,
+    burned_in: str,
 ) -> FileCorpus:
     """Open a corpus of the rows of ``file``; only their offsets are kept in memory.
 
-    Rows without a split are divided between train and validation by patient, case or source, so that no patient is in both.
+    If no row states a split, rows are divided between train and validation by patient, case or source, so that no patient is in both. If
+    others do, a row without one follows its patient; otherwise it is bad.
 
     Raises:
-        DataError: a row is invalid.
+        DataError: too many rows are bad.
     """
-    rows = []
-    for number, (offset, row) in enumerate(file.rows(), start=1):
-        where = f"{file.path}, row {number}"
-        form.check(row, where)
-        folder.note_image(row[form.image], where)
-        rows.append((offset, form.group(row), split_name(_string(row.get("split")), where)))
-    items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(rows, validation_share).items()}
-    fields = {"public": public, "minimum_words": minimum_words, "burned_in": burned_in_rule(burned_in)}
-    return FileCorpus.open(folder, items, maximum_missing=maximum_missing, name=name or folder.root.resolve().name, **fields)
+    rows = [
+        (_Place(row.offset, row.line, row.fields.image), form.group(row.values), row.fields.split) for row in folder.rows(file, form.schema)
+    ]
+    stated = {group for _, group, split in rows if split}
+    usable = []
+    for place, group, split in rows:
+        if stated and not split and group not in stated:
+            folder.reject(f"{file.path}, line {place.line}", "states no split, although others do")
+        else:
+            folder.note_image(place.image)
+            usable.append((place.offset, group, split))
+    items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(usable, validation_share).items()}
+    return FileCorpus.open(
+        folder,
+        items,
+        name=name or folder.root.resolve().name,
+        public=public,
+        minimum_words=minimum_words,
+        burned_in=burned_in_rule(burned_in),
+    )
 
 
-def _string(value: object) -> str:
-    return "" if value is None else str(value).strip()
+@lru_cache
+def _schema(form: PlainForm) -> type[PlainRow]:
+    return create_model(
+        "PlainRow",
+        __base__=PlainRow,
+        image=(FileName, Field(alias=form.image)),
+        text=(Texts, Field(default=(), alias=form.text)),
+        modality=(Word, Field(default="", alias=form.modality)),
+    )

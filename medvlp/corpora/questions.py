@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
+from medvlp.corpora.source.folder import SourceFolder
 from medvlp.metrics.answers import normalise_answer
 
 OPEN = "open"
@@ -15,7 +15,7 @@ def question_item(
     *,
     image: str,
     question: str,
-    answers: Iterable[object],
+    answers: Iterable[str],
     answer_type: str,
     source_id: str,
     normalise: bool,
@@ -28,40 +28,29 @@ def question_item(
     Args:
         image: path inside the folder.
         question: as it was asked, uncleaned.
-        answers: the correct ones, the reference first; numbers become text.
-        answer_type: in any letter case; some files have a space after it.
+        answers: the correct ones, the reference first.
+        answer_type: in any letter case.
         source_id: the corpus's own id of the image.
         normalise: whether to normalise answers as in the VQA evaluation.
         modality: modality of the image.
         group: group of the image, if it is not the image alone.
         attributes: further data of the corpus; empty ones are left out.
     """
-    spelled = (normalise_answer(str(answer)) if normalise else str(answer) for answer in answers)
+    spelled = (normalise_answer(answer) if normalise else answer.strip() for answer in answers)
     return Item(
         image=image,
         texts=(question,),
         source_id=source_id,
         modality=modality,
         group=group,
-        answers=right_answers(spelled),
-        answer_type=answer_type.strip().lower(),
+        answers=tuple(dict.fromkeys(filter(None, spelled))),
+        answer_type=answer_type.lower(),
         attributes={key: value for key, value in attributes.items() if value not in (None, "")},
     )
 
 
-def right_answers(answers: Iterable[object]) -> tuple[str, ...]:
-    """Return answers as text, without repeats and empty ones."""
-    spelled = ("" if answer is None else str(answer).strip() for answer in answers)
-    return tuple(dict.fromkeys(filter(None, spelled)))
-
-
 def open_questions(
-    folder: SourceFolder,
-    items: Mapping[str, Iterable[Item]],
-    *,
-    public: bool,
-    maximum_missing: float = MAXIMUM_MISSING,
-    left_out: Mapping[str, int] | None = None,
+    folder: SourceFolder, items: Mapping[str, Iterable[Item]], *, public: bool, left_out: Mapping[str, int] | None = None
 ) -> FileCorpus:
     """Open a corpus of questions; their texts are unchanged."""
-    return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=public, minimum_words=None, left_out=left_out or {})
+    return FileCorpus.hold(folder, items, public=public, minimum_words=None, left_out=left_out)

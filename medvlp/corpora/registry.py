@@ -80,7 +80,7 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
 
 def _checked(corpus: str, option: str, value: Any, default: Any) -> Any:
     """Return a value of the type of the option's default; a command line parses names that look like numbers as numbers."""
-    if default is None or isinstance(default, str):
+    if default is None or (isinstance(default, str) and value is not None):
         return value if value is None else str(value)
     if isinstance(default, bool) == isinstance(value, bool) and isinstance(
         value, int | float if isinstance(default, float) else type(default)

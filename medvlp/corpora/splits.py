@@ -13,32 +13,37 @@ T = TypeVar("T")
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 _ORDER = (TRAIN, VALIDATION, TEST)
-_SYNONYMS = {"val": VALIDATION, "valid": VALIDATION, "validate": VALIDATION, "dev": VALIDATION}
+_SYNONYMS = {
+    **dict.fromkeys(("training", "trn"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validate", "validating", "dev", "devel", "development"), VALIDATION),
+    **dict.fromkeys(("testing", "tst"), TEST),
+}
+_SUFFIX = re.compile(r"[\s_.-]*(?:set|split|data)$")
+"""What may follow the word: "training set", "test_split"."""
 _NAME = re.compile(r"\w(?:[\w .-]{0,38}\w)?")
 """Valid split names; file names begin with them."""
 
 
-def split_name(name: str, where: str = "") -> str:
-    """Return the standard name of a split.
+def split_name(name: str) -> str:
+    """Return the standard name of a split, or the name itself in lower case; "" if the corpus states none."""
+    plain = name.strip().lower()
+    short = _SUFFIX.sub("", plain)
+    known = _SYNONYMS.get(short, short)
+    return known if known in _ORDER else plain
 
-    Args:
-        name: the name in the corpus; "" if it states none.
-        where: the row with the name, for messages.
 
-    Raises:
-        DataError: the name cannot be part of a file name.
-    """
-    known = _SYNONYMS.get(name.strip().lower(), name.strip().lower())
-    return check_split(known, where) if known else known
+def is_split_name(name: str) -> bool:
+    """Return whether a name can be that of a split: it becomes a part of file names."""
+    return _NAME.fullmatch(name) is not None
 
 
 def check_split(name: str, where: str = "") -> str:
-    """Check the name of a split, which becomes part of file names, and return it.
+    """Check the name of a split and return it.
 
     Raises:
         DataError: it is not a plain name, but for example a path.
     """
-    if not _NAME.fullmatch(name):
+    if not is_split_name(name):
         raise DataError(
             f"{where or 'a corpus'} has the split {name!r}: "
             "a split name has at most 40 letters, digits, spaces, dots, hyphens and underscores; rename it"

@@ -15,6 +15,12 @@ import pyarrow as pa
 State = Literal["positive", "negative", "uncertain"]
 
 _WHITESPACE = re.compile(r"\s+")
+_CHARACTERS = "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+_LETTERS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_MARKS = "\u3000-\u3004\u3008-\u3020\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
+"""Full-width punctuation, which needs no spaces around it."""
+_UNSPACED = re.compile(f"[{_CHARACTERS}{_LETTERS}]")
+_WORD = re.compile(f"[{_CHARACTERS}]|[{_LETTERS}]{{1,4}}|[^\\s{_CHARACTERS}{_LETTERS}{_MARKS}]+")
 
 
 class Label(NamedTuple):
@@ -157,26 +163,34 @@ def _typed(name: str, value: Any) -> Any:
 
 
 class Dropped(Exception):
-    """A rule of the corpus excludes this item; counted by reason in the manifest, never an error."""
+    """An item that cannot be used: its image or report is missing or damaged. Counted by reason in the manifest; too many are an error."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
         self.reason = reason
 
 
+class Excluded(Dropped):
+    """An item that a rule of the corpus excludes, such as a text that is too short. Counted by reason, never an error."""
+
+
 def clean_texts(texts: Iterable[str], minimum_words: int = 3) -> tuple[str, ...]:
     """Collapse white space and leave out texts of fewer than ``minimum_words`` words (ARL's preparation).
 
     Raises:
-        Dropped: no text is left.
+        Excluded: no text is left.
     """
     cleaned = (_WHITESPACE.sub(" ", text.strip()) for text in texts)
-    kept = tuple(text for text in cleaned if long_enough(text, minimum_words))
+    kept = tuple(text for text in cleaned if count_words(text) >= minimum_words)
     if not kept:
-        raise Dropped(f"no text of at least {minimum_words} words")
+        raise Excluded(f"no text of at least {minimum_words} words")
     return kept
 
 
-def long_enough(text: str, minimum_words: int) -> bool:
-    """Return whether a text has at least ``minimum_words`` words."""
-    return len(text.split()) >= minimum_words
+def count_words(text: str) -> int:
+    """Return the number of words of a text.
+
+    Chinese and Japanese have no spaces between words: every character counts as a word, as in most tokenizers. In Thai, Lao, Khmer and
+    Burmese, four characters count as one.
+    """
+    return len(text.split()) if text.isascii() or not _UNSPACED.search(text) else len(_WORD.findall(text))

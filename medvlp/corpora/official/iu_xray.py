@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import BadRow, FileName, RowSchema, check_row
 from medvlp.corpora.splits import deal
 from medvlp.errors import DataError
 
 _REPORTS = ("NLMCXR_reports/ecgen-radiology", "ecgen-radiology")
 _SECTIONS = ("IMPRESSION", "FINDINGS")
+
+
+class _Image(RowSchema):
+    id: FileName
 
 
 def open_iu_xray(
@@ -29,12 +35,12 @@ def open_iu_xray(
         validation_share: fraction of the reports for validation.
         seed: seed of that hash.
         minimum_words: shorter texts are left out.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
 
     Raises:
-        DataError: there are no reports, or one is damaged.
+        DataError: there are no reports, or too many are damaged.
     """
-    folder = SourceFolder(root, "iu-xray", f"{_REPORTS[0]}/*.xml and NLMCXR_png/")
+    folder = SourceFolder(root, "iu-xray", f"{_REPORTS[0]}/*.xml and NLMCXR_png/", maximum_missing)
     place = next((place for place in _REPORTS if (root / place).is_dir()), None)
     if place is None:
         raise DataError(f"no folder {' or '.join(str(root / name) for name in _REPORTS)}; {folder.remedy}")
@@ -42,29 +48,41 @@ def open_iu_xray(
     rows = [
         (item, item.group, "")
         for path in sorted((root / place).glob("*.xml"), key=lambda path: (len(path.stem), path.stem))
-        for item in _items(folder.file(f"{place}/{path.name}"), images)
+        if not path.name.startswith(".")  # macOS puts "._1.xml" beside "1.xml"
+        for item in _items(folder, f"{place}/{path.name}", images)
     ]
     items = deal(rows, validation_share, seed)
-    return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=True, minimum_words=minimum_words)
+    return FileCorpus.hold(folder, items, public=True, minimum_words=minimum_words)
 
 
-def _items(path: Path, images: str) -> Iterator[Item]:
+def _items(folder: SourceFolder, name: str, images: str) -> Iterator[Item]:
     """Yield the images of a report, each with the whole text."""
+    path = folder.file(name)
     try:
-        report = ElementTree.parse(path).getroot()
-    except ElementTree.ParseError as error:
-        raise DataError(f"{path} is not XML ({error}): was the file cut off?") from error
-    sections = {(part.get("Label") or "").upper(): (part.text or "").strip() for part in report.iter("AbstractText")}
-    texts = tuple(sections[name] for name in _SECTIONS if sections.get(name))
+        report = ElementTree.fromstring(path.read_bytes())
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two: unknown encodings
+        folder.reject(str(path), f"is not XML: {error}; was the file cut off?")
+        return
+    texts = tuple(filter(None, (_section(report, name) for name in _SECTIONS)))
     findings = [major.text for major in report.iter("major") if major.text]
     attributes = {"findings": findings} if findings else {}
     for image in report.iter("parentImage"):
-        name = image.get("id") or ""
+        try:
+            identifier = check_row(_Image, image.attrib).id
+        except BadRow as error:
+            folder.reject(str(path), str(error))
+            continue
         yield Item(
-            image=f"{images}{name}.png",
+            image=f"{images}{identifier}.png",
             texts=texts,
-            source_id=name,
+            source_id=identifier,
             modality="X-ray",
             group=path.stem,
             attributes=attributes,
         )
+
+
+def _section(report: ElementTree.Element, name: str) -> str:
+    """Return the text of all parts with this label."""
+    parts = [part for part in report.iter("AbstractText") if (part.get("Label") or "").strip().upper() == name]
+    return " ".join(filter(None, ("".join(part.itertext()).strip() for part in parts)))

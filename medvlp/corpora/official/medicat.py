@@ -7,14 +7,28 @@ shuffle with seed 42, the last 1,000 figures for test, the 1,000 before for vali
 
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import JsonLines, Row
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import FileItems, Item
+from medvlp.corpora.source.files import Row
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.json_files import JsonLines
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import FileName, RowSchema, Text, Texts, check_row
 from medvlp.corpora.splits import shuffled
-from medvlp.errors import DataError
 
 _FIGURES = "s2_full_figures_oa_nonroco_combined_medical_top4_public.jsonl"
+
+
+class _Figure(RowSchema):
+    pdf_hash: FileName
+    fig_uri: FileName
+    radiology: bool
+    s2_caption: Text = ""
+    s2orc_references: Texts = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.pdf_hash}_{self.fig_uri}"
 
 
 def open_medicat(
@@ -34,35 +48,32 @@ def open_medicat(
         test: number of figures of that split.
         seed: seed of the shuffle that selects them.
         minimum_words: shorter texts are left out.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
 
     Raises:
         DataError: a file is missing, truncated or invalid.
     """
-    folder = SourceFolder(root / "release" if (root / "release").is_dir() else root, "medicat", f"release/{_FIGURES} and release/figures/")
+    place = root / "release" if (root / "release").is_dir() else root
+    folder = SourceFolder(place, "medicat", f"release/{_FIGURES} and release/figures/", maximum_missing)
     file = JsonLines(folder.file(_FIGURES))
     offsets = []
     others = 0
-    for number, (offset, row) in enumerate(file.rows(), start=1):
-        if not {"pdf_hash", "fig_uri", "radiology"} <= set(row):
-            raise DataError(f"{file.path}, row {number} has no pdf_hash, fig_uri and radiology")
-        if not row["radiology"]:
+    for row in folder.rows(file, _Figure):
+        if not row.fields.radiology:
             others += 1
             continue
-        folder.note_image(_item(row).image)
-        offsets.append(offset)
+        folder.note_image(f"figures/{row.fields.name}")
+        offsets.append(row.offset)
     splits = shuffled(offsets, validation=validation, test=test, seed=seed)
     return FileCorpus.open(
         folder,
         {split: FileItems(file, places, _item) for split, places in splits.items()},
-        maximum_missing=maximum_missing,
         public=False,
         minimum_words=minimum_words,
         left_out={"figure is not radiology": others},
     )
 
 
-def _item(row: Row) -> Item:
-    texts = (row.get("s2_caption") or "", *(row.get("s2orc_references") or ()))
-    name = f"{row['pdf_hash']}_{row['fig_uri']}"
-    return Item(image=f"figures/{name}", texts=texts, source_id=Path(name).stem)
+def _item(values: Row) -> Item:
+    figure = check_row(_Figure, values)
+    return Item(image=f"figures/{figure.name}", texts=(figure.s2_caption, *figure.s2orc_references), source_id=Path(figure.name).stem)

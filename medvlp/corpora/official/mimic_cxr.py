@@ -12,26 +12,64 @@ import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
+from pydantic import AfterValidator, ConfigDict
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import CsvFile, Row, read_text
-from medvlp.corpora.folder import SourceFolder
-from medvlp.corpora.identity import named
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
 from medvlp.corpora.official.reports import report_sections
-from medvlp.corpora.splits import split_name
+from medvlp.corpora.source.files import read_text
+from medvlp.corpora.source.folder import SourceFolder, file_size
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import FileName, RowSchema, SplitName, Text, Word, wrong
+from medvlp.corpora.source.tables import CsvFile
 from medvlp.data.dicom import burned_in_rule
 from medvlp.data.sample import Dropped, Label, State
-from medvlp.errors import ConfigurationError, DataError
+from medvlp.errors import ConfigurationError
 
-_IDS = ("dicom_id", "subject_id", "study_id")
-_COLUMNS = (*_IDS, "ViewPosition")
 _SUFFIXES = ("jpg", "dcm")
 _SECTIONS = ("impression", "findings")
 _CHEXPERT = "chexpert"
-_STATES: dict[int, State] = {1: "positive", 0: "negative", -1: "uncertain"}
+_STATES: dict[float, State] = {1: "positive", 0: "negative", -1: "uncertain"}
+"""CheXpert: present, absent, uncertain; a label that its report does not mention has no value."""
+
+
+class _Image(RowSchema):
+    dicom_id: FileName
+    subject_id: FileName
+    study_id: FileName
+    ViewPosition: Word
+
+    @property
+    def study(self) -> str:
+        return f"files/p{self.subject_id[:2]}/p{self.subject_id}/s{self.study_id}"
+
+
+class _Split(RowSchema):
+    dicom_id: FileName
+    split: SplitName
+
+
+class _Labels(RowSchema):
+    """The labels of a study; every other column is one."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[Word, AfterValidator(lambda value: _state(value))]]
+
+    subject_id: Text
+    study_id: FileName
+
+    def as_json(self) -> str:
+        return json.dumps({name: value for name, value in (self.model_extra or {}).items() if value})
+
+
+def _state(value: str) -> str:
+    try:
+        return _STATES[float(value)] if value else ""
+    except (ValueError, KeyError):
+        return wrong("is not 1, 0 or -1")
 
 
 def open_mimic_cxr(
@@ -50,7 +88,7 @@ def open_mimic_cxr(
         image_format: jpg or dcm.
         views: view positions to keep, separated by commas.
         minimum_words: shorter texts are left out.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
         burned_in: see ``BurnedIn``; for DICOM files.
 
     Raises:
@@ -59,34 +97,32 @@ def open_mimic_cxr(
     """
     if image_format not in _SUFFIXES:
         raise ConfigurationError(f"MIMIC-CXR has images in {' and '.join(_SUFFIXES)}, not in {image_format!r}")
-    folder = SourceFolder(root, "mimic-cxr", "mimic-cxr-2.0.0-{metadata,split,chexpert}.csv (or .csv.gz), files/ and the reports")
-    table = _table(folder, "split", ("dicom_id", "split"))
-    splits = {
-        row["dicom_id"]: split_name(row["split"], f"{table.path}, row {number}") for number, (_, row) in enumerate(table.rows(), start=1)
+    layout = "mimic-cxr-2.0.0-{metadata,split,chexpert}.csv (or .csv.gz), files/ and the reports"
+    folder = SourceFolder(root, "mimic-cxr", layout, maximum_missing)
+    splits = {row.fields.dicom_id: row.fields.split for row in folder.lookup(_table(folder, "split", ("dicom_id", "split")), _Split)}
+    labels = {
+        row.fields.study_id: row.fields.as_json() for row in folder.lookup(_table(folder, "chexpert", ("subject_id", "study_id")), _Labels)
     }
-    table = _table(folder, "chexpert", ("subject_id", "study_id"))
-    labels = {row["study_id"]: _mentioned(row, f"{table.path}, row {number}") for number, (_, row) in enumerate(table.rows(), start=1)}
     reports = "mimic-cxr-reports/" if (root / "mimic-cxr-reports").is_dir() else ""
     wanted = {view.strip() for view in views.split(",")}
-    rows: dict[str, list[Row]] = defaultdict(list)
+    rows: dict[str, list[dict[str, str]]] = defaultdict(list)
     left_out: Counter[str] = Counter()
-    for _, row in _table(folder, "metadata", _COLUMNS).rows():
-        if row["ViewPosition"] not in wanted:
+    for row in folder.rows(_table(folder, "metadata", tuple(_Image.model_fields)), _Image):
+        image = row.fields
+        if image.ViewPosition not in wanted:
             left_out[f"view is not {' or '.join(sorted(wanted))}"] += 1
-        elif row["study_id"] not in labels:
+        elif image.study_id not in labels:
             left_out["study has no CheXpert labels"] += 1
-        elif row["dicom_id"] not in splits:
-            number = sum(map(len, rows.values())) + left_out.total() + 1
-            raise DataError(f"the tables in {root} state no split for the image in row {number} of the metadata: was one cut off?")
+        elif not (split := splits.get(image.dicom_id)):
+            folder.reject(row.where, "names an image for which the other tables state no split: was one cut off?")
         else:
-            folder.note_image(f"{_study(row)}/{row['dicom_id']}.{image_format}")
-            folder.note_size(f"{reports}{_study(row)}.txt")
-            rows[splits[row["dicom_id"]]].append({**{name: row[name] for name in _COLUMNS}, "labels": labels[row["study_id"]]})
+            folder.note_image(f"{image.study}/{image.dicom_id}.{image_format}")
+            folder.note_size(f"{reports}{image.study}.txt")
+            rows[split].append({**image.model_dump(), "study": image.study, "labels": labels[image.study_id]})
     items = {split: _MimicItems(root / reports, image_format, pa.Table.from_pylist(of_split)) for split, of_split in rows.items()}
     return FileCorpus.open(
         folder,
         items,
-        maximum_missing=maximum_missing,
         public=False,
         minimum_words=minimum_words,
         burned_in=burned_in_rule(burned_in),
@@ -108,16 +144,19 @@ class _MimicItems:
 
     def __getitem__(self, index: int) -> Item:
         row = {name: self.table.column(name)[index].as_py() for name in self.table.column_names}
-        report = self.reports / f"{_study(row)}.txt"
-        if not report.is_file():
+        report = self.reports / f"{row['study']}.txt"
+        if file_size(report) is None:
             raise Dropped("report file is missing")
-        sections = report_sections(read_text(report))
+        try:
+            sections = report_sections(read_text(report))
+        except UnicodeDecodeError as error:
+            raise Dropped("report is not in UTF-8") from error
         return Item(
-            image=f"{_study(row)}/{row['dicom_id']}.{self.suffix}",
+            image=f"{row['study']}/{row['dicom_id']}.{self.suffix}",
             texts=tuple(sections[name] for name in _SECTIONS if name in sections),
             source_id=row["dicom_id"],
             modality="X-ray",
-            labels=tuple(Label(_CHEXPERT, name, _STATES[value]) for name, value in json.loads(row["labels"]).items()),
+            labels=tuple(Label(_CHEXPERT, name, state) for name, state in json.loads(row["labels"]).items()),
             group=f"patient_id={row['subject_id']}",
             attributes={"view": row["ViewPosition"]},
         )
@@ -126,26 +165,3 @@ class _MimicItems:
 def _table(folder: SourceFolder, name: str, columns: tuple[str, ...]) -> CsvFile:
     file = f"mimic-cxr-2.0.0-{name}.csv"
     return CsvFile(folder.file(file, f"{file}.gz"), columns)
-
-
-def _study(row: Row) -> str:
-    subject = row["subject_id"]
-    return f"files/p{subject[:2]}/p{subject}/s{row['study_id']}"
-
-
-def _mentioned(row: Row, where: str) -> str:
-    """Return the labels that CheXpert found in the report (1: present, 0: absent, -1: uncertain), as JSON.
-
-    Raises:
-        DataError: a label has another value.
-    """
-    found = {}
-    for name, value in row.items():
-        if name in ("subject_id", "study_id") or not named(value):
-            continue
-        try:
-            found[name] = int(float(value))
-            _STATES[found[name]]
-        except (ValueError, OverflowError, KeyError) as error:
-            raise DataError(f"{where} has {name} {value!r}, which is not 1, 0 or -1; correct it") from error
-    return json.dumps(found)

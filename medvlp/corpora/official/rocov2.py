@@ -7,13 +7,27 @@ and the images ``<ID>.jpg`` in ``train/``, ``train_images/`` or ``train_images/t
 from collections.abc import Iterator
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import CsvFile
-from medvlp.corpora.folder import SourceFolder
+from pydantic import Field
+
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import FileName, FilledWord, RowSchema, Text, Word
+from medvlp.corpora.source.tables import CsvFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
 
 _NAMES = {TRAIN: "train", VALIDATION: "valid", TEST: "test"}
+
+
+class _Caption(RowSchema):
+    identifier: FileName = Field(alias="ID")
+    caption: Text = Field(alias="Caption")
+
+
+class _Concepts(RowSchema):
+    identifier: FilledWord = Field(alias="ID")
+    concepts: Word = Field(alias="CUIs")
 
 
 def open_rocov2(root: Path, *, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
@@ -22,22 +36,24 @@ def open_rocov2(root: Path, *, minimum_words: int = 3, maximum_missing: float = 
     Args:
         root: the folder.
         minimum_words: shorter texts are left out.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
 
     Raises:
         DataError: a file is missing, truncated or invalid.
     """
-    folder = SourceFolder(root, "rocov2", "{train,valid,test}_captions.csv and {train,valid,test}_images/")
+    folder = SourceFolder(root, "rocov2", "{train,valid,test}_captions.csv and {train,valid,test}_images/", maximum_missing)
     items = {split: _items(folder, name) for split, name in _NAMES.items()}
-    return FileCorpus.hold(folder, items, maximum_missing=maximum_missing, public=False, minimum_words=minimum_words)
+    return FileCorpus.hold(folder, items, public=False, minimum_words=minimum_words)
 
 
 def _items(folder: SourceFolder, name: str) -> Iterator[Item]:
     concepts = {}
     if (path := folder.optional_file(f"{name}_concepts.csv")) is not None:
-        concepts = {row["ID"]: row["CUIs"].split(";") for _, row in CsvFile(path, ("ID", "CUIs")).rows()}
+        rows = folder.lookup(CsvFile(path, ("ID", "CUIs")), _Concepts)
+        concepts = {row.fields.identifier: row.fields.concepts.split(";") for row in rows if row.fields.concepts}
     places = (f"{name}_images/{name}", f"{name}_images", name)
     place = next((place for place in places if (folder.root / place).is_dir()), places[1])
-    for _, row in CsvFile(folder.file(f"{name}_captions.csv"), ("ID", "Caption")).rows():
-        known = {"concepts": concepts[row["ID"]]} if row["ID"] in concepts else {}
-        yield Item(image=f"{place}/{row['ID']}.jpg", texts=(row["Caption"],), source_id=row["ID"], attributes=known)
+    for row in folder.rows(CsvFile(folder.file(f"{name}_captions.csv"), ("ID", "Caption")), _Caption):
+        identifier = row.fields.identifier
+        known = {"concepts": concepts[identifier]} if identifier in concepts else {}
+        yield Item(image=f"{place}/{identifier}.jpg", texts=(row.fields.caption,), source_id=identifier, attributes=known)

@@ -18,14 +18,15 @@ exists, in either layout of that corpus.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import read_fields
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
-from medvlp.corpora.official.vqa_med_2019 import med_question, read_vqa_med_2019
+from medvlp.corpora.official.vqa_med_2019 import MedQuestion, med_item, read_questions, read_vqa_med_2019
 from medvlp.corpora.questions import open_questions
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema
+from medvlp.corpora.source.tables import FieldFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
-from medvlp.errors import DataError
 
 _FOLDERS = {TRAIN: "train", VALIDATION: "val", TEST: "test"}
 _TRAIN = "VQA-Med-2020-Task1-VQAnswering-TrainVal-Sets/VQAMed2020-VQAnswering-TrainingSet"
@@ -41,25 +42,35 @@ _TEST = "Task1-VQA-2021-TestSet-w-GroundTruth"
 _EARLIER = "vqa_med_2019"
 
 
+class _Asked(RowSchema):
+    image: FileName
+    question: FilledText
+
+
+class _Answered(RowSchema):
+    image: FileName
+    answer: Answer
+
+
 def open_vqa_med_2021(root: Path, *, normalise_answers: bool = True, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
     """Open the corpus.
 
     Args:
         root: the folder.
         normalise_answers: normalise answers as in the VQA evaluation.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
 
     Raises:
         DataError: a file is missing, truncated or invalid.
     """
     layout = "{train,val,test}/label.txt and images/, or the three folders of the official releases"
-    folder = SourceFolder(root, "vqa-med-2021", layout)
+    folder = SourceFolder(root, "vqa-med-2021", layout, maximum_missing)
     read = _official if (root / _TRAIN).is_dir() else _arranged
     items = {split: list(read(folder, split, normalise_answers)) for split in _FOLDERS}
     if (root / _EARLIER).is_dir():
         earlier = read_vqa_med_2019(folder, f"{_EARLIER}/", "QA", normalise_answers)
         items[TRAIN] += _additions(items, (item for of_split in earlier.values() for item in of_split))
-    return open_questions(folder, items, public=False, maximum_missing=maximum_missing)
+    return open_questions(folder, items, public=False)
 
 
 def _additions(items: dict[str, list[Item]], earlier: Iterable[Item]) -> list[Item]:
@@ -75,24 +86,27 @@ def _additions(items: dict[str, list[Item]], earlier: Iterable[Item]) -> list[It
 
 def _arranged(folder: SourceFolder, split: str, normalise: bool) -> Iterator[Item]:
     place = _FOLDERS[split]
-    for image, question, answer in read_fields(folder.file(f"{place}/label.txt"), 3, "|"):
-        yield _question(f"{place}/images", image, question, answer, normalise)
+    for row in read_questions(folder, f"{place}/label.txt"):
+        yield _item(f"{place}/images", row, normalise)
 
 
 def _official(folder: SourceFolder, split: str, normalise: bool) -> Iterator[Item]:
     if split != TEST:
         file, images = _OFFICIAL[split]
-        for image, question, answer in read_fields(folder.file(file), 3, "|"):
-            yield _question(images, image, question, answer, normalise)
+        for row in read_questions(folder, file):
+            yield _item(images, row, normalise)
         return
-    answers = dict(read_fields(folder.file(f"{_TEST}/Task1-VQA-2021-TestSet-ReferenceAnswers.txt"), 2, "|"))
+    references = FieldFile(folder.file(f"{_TEST}/Task1-VQA-2021-TestSet-ReferenceAnswers.txt"), ("image", "answer"), "|")
+    answers = {row.fields.image: row.fields.answer for row in folder.lookup(references, _Answered)}
     inside = "images/VQA-500-Images" if (folder.root / _TEST / "images").is_dir() else "VQA-500-Images"
-    for image, question in read_fields(folder.file(f"{_TEST}/Task1-VQA-2021-TestSet-Questions.txt"), 2, "|"):
-        if image not in answers:
-            raise DataError(f"{folder.root / _TEST}: the question about {image} has no reference answer; was a file cut off?")
-        yield _question(f"{_TEST}/{inside}", image, question, answers[image], normalise)
+    questions = FieldFile(folder.file(f"{_TEST}/Task1-VQA-2021-TestSet-Questions.txt"), ("image", "question"), "|")
+    for asked in folder.rows(questions, _Asked):
+        answer = answers.get(asked.fields.image)
+        if answer is None:
+            folder.reject(asked.where, "has no reference answer: was a file cut off?")
+        else:
+            yield _item(f"{_TEST}/{inside}", MedQuestion(**asked.fields.model_dump(), answer=answer), normalise)
 
 
-def _question(place: str, image: str, question: str, answers: str, normalise: bool) -> Item:
-    first, *others = answers.split("|")
-    return med_question(place, image, question, first, normalise, *others)
+def _item(place: str, row: MedQuestion, normalise: bool) -> Item:
+    return med_item(place, row, row.answer.split("|"), normalise)

@@ -6,17 +6,26 @@ all images of the test set occur in the training set. Without ``valset.json`` th
 paraphrase of a question is in both; the remaining training set still shares its images with the test set.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from medvlp.corpora.file_corpus import MAXIMUM_MISSING, FileCorpus
-from medvlp.corpora.files import Row, read_json_rows
-from medvlp.corpora.folder import SourceFolder
+from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
 from medvlp.corpora.questions import open_questions, question_item
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.source.json_files import JsonList
+from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema, Word
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION, deal
 
-_KEYS = ("qid", "image_name", "question", "answer", "answer_type")
+
+class _Question(RowSchema):
+    image_name: FileName
+    question: FilledText
+    answer: Answer
+    answer_type: Word
+    image_organ: Word = ""
+    question_type: Word = ""
+    phrase_type: Word = ""
 
 
 def open_vqa_rad(
@@ -34,34 +43,35 @@ def open_vqa_rad(
         validation_share: fraction of the training images whose questions go to validation, if there is no ``valset.json``.
         seed: seed of that hash.
         normalise_answers: normalise answers as in the VQA evaluation.
-        maximum_missing: fraction of the images that may be missing.
+        maximum_missing: fraction of the rows that may be bad.
 
     Raises:
         DataError: a file is missing, truncated or invalid.
     """
-    folder = SourceFolder(root, "vqa-rad", "trainset.json, testset.json and images/")
-    train = read_json_rows(folder.file("trainset.json"), _KEYS)
-    test = read_json_rows(folder.file("testset.json"), _KEYS)
+    folder = SourceFolder(root, "vqa-rad", "trainset.json, testset.json and images/", maximum_missing)
+    train = _read(folder, folder.file("trainset.json"))
+    test = _read(folder, folder.file("testset.json"))
     if (stated := folder.optional_file("valset.json")) is not None:
-        rows = {TRAIN: train, VALIDATION: read_json_rows(stated, _KEYS), TEST: test}
+        rows = {TRAIN: train, VALIDATION: _read(folder, stated), TEST: test}
     else:
-        rows = {**deal(((row, row["image_name"], "") for row in train), validation_share, seed), TEST: test}
-    items = {split: _items(of_split, normalise_answers) for split, of_split in rows.items()}
-    return open_questions(folder, items, public=True, maximum_missing=maximum_missing)
+        rows = {**deal(((row, row.image_name, "") for row in train), validation_share, seed), TEST: test}
+    items = {split: (_item(row, normalise_answers) for row in of_split) for split, of_split in rows.items()}
+    return open_questions(folder, items, public=True)
 
 
-def _items(rows: Iterable[Row], normalise: bool) -> Iterable[Item]:
-    return (
-        question_item(
-            image=f"images/{row['image_name']}",
-            question=row["question"],
-            answers=(row["answer"],),
-            answer_type=row["answer_type"],
-            source_id=Path(row["image_name"]).stem,
-            normalise=normalise,
-            organ=row.get("image_organ"),
-            question_type=row.get("question_type"),
-            phrase_type=row.get("phrase_type"),
-        )
-        for row in rows
+def _read(folder: SourceFolder, path: Path) -> list[_Question]:
+    return [row.fields for row in folder.rows(JsonList(path), _Question)]
+
+
+def _item(row: _Question, normalise: bool) -> Item:
+    return question_item(
+        image=f"images/{row.image_name}",
+        question=row.question,
+        answers=(row.answer,),
+        answer_type=row.answer_type,
+        source_id=Path(row.image_name).stem,
+        normalise=normalise,
+        organ=row.image_organ,
+        question_type=row.question_type,
+        phrase_type=row.phrase_type,
     )

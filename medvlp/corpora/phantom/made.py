@@ -39,6 +39,16 @@ class MadeCorpus(ABC):
         """Nothing."""
         return {}
 
+    @property
+    def rejected(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def maximum_missing(self) -> float:
+        """None may be bad."""
+        return 0.0
+
     def splits(self) -> dict[str, int]:
         """Number of items of each split."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
@@ -56,12 +66,16 @@ class MadeCorpus(ABC):
             raise DataError(f"split {split!r} of corpus {self.name!r} has {sizes[split]} items; there is no item {index}")
         return self._make(split, index)
 
+    def where(self, split: str, index: int) -> str:
+        """Return the name of the item."""
+        return f"{self.name}-{split}-{index}"
+
     @abstractmethod
     def _make(self, split: str, index: int) -> Sample: ...
 
     def _sample(self, split: str, index: int, image: bytes, view: View, truth: Truth, **fields: Any) -> Sample:
         """Create a sample from an image with all its known data; it is independent of all others, so it is its own group."""
-        source = f"{self.name}-{split}-{index}"
+        source = self.where(split, index)
         return Sample(
             image=image,
             source_id=source,

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from medvlp.data.sample import Dropped
+from medvlp.data.sample import Excluded
 from medvlp.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def check_burned_in(dataset: "Dataset", rule: BurnedIn) -> None:
     """Apply the rule to a header.
 
     Raises:
-        Dropped: the image may show an identity.
+        Excluded: the image may show an identity.
     """
     marked = str(dataset.get("BurnedInAnnotation", "")).upper()
     if rule is not BurnedIn.KEEP and marked == "YES":
-        raise Dropped("DICOM header declares burned-in annotations")
+        raise Excluded("DICOM header declares burned-in annotations")
     if rule is BurnedIn.DROP_UNKNOWN and marked != "NO":
-        raise Dropped("DICOM header does not declare the image free of burned-in annotations")
+        raise Excluded("DICOM header does not declare the image free of burned-in annotations")

@@ -1,7 +1,7 @@
 """Validation of question answering, with baselines that do not see the image.
 
-Every question is asked twice: about its own image, and about the image of another question of the same modality. A predictor that knows
-only the type of a question gives the most common answer of that type.
+An answer counts if it is one of the correct ones. Every question is asked twice: about its own image, and about the image of another
+question of the same modality. A predictor that knows only the type of a question gives the most common answer of that type.
 """
 
 import re
@@ -26,6 +26,8 @@ def evaluate_question_answering(task: QuestionAnsweringModule, batch: QuestionBa
             "label": batch.labels,
             "predicted": own.argmax(-1),
             "predicted_shuffled": shuffled.argmax(-1),
+            "is_correct": (own.argmax(-1, keepdim=True) == batch.correct).any(-1),
+            "is_correct_shuffled": (shuffled.argmax(-1, keepdim=True) == batch.correct).any(-1),
             f"{LOSS_NAME}_loss": answer_losses(own, batch.labels),
             "answer": np.array(batch.answers),
             "answer_type": np.array(batch.answer_types),
@@ -40,8 +42,8 @@ def summarise_question_answering(records: Records) -> dict[str, float]:
     if not counted.any():
         return {}
     rows = {
-        "answer_accuracy": records["predicted"] == records["label"],
-        "answer_accuracy_shuffled_image": records["predicted_shuffled"] == records["label"],
+        "answer_accuracy": records["is_correct"],
+        "answer_accuracy_shuffled_image": records["is_correct_shuffled"],
         "majority_answer_accuracy": _is_majority(records["answer"], records["answer_type"]),
     }
     metrics = {f"{LOSS_NAME}_loss": float(records[f"{LOSS_NAME}_loss"].mean())}

@@ -58,5 +58,5 @@ class CheckpointUpload:
     def _upload(self, written: Written) -> None:
         try:
             self._store.upload(written)
-        except BaseException as error:
-            self._error = error
+        except BaseException as error:  # noqa: BLE001
+            self._error = error  # the next call raises it

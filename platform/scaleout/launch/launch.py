@@ -18,6 +18,7 @@ from scaleout.runs.inputs import Inputs
 from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder, update_run
 from scaleout.runs.start import find_targets, settle_start
 from scaleout.tracking import RunStatus, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
+from scaleout.tracking.unreachable import unreachable_errors
 from scaleout.train.loop import KeepTraining
 from scaleout.train.start_times import StartTimes
 from scaleout.train.worker import WorkerSetup, tracking_folder
@@ -184,7 +185,7 @@ def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
         return
     try:
         sent = replay(tracking_uri, run_id, folder)
-    except Exception as error:  # MLflow passes on any error of its database driver, HTTP library or server
+    except unreachable_errors() as error:
         logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, folder)
     else:
         if sent:
@@ -194,5 +195,5 @@ def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
 def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:
     try:
         end_run(tracking_uri, run_id, status)
-    except Exception as error:  # MLflow passes on any error of its driver or server; the run itself is safe
+    except unreachable_errors() as error:
         logger.warning("MLflow did not accept the status %s of the run (%s)", status, type(error).__name__)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.data.sample import Dropped, Sample
+from medvlp.data.sample import Excluded, Sample
 from medvlp.errors import DataError
 from scaleout.shards.manifest import first_key
 
@@ -58,6 +58,16 @@ class LeakFree:
         return self.corpus.left_out
 
     @property
+    def rejected(self) -> int:
+        """The number of rows that do not match their schema."""
+        return self.corpus.rejected
+
+    @property
+    def maximum_missing(self) -> float:
+        """The fraction of rows that may be bad."""
+        return self.corpus.maximum_missing
+
+    @property
     def fingerprint(self) -> str:
         """Fingerprint of the corpus and of the left-out items."""
         return hashlib.sha256(json.dumps([self.corpus.fingerprint, sorted(self.keys)]).encode()).hexdigest()[:16]
@@ -69,5 +79,9 @@ class LeakFree:
     def sample(self, split: str, index: int) -> Sample:
         """See ``Corpus``."""
         if first_key(self.splits(), split) + index in self.keys:
-            raise Dropped(REASON)
+            raise Excluded(REASON)
         return self.corpus.sample(split, index)
+
+    def where(self, split: str, index: int) -> str:
+        """See ``Corpus``."""
+        return self.corpus.where(split, index)

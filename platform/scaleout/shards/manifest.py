@@ -140,7 +140,7 @@ class Tally:
         """Yield the same records and count them."""
         for record in records:
             for name, sums in self._sums.items():
-                sums.setdefault(record["split"], Counter()).update(record[name])
+                sums.setdefault(record["split"], Counter()).update(record.get(name, {}))
             yield record
 
     def __getitem__(self, name: str) -> dict[str, dict[str, int]]:

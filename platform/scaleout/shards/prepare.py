@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.corpora.corpus import Corpus
-from medvlp.corpora.splits import check_split
+from medvlp.corpora.source.limit import is_within, too_many
+from medvlp.corpora.splits import TRAIN, check_split
+from medvlp.data.sample import Dropped, Excluded
 from medvlp.errors import DataError
 from scaleout.io import resumable, storage
 from scaleout.io.manifest import MANIFEST_FILE
@@ -19,7 +22,7 @@ from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
 from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally, first_key
 from scaleout.shards.sidecar import read_texts, sidecar_name
-from scaleout.shards.writer import ShardRange, pack_shard
+from scaleout.shards.writer import ShardRange, check_image, pack_shard
 
 
 def prepare_shards(
@@ -44,6 +47,9 @@ def prepare_shards(
         options: The options of the corpus; shards with different options are not mixed.
         overwrite: Whether shards of another corpus or other options may be replaced.
         run: How to run the tasks.
+
+    Raises:
+        DataError: too many rows are bad, or no sample is left for training.
     """
     splits = corpus.splits()
     if not any(splits.values()):
@@ -61,7 +67,7 @@ def prepare_shards(
     resumable.begin(output, plan, overwrite=overwrite)
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
-    tally = Tally("dropped", "modalities", "words")
+    tally = Tally("dropped", "modalities", "words", "bad")
     records = resumable.make_files(output, list(ranges), partial(_pack_shard, corpus, ranges, output), run)
     manifest = ShardManifest(
         corpus=corpus.name,
@@ -73,7 +79,8 @@ def prepare_shards(
         modalities=tally["modalities"],
         words=tally["words"],
     )
-    if vocabulary_size and manifest.splits.get("train"):
+    _check(corpus, manifest, tally["bad"])
+    if vocabulary_size and manifest.splits.get(TRAIN):
         _train_tokenizer(output, manifest, vocabulary_size)
     write_card(output, manifest)
     manifest.save(output)
@@ -122,10 +129,37 @@ def _pack_shard(corpus: Corpus, ranges: ShardRanges, output: str, name: str) -> 
     return packed.content, {**packed.counts, **beside}
 
 
+def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[str, int]]) -> None:
+    """Check what only the decoded images show."""
+    reasons: Counter[str] = Counter({"row does not match its schema": corpus.rejected} if corpus.rejected else {})
+    for of_split in bad.values():
+        reasons.update(of_split)
+    items = corpus.splits()
+    rows = sum(items.values()) + corpus.rejected
+    if not is_within(reasons.total(), rows, corpus.maximum_missing):
+        remedy = "Correct their files and run the job again with --overwrite"
+        raise too_many(f"rows of corpus {corpus.name!r}", reasons, rows, remedy, _first_bad(corpus))
+    if not manifest.splits.get(TRAIN) and (items.get(TRAIN) or not any(manifest.splits.values())):
+        dropped = "; ".join(f"{count} × {reason}" for of_split in manifest.dropped.values() for reason, count in of_split.items())
+        raise DataError(f"no sample of corpus {corpus.name!r} is left for training: {dropped}. Change its options or correct its files")
+
+
+def _first_bad(corpus: Corpus) -> str:
+    for split, items in corpus.splits().items():
+        for index in range(items):
+            try:
+                check_image(corpus.sample(split, index).image)
+            except Excluded:
+                continue
+            except Dropped as drop:
+                return f"{corpus.where(split, index)}: {drop.reason}"
+    return "in the log"
+
+
 def _train_tokenizer(output: str, manifest: ShardManifest, vocabulary_size: int) -> None:
     from medvlp.data.tokenizer import train_tokenizer  # late: Ray tasks import this module, and transformers takes seconds
 
-    tokenizer = train_tokenizer(read_texts(output, manifest, "train"), vocabulary_size)
+    tokenizer = train_tokenizer(read_texts(output, manifest, TRAIN), vocabulary_size)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer.save_pretrained(folder)
         storage.upload_folder(Path(folder), storage.join(output, TOKENIZER_FOLDER))

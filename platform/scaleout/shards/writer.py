@@ -11,7 +11,7 @@ from webdataset import TarWriter
 
 from medvlp.corpora.corpus import Corpus
 from medvlp.data.rgb import UndecodableImage, file_extension
-from medvlp.data.sample import Dropped, Sample, to_columns
+from medvlp.data.sample import Dropped, Excluded, Sample, count_words, to_columns
 from medvlp.duplicates.perceptual import perceptual_hash
 from scaleout.shards.manifest import sample_key
 from scaleout.shards.sidecar import SIDECAR_SCHEMA
@@ -46,6 +46,7 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
     corpus exclude it. So a shard depends only on its own items.
     """
     dropped: Counter[str] = Counter()
+    bad: Counter[str] = Counter()
     modalities: Counter[str] = Counter()
     words: Counter[int] = Counter()
     rows = []
@@ -56,20 +57,23 @@ def pack_shard(corpus: Corpus, items: ShardRange) -> PackedShard:
             try:
                 sample = corpus.sample(items.split, index)
                 extension, picture = check_image(sample.image)
-            except Dropped as reason:
-                dropped[reason.reason] += 1
+            except Dropped as drop:
+                dropped[drop.reason] += 1
+                if not isinstance(drop, Excluded):
+                    bad[drop.reason] += 1
                 continue
             key = sample_key(items.first_key + offset)
             _write_sample(tar, key, sample, extension)
             rows.append({"key": key, **to_columns(sample), "hash": picture.tolist()})
             modalities[sample.modality] += 1
-            words.update(len(text.split()) for text in sample.texts)
+            words.update(count_words(text) for text in sample.texts)
     counts = {
         "split": items.split,
         "first_key": items.first_key,
         "rows": modalities.total(),
         "texts": words.total(),
         "dropped": dict(sorted(dropped.items())),
+        "bad": dict(sorted(bad.items())),
         "modalities": dict(sorted(modalities.items())),
         "words": {str(number): texts for number, texts in sorted(words.items())},
     }

@@ -12,6 +12,7 @@ from scaleout.tracking.records import Record
 from scaleout.tracking.runs import redacted
 from scaleout.tracking.spool import Spool
 from scaleout.tracking.tracker import RunStatus
+from scaleout.tracking.unreachable import unreachable_errors
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +80,11 @@ class MlflowTracker(JsonLinesTracker):
     def _deliver(self) -> bool:
         try:
             _drain(self._spools, self._delivery)
-        except Exception as error:  # MLflow passes on any error of its database driver, HTTP library or server
+        except Exception as error:  # noqa: BLE001  no fault of tracking may end the delivery, or training with it
             if self._reachable:
-                logger.warning("MLflow at %s does not answer (%s); records are kept on disk", redacted(self._uri), type(error).__name__)
+                where, kind = redacted(self._uri), type(error).__name__
+                unknown = not isinstance(error, unreachable_errors())
+                logger.warning("MLflow at %s does not answer (%s); records are kept on disk", where, kind, exc_info=unknown)
             self._reachable = False
         else:
             if not self._reachable:
@@ -99,7 +102,7 @@ def replay(uri: str, run_id: str, folder: Path) -> int:
         folder: folder with the files of the run's tracker.
 
     Raises:
-        Exception: the server still does not answer.
+        Exception: one of ``unreachable_errors``; the server still does not answer.
     """
     return _drain(_spools(folder), Delivery(uri, run_id, folder))
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from medvlp.errors import ConfigurationError
 from scaleout.tracking.tracker import RunStatus
+from scaleout.tracking.unreachable import unreachable_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,7 +96,7 @@ def start_run(
         return client.create_run(_experiment_id(client, uri, experiment), tags=run_tags, run_name=name).info.run_id
     except ConfigurationError:
         raise
-    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+    except unreachable_errors() as error:
         if run_id is None:
             raise ConfigurationError(
                 f"cannot start a run in MLflow at {redacted(uri)}: {error}\nIs the server up, and is {TRACKING_URI_VARIABLE} right?"
@@ -115,7 +116,7 @@ def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: in
         for start in range(0, len(points), METRICS_PER_REQUEST):
             client.log_batch(run_id, metrics=points[start : start + METRICS_PER_REQUEST], synchronous=True)
         client.log_artifact(run_id, str(file), folder)
-    except Exception as error:  # MLflow lets through whatever its database driver, HTTP library or server raises
+    except unreachable_errors() as error:
         logger.warning("MLflow at %s did not take the evaluation (%s); it is on disk", redacted(uri), type(error).__name__)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import ControllerError, FailureConfig, PreemptionError, ScalingConfig
+from ray.exceptions import RayError
+from ray.train import ControllerError, FailureConfig, PreemptionError, ScalingConfig, TrainingFailedError
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -114,7 +115,7 @@ def _has_failed(trainer: DatalessTrainer, channel: Any, failures: int, allowed: 
         trainer.fit()
     except (ControllerError, PreemptionError) as not_ours:  # no capacity yet, or a preempted node: nothing is wrong with the run
         logger.info("the workers start again from the newest checkpoint: %s", str(not_ours).strip().splitlines()[-1])
-    except Exception as failure:
+    except (TrainingFailedError, RayError) as failure:
         error = failure
     raise_if_failed(channel)
     if ray.get(channel.stop_reason.remote()):

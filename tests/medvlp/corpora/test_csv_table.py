@@ -31,7 +31,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     write(tmp_path / "captions.csv", "image,caption\n1.png,a caption of it\n")
     with pytest.raises(DataError, match=r"captions\.csv has no column text; its columns are image, caption"):
         open_csv(tmp_path)
-    write(tmp_path / "captions.csv", "image,text\n1.png,a caption of it\n,another caption here\n")
+    write(tmp_path / "captions.csv", "image,text\n1.png,a caption of it\n,another caption here\n,and a third\n")
     draw(tmp_path / "1.png")
-    with pytest.raises(DataError, match=r"row 2 has no image path in its field 'image'"):
+    with pytest.raises(DataError, match=r"line 3 has a field 'image' that is empty"):
         open_csv(tmp_path)

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvlp.corpora.files import JsonLines
 from medvlp.corpora.items import FileItems, HeldItems, Item
+from medvlp.corpora.source.json_files import JsonLines
 from medvlp.data.sample import Box, Label
 from tests.medvlp.corpora.official.support import write_json_lines
 
@@ -36,7 +36,7 @@ def test_what_is_held_comes_back(items: list[Item]) -> None:
 def test_rows_left_in_their_file_are_read_when_they_are_needed(tmp_path: Path) -> None:
     file = JsonLines(tmp_path / "rows.jsonl")
     write_json_lines(file.path, ({"name": f"naïve {number}"} for number in range(9)))
-    offsets = [offset for offset, _ in file.rows()]
+    offsets = [row.offset for row in file.rows()]
     items = pickle.loads(pickle.dumps(FileItems(file, offsets[::-2], _item)))
     assert [item.source_id for item in (items[index] for index in range(len(items)))] == [f"naïve {number}" for number in (8, 6, 4, 2, 0)]
 

@@ -102,6 +102,25 @@ def test_rows_without_a_split_are_dealt_by_share_and_stay_when_rows_are_added(tm
     assert set(_sources(few, "validation")) == set(_sources(many, "validation")) & set(_sources(few, "validation") + _sources(few, "train"))
 
 
+def test_a_blank_split_is_never_drawn_if_others_are_stated(tmp_path: Path) -> None:
+    stated = [row(split="test", patient_id=number) for number in range(3)]
+    corpus = open_jsonl(write(tmp_path, *stated, row(split="", patient_id=7)))
+    assert corpus.splits() == {"test": 3}
+    assert corpus.left_out == {"row states no split, although others do": 1}
+    with pytest.raises(DataError, match=r"2 of the 5 rows .*captions\.jsonl, line 4 states no split"):
+        open_jsonl(write(tmp_path, *stated, row(split="", patient_id=7), row(split=None, patient_id=8)))
+
+
+@pytest.mark.parametrize("texts", [None, [], "", [None, ""]])
+def test_empty_texts_do_not_hide_the_text(tmp_path: Path, texts: object) -> None:
+    assert open_jsonl(write(tmp_path, row(texts=texts))).sample("train", 0).texts == (row()["text"],)
+
+
+def test_chinese_captions_have_words(tmp_path: Path) -> None:
+    corpus = open_jsonl(write(tmp_path, row(text="双肺纹理清晰。")))
+    assert corpus.sample("train", 0).texts == ("双肺纹理清晰。",)
+
+
 def test_a_row_without_a_split_follows_its_patient(tmp_path: Path) -> None:
     rows = [row(split="test", patient_id=1), *(row(split=None, patient_id=1) for _ in range(20))]
     assert open_jsonl(write(tmp_path, *rows)).splits() == {"test": 21}
@@ -116,21 +135,31 @@ def _sources(corpus: FileCorpus, split: str) -> list[str]:
     [
         ("{not json", "line 2 is not JSON"),
         ("[1, 2]", "line 2 is not a JSON object"),
-        ('{"text": "no image here"}', "row 2 has no image path in its field 'image'"),
-        ('{"image": "../secret.jpg", "text": "t"}', r"row 2 names the file '\.\./secret\.jpg', which is not inside"),
-        ('{"image": "images/../../secret.jpg", "text": "t"}', "row 2 names the file"),
-        ('{"image": "/etc/passwd", "text": "t"}', "row 2 names the file '/etc/passwd'"),
-        ('{"image": "a\\u0000.jpg", "text": "t"}', r"row 2 names the file 'a\\x00\.jpg', which is not a valid file name"),
-        ('{"image": "a\\ud800.jpg", "text": "t"}', "row 2 names the file .* which is not a valid file name"),
-        ('{"image": "images/a.jpg", "text": "t", "split": "../../evil"}', r"row 2 has the split '\.\./\.\./evil': .*; rename it"),
-        ('{"image": "images/a.jpg", "text": "t", "split": "a\\u0000b"}', r"row 2 has the split 'a\\x00b'"),
-        ('{"image": "images/a.jpg", "text": "t", "answers": [["yes"]]}', "row 2 has 'answers' that are neither a text nor a list"),
-        ('{"image": "images/a.jpg", "text": 5}', "row 2 has a 'text' that is neither a text nor a list"),
+        ('{"text": "no image here"}', "line 2 has a field 'image' that is missing"),
+        ('{"image": "../secret.jpg", "text": "t"}', "line 2 has a field 'image' that names a file that is not inside the folder"),
+        ('{"image": "images/../../secret.jpg", "text": "t"}', "that is not inside the folder"),
+        ('{"image": "/etc/passwd", "text": "t"}', "that is not inside the folder"),
+        ('{"image": "a\\u0000.jpg", "text": "t"}', "line 2 has a field 'image' that is not a file name"),
+        ('{"image": null, "text": "t"}', "line 2 has a field 'image' that is empty"),
+        ('{"image": 5, "text": "t"}', "line 2 has a field 'image' that is not a text"),
+        ('{"image": "images/a.jpg", "a": ' + "[" * 9999 + "]" * 9999 + "}", "line 2 is nested more than 50 levels deep"),
+        ('{"image": "images/a.jpg", "a": ' + "[" * 99 + "]" * 99 + "}", "line 2 is nested more than 50 levels deep"),
+        ('{"image": "images/a.jpg", "a": ' + "9" * 5000 + "}", "line 2 is not JSON"),
+        ('{"image": "images/a.jpg", "text": "t", "split": "../../evil"}', "line 2 has a field 'split' that is no name of a split"),
+        ('{"image": "images/a.jpg", "text": "t", "split": "a\\u0000b"}', "line 2 has a field 'split' that is no name of a split"),
+        (
+            '{"image": "images/a.jpg", "text": "t", "answers": [["yes"]]}',
+            "line 2 has a field 'answers' that is neither a text nor a number",
+        ),
+        ('{"image": "images/a.jpg", "text": 5}', "line 2 has a field 'text' that is not a text"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        open_jsonl(write(tmp_path, row(), line))
+        open_jsonl(write(tmp_path, row(), line, line))
+    corpus = open_jsonl(write(tmp_path, row(), line))  # a single one stops nothing
+    assert sum(corpus.left_out.values()) + sum(corpus.splits().values()) == 2
+    assert corpus.sample("train", 0).texts == (row()["text"],)
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
@@ -141,9 +170,12 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="contain no row"):
         open_jsonl(write(tmp_path, ""))
     gone = row(image="images/gone.jpg")
-    with pytest.raises(DataError, match=r"1 of the 2 images .* are missing, the first is .*images/gone\.jpg.*maximum_missing"):
-        open_jsonl(write(tmp_path, row(), gone))
-    corpus = open_jsonl(write(tmp_path, row(), gone), maximum_missing=0.5)
+    advice = r"2 of the 3 rows .*: 2 × image file is missing.*maximum_missing 0\.667 to.*The first: there is no file .*images/gone\.jpg"
+    with pytest.raises(DataError, match=advice):
+        open_jsonl(write(tmp_path, row(), gone, gone))
+    with pytest.raises(DataError, match="1 of the 2 rows"):
+        open_jsonl(write(tmp_path, row(), gone), maximum_missing=0)
+    corpus = open_jsonl(write(tmp_path, row(), gone))
     with pytest.raises(Dropped, match="image file is missing"):
         corpus.sample("train", 1)
     with pytest.raises(DataError, match="no item 2 in split 'train'"):

@@ -7,23 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medvlp.corpora.file_corpus import FileCorpus
-from medvlp.corpora.folder import SourceFolder
 from medvlp.corpora.items import Item
-from medvlp.corpora.splits import check_split, split_name
+from medvlp.corpora.source.folder import SourceFolder
+from medvlp.corpora.splits import check_split, is_split_name, split_name
 from medvlp.errors import DataError
 from tests.medvlp.corpora.official.support import draw
 
 
 def test_a_split_has_one_name_however_it_is_called() -> None:
-    called = ("Val", " dev ", "validate", "TRAIN", "test", "", "fold_1", "held-out set", "訓練")
-    expected = ["validation", "validation", "validation", "train", "test", "", "fold_1", "held-out set", "訓練"]
-    assert [split_name(name) for name in called] == expected
+    for name, spellings in {
+        "train": ("TRAIN", "training", " Training set", "trainset", "train_split"),
+        "validation": ("Val", " dev ", "validate", "Development", "valid-data"),
+        "test": ("test", "Testing", "test set", "tst"),
+        "": ("", "  "),
+    }.items():
+        assert {split_name(spelling) for spelling in spellings} == {name}
+    assert [split_name(name) for name in ("fold_1", "Held-out set", "訓練")] == ["fold_1", "held-out set", "訓練"]
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "/tmp/x", "..", ".", "a\\b", "a\0b", "a\nb", "train-", "x" * 41, "s3://bucket"])
-def test_what_is_no_plain_name_is_refused_and_its_row_named(name: str) -> None:
-    with pytest.raises(DataError, match=r"rows\.csv, row 3 has the split .*; rename it"):
-        split_name(name, "rows.csv, row 3")
+def test_what_is_no_plain_name_is_refused(name: str) -> None:
+    assert not is_split_name(split_name(name))
+    with pytest.raises(DataError, match=r"corpus 'some' has the split .*; rename it"):
+        check_split(name, "corpus 'some'")
 
 
 @given(name=st.text())

@@ -96,6 +96,33 @@ def test_an_empty_corpus_is_an_error(tmp_path: Path) -> None:
         prepare_shards(ToyCorpus(train=0, validation=0), str(tmp_path), run=map, **OPTIONS)
 
 
+def test_images_that_do_not_decode_are_bad_rows_as_missing_ones_are(tmp_path: Path) -> None:
+    broken = ToyCorpus(broken=frozenset(range(3)), maximum_missing=0.1)
+    with pytest.raises(DataError, match=r"6 of the 35 rows .*: 6 × image does not decode.*--overwrite.*The first: train 0: image does"):
+        prepare_shards(broken, str(tmp_path / "many"), run=map, **OPTIONS)
+    few = ToyCorpus(broken=frozenset([7]), rejected=1, maximum_missing=0.1)
+    assert prepare_shards(few, str(tmp_path / "few"), run=map, **OPTIONS).splits == {"train": 24, "validation": 9}
+    with pytest.raises(DataError, match=r"4 of the 37 rows .*: 2 × row does not match its schema; 2 × image does not decode"):
+        prepare_shards(ToyCorpus(broken=frozenset([7]), rejected=2, maximum_missing=0.1), str(tmp_path / "sum"), run=map, **OPTIONS)
+
+
+def test_a_mistake_in_the_code_is_no_image_that_does_not_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def planted(image: object) -> None:
+        raise TypeError("planted")
+
+    monkeypatch.setattr("scaleout.shards.writer.perceptual_hash", planted)
+    with pytest.raises(TypeError, match="planted"):
+        prepare_shards(ToyCorpus(), str(tmp_path), run=map, **OPTIONS)
+
+
+def test_a_corpus_without_training_samples_is_an_error_unless_it_has_no_such_split(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no sample of corpus 'toy' is left for training: 25 × no text of at least 3 words"):
+        prepare_shards(ToyCorpus(short=frozenset(range(25)), validation=30), str(tmp_path / "none"), run=map, **OPTIONS)
+    manifest = prepare_shards(ToyCorpus(train=0), str(tmp_path / "test"), run=map, **OPTIONS)
+    assert manifest.splits == {"validation": 10}
+    assert not (tmp_path / "test" / "tokenizer").exists()
+
+
 class OddSplit(ToyCorpus):
     """A corpus that calls a split by a path."""
 

@@ -41,9 +41,14 @@ class ListedCorpus:
     public: bool = False
     fingerprint: str = "listed"
     left_out: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    maximum_missing: float = 0.5
 
     def splits(self) -> dict[str, int]:
         return {"train": len(self.samples)}
+
+    def where(self, split: str, index: int) -> str:
+        return f"{split} {index}"
 
     def sample(self, split: str, index: int) -> Sample:
         return self.samples[index]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from medvlp.data.sample import Dropped, Sample
+from medvlp.data.sample import Excluded, Sample
 
 WORDS = ("left", "right", "effusion", "nodule", "naïve ☃", "mass")
 
@@ -25,15 +25,21 @@ class ToyCorpus:
     public: bool = field(default=True, init=False)
     fingerprint: str = "toy"
     left_out: Mapping[str, int] = field(default_factory=dict)
+    rejected: int = 0
+    maximum_missing: float = 0.5
 
     def splits(self) -> dict[str, int]:
         """Number of items of each split."""
         return {"train": self.train, "validation": self.validation}
 
+    def where(self, split: str, index: int) -> str:
+        """Its number."""
+        return f"{split} {index}"
+
     def sample(self, split: str, index: int) -> Sample:
         """Item ``index``: PNG and JPEG in turn."""
         if index in self.short:
-            raise Dropped("no text of at least 3 words")
+            raise Excluded("no text of at least 3 words")
         image = encode(index, "PNG" if index % 2 else "JPEG")
         return Sample(
             image=image[: len(image) // 2] if index in self.broken else image,

@@ -56,5 +56,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         open_covid_chestxray(tmp_path)
     whole = (make(tmp_path, [row(0, 1), row(1, 2)]) / "metadata.csv").read_text()
     write(tmp_path / "metadata.csv", whole[:-30])
-    with pytest.raises(DataError, match=r"metadata\.csv is damaged: unexpected end of data; was the file cut off"):
+    with pytest.raises(DataError, match=r"metadata\.csv is damaged from line 4 on: unexpected end of data; was the file cut off"):
         open_covid_chestxray(tmp_path)

@@ -36,6 +36,23 @@ def test_every_image_has_what_its_report_says(tmp_path: Path) -> None:
     assert found["CXR1_1_IM-0001-3001"].attributes == {"findings": ["Cardiomegaly/mild"]}
 
 
+def test_an_empty_section_erases_nothing_and_files_of_macos_are_no_reports(tmp_path: Path) -> None:
+    reports = make(tmp_path) / "NLMCXR_reports" / "ecgen-radiology"
+    write(reports / "._0.xml", "\0\5\26\7Mac OS X")
+    again = '<AbstractText Label="FINDINGS">{}</AbstractText></Abstract>'
+    report = REPORT.format(number=0, impression="")
+    for second, expected in (("", "The heart is large."), ("The <b>lungs</b> are clear.", "The heart is large. The lungs are clear.")):
+        write(reports / "0.xml", report.replace("</Abstract>", again.format(second)))
+        samples, _ = read(open_iu_xray(tmp_path))
+        assert {sample.texts for of_split in samples.values() for sample in of_split} == {(expected,)}
+
+
+def test_one_broken_report_is_counted(tmp_path: Path) -> None:
+    write(make(tmp_path, 3) / "NLMCXR_reports" / "ecgen-radiology" / "1.xml", '<?xml version="1.0" encoding="none"?><a/>')
+    corpus = open_iu_xray(tmp_path)
+    assert (sum(corpus.splits().values()), corpus.left_out) == (4, {"row is not XML": 1})
+
+
 def test_a_report_is_in_one_split(tmp_path: Path) -> None:
     samples, _ = read(open_iu_xray(make(tmp_path, 30)))
     reports = {split: {source.split("_")[0] for source in sources(of_split)} for split, of_split in samples.items()}
@@ -47,5 +64,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no folder .*NLMCXR_reports.ecgen-radiology or .*; the folder of corpus 'iu-xray'"):
         open_iu_xray(tmp_path)
     write(make(tmp_path) / "NLMCXR_reports" / "ecgen-radiology" / "0.xml", REPORT[:200])
-    with pytest.raises(DataError, match=r"0\.xml is not XML .*was the file cut off"):
+    with pytest.raises(DataError, match=r"0\.xml is not XML: .*was the file cut off"):
         open_iu_xray(tmp_path)

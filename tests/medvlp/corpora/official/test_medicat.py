@@ -57,5 +57,5 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 2 is not JSON"):
         open_medicat(tmp_path)
     write(tmp_path / "release" / FILE, whole.replace("fig_uri", "figure"))
-    with pytest.raises(DataError, match="row 1 has no pdf_hash, fig_uri and radiology"):
+    with pytest.raises(DataError, match="line 1 has a field 'fig_uri' that is missing"):
         open_medicat(tmp_path)

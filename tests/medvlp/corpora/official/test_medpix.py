@@ -50,6 +50,6 @@ def test_descriptions_become_samples(tmp_path: Path, train: tuple[str, ...]) -> 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*Case_topic\.json; the folder of corpus 'medpix'"):
         open_medpix(tmp_path)
-    write_json_lines(make(tmp_path) / "splitted_dataset" / "descriptions_dev.jsonl", [{"image": "MPX1_synpic1"}])
-    with pytest.raises(DataError, match=r"descriptions_dev\.jsonl, row 1 has no image and Description"):
+    write_json_lines(make(tmp_path) / "splitted_dataset" / "descriptions_dev.jsonl", [{"image": "MPX1_synpic1"}] * 2)
+    with pytest.raises(DataError, match=r"descriptions_dev\.jsonl, line 1 has a field 'Description' that is missing"):
         open_medpix(tmp_path)

@@ -42,9 +42,9 @@ def test_what_is_wrong_is_named(root: Path) -> None:
         open_melinda(root, label="meth")
     whole = (root / "dev.csv").read_text()
     for text, message in (
-        (whole[:-25], r"dev\.csv, line 3 has \d fields, its header 6: was the file cut off"),
+        (whole[:-25], r"dev\.csv, line 2 has \d fields, its header 6: was the file cut off"),
         (whole.replace("p_meth_label", "label"), r"dev\.csv has no column p_meth_label"),
-        (whole[: whole.index("of two")], r"dev\.csv is damaged: .*was the file cut off"),
+        (whole[: whole.index("of two")], r"dev\.csv is damaged from line 2 on: .*was the file cut off"),
     ):
         write(root / "dev.csv", text)
         with pytest.raises(DataError, match=message):

@@ -46,6 +46,20 @@ def test_references_come_before_the_caption(tmp_path: Path) -> None:
         open_roco(tmp_path, references="nowhere")
 
 
+@pytest.mark.parametrize("line", ["ROCO_00\twget\tfigure.jpg", "ROCO_00\twget", "ROCO_00"])
+def test_a_short_link_costs_the_references_of_its_figure(tmp_path: Path, line: str) -> None:
+    for number, split in enumerate(("train", "val", "test")):
+        said = [{"roco_image_id": f"PMC{number}{place}_figure.jpg", "gorc_references": "As figure 1 shows, this."} for place in range(2)]
+        write_json_lines(tmp_path / "said" / f"roco_{split}_references.jsonl", said)
+    links = make(tmp_path) / "train" / "radiology" / "dlinks.txt"
+    write(links, f"{line}\n" + links.read_text().partition("\n")[2])
+    samples, _ = read(open_roco(tmp_path, references="said"))
+    assert [sample.texts for sample in samples["train"][:2]] == [
+        ("A caption of ROCO_00",),
+        ("As figure 1 shows, this.", "A caption of ROCO_01"),
+    ]
+
+
 def test_the_retrieval_benchmark_is_drawn_as_arl_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medvlp.corpora.official.roco._RETRIEVAL_IMAGES", 2)
     corpus = open_roco(make(tmp_path), retrieval=True)
@@ -62,7 +76,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*train.radiology.captions\.txt; the folder of corpus 'roco' must contain"):
         open_roco(tmp_path)
     write(make(tmp_path) / "test" / "radiology" / "captions.txt", "ROCO_20\tA caption of it\nROCO_2")
-    with pytest.raises(DataError, match=r"captions\.txt, line 2 has 1 fields, 2 are expected"):
+    with pytest.raises(DataError, match=r"captions\.txt, line 2 has too few fields: 1, not 2"):
         open_roco(tmp_path)
 
 
@@ -70,7 +84,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 def test_the_real_captions_of_validation(shared_data: Path, tmp_path: Path) -> None:
     for split in ("train", "validation", "test"):
         (tmp_path / split).symlink_to(shared_data / "roco_annotations" / "validation")
-    with pytest.raises(DataError, match=r"24540 of the 24540 images of corpus 'roco' are missing"):
+    with pytest.raises(DataError, match=r"24540 of the 24540 rows of corpus 'roco' cannot be used: 24540 × image file is missing"):
         open_roco(tmp_path)
     corpus = open_roco(tmp_path, maximum_missing=1)
     assert corpus.splits() == {"train": 8180, "validation": 8180, "test": 8180}

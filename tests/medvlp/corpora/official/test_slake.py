@@ -35,11 +35,20 @@ def test_questions_of_one_language_become_samples(root: Path) -> None:
 
 
 def test_a_folder_without_its_images_is_refused(root: Path) -> None:
-    (root / "imgs" / "xmlab2" / "source.jpg").unlink()
-    with pytest.raises(DataError, match=r"1 of the 3 images of corpus 'slake' are missing, the first is .*xmlab2"):
+    for image in ("xmlab1", "xmlab2"):
+        (root / "imgs" / image / "source.jpg").unlink()
+    advice = r"2 of the 3 rows of corpus 'slake' .*maximum_missing 0\.667 to leave them out. The first: there is no file .*xmlab1"
+    with pytest.raises(DataError, match=advice):
         open_slake(root)
-    _, dropped = read(open_slake(root, maximum_missing=1))
-    assert dropped == {"image file is missing": 1}
+    _, dropped = read(open_slake(root, maximum_missing=0.667))
+    assert dropped == {"image file is missing": 2}
+
+
+@pytest.mark.parametrize("modality", [None, 3, "nan"])
+def test_a_modality_may_be_unknown_or_a_number(root: Path, modality: object) -> None:
+    write_json(root / "train.json", [question(0), question(0, modality=modality)])
+    samples, _ = read(open_slake(root))
+    assert [sample.modality for sample in samples["train"]] == ["CT", "3" if modality == 3 else ""]
 
 
 @pytest.mark.real_data

@@ -54,7 +54,8 @@ def test_known_abnormalities_of_2019_are_added_to_training(tmp_path: Path) -> No
 
 def test_a_question_without_an_answer_is_an_error(tmp_path: Path) -> None:
     write(official(tmp_path) / TEST / "Task1-VQA-2021-TestSet-ReferenceAnswers.txt", "synpic7|cyst\n")
-    with pytest.raises(DataError, match="the question about synpic102 has no reference answer"):
+    write(tmp_path / TEST / "Task1-VQA-2021-TestSet-Questions.txt", "synpic102|what is abnormal?\n" * 2)
+    with pytest.raises(DataError, match="line 1 has no reference answer"):
         open_vqa_med_2021(tmp_path)
     with pytest.raises(DataError, match=r"no file .*train.label\.txt; the folder of corpus 'vqa-med-2021'"):
         open_vqa_med_2021(tmp_path / TEST)

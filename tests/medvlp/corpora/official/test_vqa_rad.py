@@ -1,5 +1,6 @@
 """VQA-RAD: its files, and the validation set that it does not have."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -51,16 +52,23 @@ def test_a_stated_validation_set_is_taken(root: Path) -> None:
     assert open_vqa_rad(root).splits() == {"train": 200, "validation": 1, "test": 1}
 
 
+def test_null_is_no_answer(root: Path) -> None:
+    write_json(root / "testset.json", [question(1, "synpic1.jpg", answer=None), question(2, "synpic1.jpg", answer="None")])
+    corpus = open_vqa_rad(root)
+    assert corpus.left_out == {"row has a field 'answer' that is unknown": 1}
+    assert [sample.answer for sample in read(corpus)[0]["test"]] == ["0"]  # "none" in words is the number, as in the VQA evaluation
+
+
 def test_what_is_wrong_is_named(root: Path) -> None:
     (root / "nothing").mkdir()
     with pytest.raises(DataError, match=r"no file .*nothing.trainset\.json; the folder of corpus 'vqa-rad' must contain trainset\.json"):
         open_vqa_rad(root / "nothing")
     whole = (root / "testset.json").read_text()
     write(root / "testset.json", whole[:-20])
-    with pytest.raises(DataError, match=r"testset\.json is not JSON .*was the file cut off"):
+    with pytest.raises(DataError, match=r"testset\.json is not JSON: .*was the file cut off"):
         open_vqa_rad(root)
-    write(root / "testset.json", whole.replace('"answer"', '"reply"'))
-    with pytest.raises(DataError, match=r"testset\.json, object 0 has no answer"):
+    write_json(root / "testset.json", [{name: value for name, value in row.items() if name != "answer"} for row in json.loads(whole) * 9])
+    with pytest.raises(DataError, match=r"testset\.json, line 1 has a field 'answer' that is missing"):
         open_vqa_rad(root)
 
 

@@ -1,6 +1,7 @@
 """Question answering: batches, the paper's loss, and a validation that says what the image is worth."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,13 +114,22 @@ def test_validation_asks_the_partners_image_too(task: QuestionAnsweringModule, c
     assert records["answer_loss"].mean() == pytest.approx(task(batch).loss.item(), rel=1e-6)
 
 
+def test_any_of_the_correct_answers_counts(task: QuestionAnsweringModule, collate: QuestionCollate) -> None:
+    rows = [replace(row(0), answers=answers) for answers in (VOCABULARY.answers, ("never seen", "left"), ("never seen",), ())]
+    batch = collate(rows)
+    assert batch.correct.tolist() == [[0, 1, 2, 3], [-1, 2, -1, -1], [-1, -1, -1, -1], [-1, -1, -1, -1]]
+    assert batch.labels.tolist() == [0, 2, -1, -1]
+    records = evaluate_question_answering(task, batch)
+    assert records["is_correct"].tolist() == [True, bool(records["predicted"][1] == 2), False, False]
+
+
 def test_the_majority_is_the_most_favourable_constant_of_each_type() -> None:
     metrics = summarise_question_answering(
         {
             "weight": np.array([1, 1, 1, 1, 1, 0]),
             "label": np.array([0, 0, 1, 2, -1, 0]),
-            "predicted": np.array([0, 1, 1, 2, 0, 0]),
-            "predicted_shuffled": np.array([1, 0, 0, 0, 0, 0]),
+            "is_correct": np.array([True, False, True, True, False, True]),
+            "is_correct_shuffled": np.array([False, True, False, False, False, True]),
             "answer_loss": np.array([1.0, 2.0, 3.0, 4.0, 5.0, 99.0]),
             "answer": np.array(["yes", "yes", "no", "left", "unknown", "yes"]),
             "answer_type": np.array(["presence", "presence", "presence", "SIDE", "SIDE", "presence"]),

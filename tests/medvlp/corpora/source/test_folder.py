@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvlp.corpora.folder import SourceFolder, path_inside
+from medvlp.corpora.source.folder import SourceFolder, path_inside
 from medvlp.errors import DataError
 
 
