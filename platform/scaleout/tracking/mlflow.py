@@ -80,7 +80,7 @@ class MlflowTracker(JsonLinesTracker):
     def _deliver(self) -> bool:
         try:
             _drain(self._spools, self._delivery)
-        except Exception as error:  # noqa: BLE001  no fault of tracking may end the delivery, or training with it
+        except Exception as error:  # no fault of tracking may end the delivery, or training with it
             if self._reachable:
                 where, kind = redacted(self._uri), type(error).__name__
                 unknown = not isinstance(error, unreachable_errors())
