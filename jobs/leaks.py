@@ -22,7 +22,8 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
         shards: Training shards: a folder, or s3://bucket/folder.
         benchmark: Shards of the benchmark.
         split: Split of the benchmark to look for.
-        output: JSON file for the keys of the leaking samples, by split; jobs/prepare.py --leave_out makes shards without them.
+        output: JSON file for the leaking samples by split: their keys, and the names of both images, so that a person can check;
+            jobs/prepare.py --leave_out makes shards without them.
         fail: End with an error if anything leaks.
     """
     trained, tested = storage.absolute(shards), storage.absolute(benchmark)
@@ -32,7 +33,8 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
     for name, table in read_tables(trained, manifest).items():
         overlap = find_overlap(table, questions, same_corpus=trained == tested)
         counts = overlap.summary()
-        found[name] = {**counts, "keys": [key for row in overlap.rows for key in table.samples[row]]}
+        keys = [key for row in overlap.rows for key in table.samples[row]]
+        found[name] = {**counts, "keys": keys, "matches": overlap.pairs(table, questions)}
         print(
             f"{manifest.corpus} {name}: {counts['shared']} of {len(table)} images are among the {len(questions)} of {other.corpus} {split} "
             f"({counts['by_name']} by name, {counts['by_picture']} by picture, {counts['by_both']} by both)"

@@ -8,7 +8,7 @@ from medvlp.errors import ConfigurationError, DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.shards.card import read_card
-from scaleout.shards.leave_out import LeakFree
+from scaleout.shards.leave_out import ReducedCorpus
 from scaleout.shards.manifest import TOKENIZER_FOLDER
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
@@ -39,7 +39,7 @@ def prepare(
         options: Options of the corpus, such as --options.train 5000.
         samples_per_shard: Samples per tar file.
         vocabulary_size: Vocabulary size of the byte-level BPE tokenizer trained on the training texts; 0 trains none.
-        leave_out: Report of jobs/leaks.py about shards of this corpus; the samples that it names are left out.
+        leave_out: File with what to leave out: a report of jobs/leaks.py about shards of this corpus, or hashed groups, one on a line.
         overwrite: Replace existing shards of another corpus or with other options.
         validate: Write nothing; read the existing shards and report every difference from the manifest.
     """
@@ -51,7 +51,7 @@ def prepare(
         raise ConfigurationError("no corpus given; add --corpus NAME, or --validate to check existing shards")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
     manifest = prepare_shards(
-        LeakFree.of(opened, leave_out) if leave_out else opened,
+        ReducedCorpus.of(opened, leave_out) if leave_out else opened,
         output,
         samples_per_shard=samples_per_shard,
         vocabulary_size=vocabulary_size,

@@ -1,9 +1,22 @@
 """The protocol of a corpus: independent items that become samples."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from medvlp.data.sample import Sample
+
+STATED = "stated by the corpus"
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What stays together in one split, and how the splits were made."""
+
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """Number of items by what their group is: patient_id, case_id, image."""
+    splits: str = STATED
+    """How the splits were made."""
 
 
 class Corpus(Protocol):
@@ -37,6 +50,11 @@ class Corpus(Protocol):
     @property
     def maximum_missing(self) -> float:
         """Fraction of the rows that may be bad: rejected, or dropped because their image is missing or damaged."""
+        ...
+
+    @property
+    def grouping(self) -> Grouping:
+        """What stays together in one split."""
         ...
 
     def splits(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ def open_csv(
     image_column: str = "image",
     text_column: str = "text",
     modality_column: str = "modality",
+    patient_column: str = "",
     name: str | None = None,
     public: bool = False,
     minimum_words: int = 3,
@@ -36,6 +37,7 @@ def open_csv(
         image_column: column with image paths inside the folder.
         text_column: column with captions or questions.
         modality_column: column with the modality, if there is one.
+        patient_column: column with the patient, whose images stay in one split; by default the widest group that a known name states.
         name: name of the corpus; by default the folder name.
         public: whether pictures of its images may be logged.
         minimum_words: shorter texts are left out.
@@ -50,8 +52,8 @@ def open_csv(
     folder = SourceFolder(root, "csv", f"{file} and images", maximum_missing)
     return open_plain(
         folder,
-        CsvFile(folder.file(file), (image_column, text_column), delimiter_called(delimiter)),
-        PlainForm(image=image_column, text=text_column, modality=modality_column),
+        CsvFile(folder.file(file), tuple(filter(None, (image_column, text_column, patient_column))), delimiter_called(delimiter)),
+        PlainForm(image=image_column, text=text_column, modality=modality_column, patient=patient_column),
         name=name,
         public=public,
         minimum_words=minimum_words,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medvlp.corpora.corpus import Grouping
 from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.items import HeldItems, Item, Items
 from medvlp.corpora.source.folder import MISSING_IMAGE, SourceFolder, path_inside
@@ -34,6 +35,7 @@ class FileCorpus:
     left_out: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     maximum_missing: float = MAXIMUM_MISSING
+    grouping: Grouping = field(default_factory=Grouping)
 
     @classmethod
     def hold(cls, folder: SourceFolder, items: Mapping[str, Iterable[Item]], **fields: Any) -> "FileCorpus":
@@ -54,7 +56,7 @@ class FileCorpus:
     def open(
         cls, folder: SourceFolder, items: Mapping[str, Items], *, left_out: Mapping[str, int] | None = None, **fields: Any
     ) -> "FileCorpus":
-        """Do the same as ``hold`` for items whose images ``folder`` has noted already."""
+        """Do the same as ``hold`` for items whose images and groups ``folder`` has noted already."""
         for split in items:
             check_split(split, f"corpus {folder.corpus!r}")
         folder.check()
@@ -65,6 +67,7 @@ class FileCorpus:
             left_out={**(left_out or {}), **folder.rejected},
             rejected=folder.rejected.total(),
             maximum_missing=folder.maximum_missing,
+            grouping=Grouping(dict(folder.groups), folder.division),
             **{"name": folder.corpus, **fields},
         )
 
@@ -119,4 +122,5 @@ class FileCorpus:
 def _noted(folder: SourceFolder, items: Iterable[Item]) -> Iterable[Item]:
     for item in items:
         folder.note_image(item.image)
+        folder.note_group(item.group)
         yield item

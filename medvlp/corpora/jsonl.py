@@ -22,6 +22,7 @@ def open_jsonl(
     name: str | None = None,
     public: bool = False,
     modality_field: str = "modality",
+    patient_column: str = "",
     minimum_words: int = 3,
     validation_share: float = 0.1,
     maximum_missing: float = MAXIMUM_MISSING,
@@ -34,6 +35,7 @@ def open_jsonl(
         name: name of the corpus; by default the folder name.
         public: whether pictures of its images may be logged.
         modality_field: the field with the modality.
+        patient_column: the field with the patient, whose images stay in one split; by default the widest group that a known name states.
         minimum_words: shorter texts are left out.
         validation_share: fraction of the rows that go to validation, if none states a split.
         maximum_missing: fraction of the rows that may be bad: without image, or with values of the wrong kind.
@@ -46,7 +48,7 @@ def open_jsonl(
     return open_plain(
         folder,
         JsonLines(folder.file(CAPTIONS_FILE)),
-        PlainForm(modality=modality_field),
+        PlainForm(modality=modality_field, patient=patient_column),
         name=name,
         public=public,
         minimum_words=minimum_words,

@@ -7,13 +7,14 @@ from typing import NamedTuple
 from pydantic import Field, create_model
 
 from medvlp.corpora.file_corpus import FileCorpus
-from medvlp.corpora.identity import group_of, without_identity
+from medvlp.corpora.identity import group_of, named, without_identity
 from medvlp.corpora.items import FileItems, Item
 from medvlp.corpora.source.files import Row, SeekableFile
 from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.schema import FileName, RowSchema, SplitName, Texts, Word, Words, check_row
-from medvlp.corpora.splits import deal
+from medvlp.corpora.splits import deal, drawn_by_group
 from medvlp.data.dicom import burned_in_rule
+from medvlp.errors import ConfigurationError
 
 _SAMPLE_FIELDS = {"texts", "source_id", "split", "answer", "answers", "answer_type"}
 
@@ -39,6 +40,8 @@ class PlainForm:
     image: str = "image"
     text: str = "text"
     modality: str = "modality"
+    patient: str = ""
+    """The field with the patient; without it, the widest group that a known name states."""
 
     @property
     def schema(self) -> type[PlainRow]:
@@ -48,7 +51,7 @@ class PlainForm:
     def item(self, values: Row) -> Item:
         """Convert a row that matches the schema to an item."""
         row = check_row(self.schema, values)
-        taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality}
+        taken = _SAMPLE_FIELDS | {self.image, self.text, self.modality, self.patient}
         others = without_identity({key: value for key, value in values.items() if key not in taken and value not in (None, "")})
         return Item(
             image=row.image,
@@ -63,7 +66,8 @@ class PlainForm:
 
     def group(self, values: Row) -> str:
         """Return the group of the row: its patient, else its case, else its source, else its image."""
-        return group_of(values) or f"image={values[self.image].strip()}"
+        patient = named(values.get(self.patient)) if self.patient else ""
+        return (f"patient_id={patient}" if patient else group_of(values)) or f"image={values[self.image].strip()}"
 
 
 class _Place(NamedTuple):
@@ -92,6 +96,7 @@ def open_plain(
 
     Raises:
         DataError: too many rows are bad.
+        ConfigurationError: no row has the field of the patient.
     """
     rows = [
         (_Place(row.offset, row.line, row.fields.image), form.group(row.values), row.fields.split) for row in folder.rows(file, form.schema)
@@ -103,7 +108,12 @@ def open_plain(
             folder.reject(f"{file.path}, line {place.line}", "states no split, although others do")
         else:
             folder.note_image(place.image)
+            folder.note_group(group)
             usable.append((place.offset, group, split))
+    if form.patient and rows and not any(group.startswith("patient_id=") for _, group, _ in rows):
+        raise ConfigurationError(f"no row of {file.path} names a patient in {form.patient!r}; is it the right name?")
+    if not stated:
+        folder.division = drawn_by_group(validation_share)
     items = {split: FileItems(file, offsets, form.item) for split, offsets in deal(usable, validation_share).items()}
     return FileCorpus.open(
         folder,

@@ -67,6 +67,11 @@ def deal(rows: Iterable[tuple[T, str, str]], validation_share: float, seed: int 
     return ordered(divided)
 
 
+def drawn_by_group(validation_share: float) -> str:
+    """Return in words how ``deal`` makes the splits of rows that state none."""
+    return f"drawn by a hash of the group, {validation_share:.0%} for validation"
+
+
 def ordered(splits: Mapping[str, T]) -> dict[str, T]:
     """Sort splits: training first, then validation, test and the others."""
     known = [split for split in _ORDER if split in splits]

@@ -14,7 +14,7 @@ from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import FileName, RowSchema, Text, Word
 from medvlp.corpora.source.tables import CsvFile
-from medvlp.corpora.splits import deal
+from medvlp.corpora.splits import deal, drawn_by_group
 
 _MODALITY = "X-ray"
 
@@ -50,6 +50,7 @@ def open_covid_chestxray(
     rows = [row.fields for row in folder.rows(table, _Row)]
     radiographs = [row for row in rows if row.modality == _MODALITY]
     rows_by_group = ((item, item.group, "") for item in map(_item, radiographs))
+    folder.division = drawn_by_group(validation_share)
     items = deal(rows_by_group, validation_share, seed)
     left_out = {"image is not an X-ray": len(rows) - len(radiographs)}
     return FileCorpus.hold(folder, items, public=True, minimum_words=minimum_words, left_out=left_out)

@@ -14,7 +14,7 @@ from medvlp.corpora.items import Item
 from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import BadRow, FileName, RowSchema, check_row
-from medvlp.corpora.splits import deal
+from medvlp.corpora.splits import deal, drawn_by_group
 from medvlp.errors import DataError
 
 _REPORTS = ("NLMCXR_reports/ecgen-radiology", "ecgen-radiology")
@@ -51,6 +51,7 @@ def open_iu_xray(
         if not path.name.startswith(".")  # macOS puts "._1.xml" beside "1.xml"
         for item in _items(folder, f"{place}/{path.name}", images)
     ]
+    folder.division = drawn_by_group(validation_share)
     items = deal(rows, validation_share, seed)
     return FileCorpus.hold(folder, items, public=True, minimum_words=minimum_words)
 

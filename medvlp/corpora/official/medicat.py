@@ -63,7 +63,9 @@ def open_medicat(
             others += 1
             continue
         folder.note_image(f"figures/{row.fields.name}")
+        folder.note_group("")
         offsets.append(row.offset)
+    folder.division = f"drawn at random with seed {seed}, {validation:,} for validation and {test:,} for test"
     splits = shuffled(offsets, validation=validation, test=test, seed=seed)
     return FileCorpus.open(
         folder,

@@ -117,6 +117,7 @@ def open_mimic_cxr(
             folder.reject(row.where, "names an image for which the other tables state no split: was one cut off?")
         else:
             folder.note_image(f"{image.study}/{image.dicom_id}.{image_format}")
+            folder.note_group(f"subject_id={image.subject_id}")
             folder.note_size(f"{reports}{image.study}.txt")
             rows[split].append({**image.model_dump(), "study": image.study, "labels": labels[image.study_id]})
     items = {split: _MimicItems(root / reports, image_format, pa.Table.from_pylist(of_split)) for split, of_split in rows.items()}

@@ -8,6 +8,7 @@ paraphrase of a question is in both; the remaining training set still shares its
 
 from pathlib import Path
 
+from medvlp.corpora.corpus import STATED
 from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.corpora.items import Item
 from medvlp.corpora.questions import open_questions, question_item
@@ -15,7 +16,7 @@ from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.json_files import JsonList
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema, Word
-from medvlp.corpora.splits import TEST, TRAIN, VALIDATION, deal
+from medvlp.corpora.splits import TEST, TRAIN, VALIDATION, deal, drawn_by_group
 
 
 class _Question(RowSchema):
@@ -54,6 +55,7 @@ def open_vqa_rad(
     if (stated := folder.optional_file("valset.json")) is not None:
         rows = {TRAIN: train, VALIDATION: _read(folder, stated), TEST: test}
     else:
+        folder.division = f"{drawn_by_group(validation_share)}; the test split is {STATED}"
         rows = {**deal(((row, row.image_name, "") for row in train), validation_share, seed), TEST: test}
     items = {split: (_item(row, normalise_answers) for row in of_split) for split, of_split in rows.items()}
     return open_questions(folder, items, public=True)

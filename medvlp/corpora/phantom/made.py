@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from medvlp.corpora.corpus import Grouping
 from medvlp.corpora.identity import hashed_group
 from medvlp.corpora.phantom.scene import Streams
 from medvlp.corpora.phantom.truth import Truth
@@ -48,6 +49,11 @@ class MadeCorpus(ABC):
     def maximum_missing(self) -> float:
         """None may be bad."""
         return 0.0
+
+    @property
+    def grouping(self) -> Grouping:
+        """Each item is independent of all others."""
+        return Grouping({"image": self.train + self.validation + self.test})
 
     def splits(self) -> dict[str, int]:
         """Number of items of each split."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Generic, NamedTuple
 
+from medvlp.corpora.corpus import STATED
 from medvlp.corpora.source.files import Row, RowFile, open_binary
 from medvlp.corpora.source.limit import MAXIMUM_MISSING, is_within, too_many
 from medvlp.corpora.source.schema import BadRow, Schema, check_row
@@ -82,6 +83,10 @@ class SourceFolder:
         self.layout = layout
         self.maximum_missing = maximum_missing
         self.rejected: Counter[str] = Counter()
+        self.groups: Counter[str] = Counter()
+        """Number of items by what their group is."""
+        self.division = STATED
+        """How the splits were made."""
         """Rows that do not match their schema, by reason."""
         self._hash = hashlib.sha256()
         self._sizes: dict[str, int | None] = {}
@@ -149,6 +154,10 @@ class SourceFolder:
         """
         self.rejected[f"row {_reason(problem)}"] += 1
         self._first = self._first or f"{where} {problem}"
+
+    def note_group(self, group: str) -> None:
+        """Note the group of an item, such as "patient_id=7"; its image is its group if that is empty."""
+        self.groups[group.partition("=")[0] or "image"] += 1
 
     def note_image(self, image: str) -> str:
         """Note the image of an item: whether it is there, and its size for the fingerprint.

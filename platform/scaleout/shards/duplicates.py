@@ -31,6 +31,15 @@ class Overlap:
         """Return the rows in the first set that were found either way."""
         return sorted({*self.by_name, *self.by_picture})
 
+    def pairs(self, first: ImageTable, second: ImageTable) -> list[dict[str, str]]:
+        """Return the names of both images of each match, and how it was found: by name, by picture, by both."""
+        found = []
+        for row in self.rows:
+            ways = [way for way, matches in (("name", self.by_name), ("picture", self.by_picture)) if row in matches]
+            other = self.by_name.get(row, self.by_picture.get(row, 0))
+            found.append({"image": first.sources[row], "benchmark_image": second.sources[other], "by": " and ".join(ways)})
+        return found
+
     def summary(self) -> dict[str, int]:
         """Return the counts."""
         return {

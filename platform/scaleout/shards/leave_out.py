@@ -1,43 +1,54 @@
-"""A corpus without the samples that leak into a benchmark."""
+"""A corpus without some of its samples: those that leak into a benchmark, or those of a person."""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medvlp.corpora.corpus import Corpus
+from medvlp.corpora.corpus import Corpus, Grouping
 from medvlp.data.sample import Excluded, Sample
 from medvlp.errors import DataError
-from scaleout.shards.manifest import first_key
+from scaleout.shards.manifest import Counts, first_key
 
 REASON = "image is in a benchmark"
+_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class LeakFree:
+class ReducedCorpus:
     """A corpus without some of its items, which are counted as dropped."""
 
     corpus: Corpus
-    keys: frozenset[int]
-    """Keys of the items in shards of the corpus."""
+    keys: frozenset[int] = frozenset()
+    """Keys of the left-out items in shards of the corpus."""
+    groups: frozenset[str] = frozenset()
+    """Hashed groups that are left out: patients, cases."""
 
     @classmethod
-    def of(cls, corpus: Corpus, report: Path) -> "LeakFree":
-        """Leave out the samples listed in a report of ``jobs/leaks.py``.
+    def of(cls, corpus: Corpus, list_file: Path) -> "ReducedCorpus":
+        """Leave out what a file lists: a report of ``jobs/leaks.py``, or hashed groups, one on a line.
 
         Raises:
-            DataError: the file is not such a report, or its shards were made from other files.
+            DataError: the file is neither, or the report's shards were made from other files.
         """
         try:
-            record = json.loads(report.read_bytes())
+            content = list_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"cannot read {list_file}: {error}") from error
+        groups = content.split()
+        if groups and all(map(_HASH.fullmatch, groups)):
+            return cls(corpus, groups=frozenset(groups))
+        try:
+            record = json.loads(content)
             source = record["source"]
             keys = frozenset(int(key) for part in record["leaks"].values() for key in part["keys"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{report} is not a report of jobs/leaks.py ({error})") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{list_file} is neither a report of jobs/leaks.py nor a list of hashed groups ({error})") from error
         if source != corpus.fingerprint:
             raise DataError(
-                f"{report} is about shards made from files with fingerprint {source}, "
+                f"{list_file} is about shards made from files with fingerprint {source}, "
                 f"those of corpus {corpus.name!r} have {corpus.fingerprint}"
             )
         return cls(corpus, keys)
@@ -70,7 +81,13 @@ class LeakFree:
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the corpus and of the left-out items."""
-        return hashlib.sha256(json.dumps([self.corpus.fingerprint, sorted(self.keys)]).encode()).hexdigest()[:16]
+        left_out = [sorted(self.keys), sorted(self.groups)] if self.groups else [sorted(self.keys)]
+        return hashlib.sha256(json.dumps([self.corpus.fingerprint, *left_out]).encode()).hexdigest()[:16]
+
+    @property
+    def grouping(self) -> Grouping:
+        """The groups of the corpus."""
+        return self.corpus.grouping
 
     def splits(self) -> dict[str, int]:
         """The splits of the corpus: left-out items count as dropped, so that every other sample keeps its key."""
@@ -80,8 +97,32 @@ class LeakFree:
         """See ``Corpus``."""
         if first_key(self.splits(), split) + index in self.keys:
             raise Excluded(REASON)
-        return self.corpus.sample(split, index)
+        sample = self.corpus.sample(split, index)
+        if sample.group in self.groups:
+            raise Excluded(group_reason(sample.group))
+        return sample
 
     def where(self, split: str, index: int) -> str:
         """See ``Corpus``."""
         return self.corpus.where(split, index)
+
+    def check_groups(self, dropped: Counts) -> None:
+        """Check that every left-out group was found.
+
+        Args:
+            dropped: dropped items by split and reason.
+
+        Raises:
+            DataError: no sample is of one of the groups; a wrong hash must not pass for a removal.
+        """
+        found = {reason for of_split in dropped.values() for reason in of_split}
+        if absent := sorted(group for group in self.groups if group_reason(group) not in found):
+            raise DataError(
+                f"no sample of corpus {self.name!r} is of the group {', '.join(absent)}, so nothing was left out for it; "
+                "the groups are in the column `group` of samples/*.parquet beside the shards"
+            )
+
+
+def group_reason(group: str) -> str:
+    """Return the reason under which the samples of a left-out group are counted."""
+    return f"group {group} is left out"

@@ -20,6 +20,7 @@ from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
+from scaleout.shards.leave_out import ReducedCorpus
 from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally, first_key
 from scaleout.shards.sidecar import read_texts, sidecar_name
 from scaleout.shards.writer import ShardRange, check_image, pack_shard
@@ -80,9 +81,11 @@ def prepare_shards(
         words=tally["words"],
     )
     _check(corpus, manifest, tally["bad"])
+    if isinstance(corpus, ReducedCorpus):
+        corpus.check_groups(manifest.dropped)
     if vocabulary_size and manifest.splits.get(TRAIN):
         _train_tokenizer(output, manifest, vocabulary_size)
-    write_card(output, manifest)
+    write_card(output, manifest, corpus.grouping)
     manifest.save(output)
     resumable.finish(output)
     return manifest

@@ -25,6 +25,22 @@ def test_rows_become_samples(tmp_path: Path) -> None:
     assert samples["validation"][0].attributes == {"plane": "axial"}
 
 
+def test_a_column_of_patients_keeps_them_in_one_split_and_is_no_attribute(tmp_path: Path) -> None:
+    rows = [{"image": f"{number}.png", "text": f"a report number {number}", "chart": number % 10} for number in range(30)]
+    write_csv(tmp_path / "captions.csv", rows)
+    for each in rows:
+        draw(tmp_path / str(each["image"]))
+    corpus = open_csv(tmp_path, patient_column="chart", validation_share=0.5)
+    samples, _ = read(corpus)
+    groups = {split: {sample.group for sample in of_split} for split, of_split in samples.items()}
+    assert not groups["train"] & groups["validation"]
+    assert sum(map(len, groups.values())) == 10
+    assert all(sample.attributes == {} for of_split in samples.values() for sample in of_split)
+    assert dict(corpus.grouping.kinds) == {"patient_id": 30}
+    with pytest.raises(DataError, match="no column bed"):
+        open_csv(tmp_path, patient_column="bed")
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file .*captions\.csv; the folder of corpus 'csv' must contain captions\.csv and images"):
         open_csv(tmp_path)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from medvlp.corpora.corpus import Grouping
 from medvlp.corpora.identity import hashed_group
 from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA, Box, Label, Sample, field_values, from_columns
 from medvlp.errors import DataError
@@ -43,6 +44,7 @@ class ListedCorpus:
     left_out: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     maximum_missing: float = 0.5
+    grouping: Grouping = field(default_factory=Grouping)
 
     def splits(self) -> dict[str, int]:
         return {"train": len(self.samples)}

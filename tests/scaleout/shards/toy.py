@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from medvlp.corpora.corpus import Grouping
 from medvlp.data.sample import Excluded, Sample
 
 WORDS = ("left", "right", "effusion", "nodule", "naïve ☃", "mass")
@@ -27,6 +28,7 @@ class ToyCorpus:
     left_out: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     maximum_missing: float = 0.5
+    grouping: Grouping = field(default_factory=Grouping)
 
     def splits(self) -> dict[str, int]:
         """Number of items of each split."""
