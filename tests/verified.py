@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.conftest import REPOSITORY
@@ -14,6 +14,8 @@ CHECKS = {
     "every fault that the tests know": "make reliability",
     "long fuzzing of data handling": "python -m pytest -q -p no:cacheprovider --hypothesis-profile long -m 'not ray' "
     "tests/medvlp/corpora tests/medvlp/data tests/scaleout/shards tests/scaleout/stream tests/scaleout/io",
+    "small inputs that were once handled wrongly": "python -m pytest -q -p no:cacheprovider -rA tests/test_cases.py",
+    "every test file of pydicom": "python -m pytest -q -p no:cacheprovider tests/medvlp/data/dicom/test_pydicom_data.py",
     "everything that takes too long for CI": "python -m pytest -q -p no:cacheprovider -m verify",
     "the main job": "make pretrain",
     "question answering": "make finetune",
@@ -23,7 +25,9 @@ CHECKS = {
 FIGURES = re.compile(
     r"^(?:\d+ (?:passed|failed).*|findings from the image, AUROC.*|image and text match.*|answers, (?:accuracy|shuffled).*)$", re.MULTILINE
 )
-"""Lines of the output that the page shows."""
+"""Lines of the output that the page shows in the row of the check."""
+LISTED = re.compile(r"^(?:(?:PASSED|FAILED|SKIPPED) tests/test_cases\.py::\S+|[\w.-]+\.dcm: .+)$", re.MULTILINE)
+"""Lines that it shows in a list."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Seen:
     passed: bool
     minutes: float
     lines: list[str]
+    listed: list[str] = field(default_factory=list)
 
 
 def run(what: str, command: str) -> Seen:
@@ -44,7 +49,7 @@ def run(what: str, command: str) -> Seen:
     ended = subprocess.run(command, shell=True, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     print(ended.stdout, flush=True)
     found = [" ".join(line.split()) for line in FIGURES.findall(ended.stdout)]
-    return Seen(what, command, ended.returncode == 0, (time.monotonic() - started) / 60, found)
+    return Seen(what, command, ended.returncode == 0, (time.monotonic() - started) / 60, found, LISTED.findall(ended.stdout))
 
 
 def page(seen: list[Seen], commit: str, date: str) -> str:
@@ -60,6 +65,9 @@ def page(seen: list[Seen], commit: str, date: str) -> str:
     for each in seen:
         result = "; ".join(["passed" if each.passed else "**failed**", *each.lines])
         lines.append(f"| {each.what} | `{each.command}` | {result} | {each.minutes:.0f} |")
+    for each in seen:
+        if each.listed:
+            lines += ["", f"## {each.what.capitalize()}", "", *(f"- {line}" for line in each.listed)]
     return "\n".join(lines) + "\n"
 
 
