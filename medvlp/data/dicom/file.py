@@ -52,7 +52,6 @@ def check_decoder(dataset: "Dataset") -> None:
         Dropped: there is none for their transfer syntax.
     """
     from pydicom.pixels import get_decoder
-    from pydicom.uid import JPEGExtended12Bit
 
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
@@ -61,8 +60,6 @@ def check_decoder(dataset: "Dataset") -> None:
         available = False
     if not available:
         raise Dropped(f"no decoder for DICOM transfer syntax {'that is not in the standard' if syntax.name == syntax else syntax.name}")
-    if syntax == JPEGExtended12Bit and int(dataset.BitsStored) > 8:
-        raise Dropped(f"no decoder for DICOM transfer syntax {syntax.name} with more than 8 bits")
 
 
 def _begins_with_element(content: bytes) -> bool:

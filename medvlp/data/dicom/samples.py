@@ -1,5 +1,6 @@
 """The stored samples of one frame: without the bits of others, and without padding."""
 
+import tempfile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 def read_samples(dataset: "Dataset", frame: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the samples of a frame with one sample per pixel, and which of them are an image and not padding; both [rows, columns]."""
     from pydicom.pixels import pixel_array
+    from pydicom.uid import JPEGExtended12Bit
 
+    if dataset.file_meta.TransferSyntaxUID == JPEGExtended12Bit and int(dataset.BitsStored) > 8:
+        samples = _twelve_bit_jpeg(dataset, frame)
+        return samples, ~_padding(samples, samples, dataset)
     # pydicom clears unused bits, but not of JPEG 2000 and JPEG-LS, and not below the stored ones.
     cells = pixel_array(dataset, index=frame, correct_unused_bits=False)
     if cells.dtype.kind == "f":
@@ -21,6 +26,22 @@ def read_samples(dataset: "Dataset", frame: int) -> tuple[np.ndarray, np.ndarray
         return np.where(finite, cells, 0), finite & ~_float_padding(cells, dataset)
     samples = _stored_bits(cells, dataset)
     return samples, ~_padding(cells, samples, dataset)
+
+
+def _twelve_bit_jpeg(dataset: "Dataset", frame: int) -> np.ndarray:
+    """Decode with gdcm's reader of files: pydicom refuses this JPEG, whose samples have more than 8 bits."""
+    import gdcm
+
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+        dataset.save_as(file.name)
+        reader = gdcm.ImageReader()
+        reader.SetFileName(file.name)
+        if not reader.Read():
+            raise ValueError("gdcm cannot read the file")
+    image = reader.GetImage()
+    kind = np.dtype("<i2" if dataset.PixelRepresentation else "<u2")
+    cells = np.frombuffer(image.GetBuffer().encode("utf-8", "surrogateescape"), dtype=kind)
+    return cells.reshape(-1, int(dataset.Rows), int(dataset.Columns))[frame]
 
 
 def _stored_bits(cells: np.ndarray, dataset: "Dataset") -> np.ndarray:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 
 from medvlp.data.dicom import dicom_pixels
+from medvlp.data.sample import Dropped
 from tests.medvlp.data.dicom.support import RAMP, compressed, encode, image, saved
 
 WINDOW = {"WindowCenter": 2048, "WindowWidth": 4096}
@@ -121,3 +123,20 @@ def test_floats_are_shown_without_their_padding() -> None:
     shown = dicom_pixels(saved(dataset)).astype(int)
     assert shown[0, :2].tolist() == [0, 0]
     assert np.abs(shown - expected)[1:].max() <= 2
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_jpeg_of_twelve_bits_shows_the_same(frames: int, tmp_path: Path) -> None:
+    block = np.kron(RAMP, np.ones((8, 8), dtype=np.uint16))
+    plain = encode(np.stack([np.roll(block, 8 * frame, 0) for frame in range(frames)]), WindowCenter=2048, WindowWidth=4096)
+    packed = compressed(plain, "JPEGExtendedProcess2_4", tmp_path)
+    assert len(packed) < len(plain) / 4
+    np.testing.assert_allclose(dicom_pixels(packed).astype(int), dicom_pixels(plain).astype(int), atol=2)
+
+
+def test_a_damaged_jpeg_of_twelve_bits_is_counted(tmp_path: Path) -> None:
+    block = np.kron(RAMP, np.ones((8, 8), dtype=np.uint16))
+    dataset = pydicom.dcmread(io.BytesIO(compressed(encode(block), "JPEGExtendedProcess2_4", tmp_path)))
+    dataset.PixelData = encapsulate([b"no JPEG"])
+    with pytest.raises(Dropped, match="DICOM file does not decode"):
+        dicom_pixels(saved(dataset))
