@@ -83,11 +83,11 @@ class SourceFolder:
         self.layout = layout
         self.maximum_missing = maximum_missing
         self.rejected: Counter[str] = Counter()
+        """Rows that do not match their schema, by reason."""
         self.groups: Counter[str] = Counter()
         """Number of items by what their group is."""
         self.division = STATED
         """How the splits were made."""
-        """Rows that do not match their schema, by reason."""
         self._hash = hashlib.sha256()
         self._sizes: dict[str, int | None] = {}
         self._items = 0
