@@ -79,7 +79,8 @@ def test_a_job_runs_in_a_snapshot_with_this_python_and_gives_its_exit_status(tmp
     shutil.rmtree(kept)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_submission_ends_job_and_head(number: signal.Signals, tmp_path: Path) -> None:
     alive = tmp_path / "alive"
     submission = submit("--", "python", "-c", _ENDLESS_JOB, str(alive), output=tmp_path / "log")
@@ -94,6 +95,7 @@ def test_an_interrupted_submission_ends_job_and_head(number: signal.Signals, tmp
     assert not processes_naming(str(alive))
 
 
+@pytest.mark.slow
 def test_a_named_cluster_is_used_with_its_token_and_no_head_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with head() as other:
         assert other.address.startswith("127.0.0.1:")
