@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 from tests.jobs import chaos
 from tests.jobs.tiny import RECIPE, Artefacts, pretrain_config, pretrain_options
 
-pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.verify]
 
 WHERE = "submitted job, 2 workers, ZeRO 2"
 STEPS = 90

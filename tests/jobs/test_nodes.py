@@ -15,7 +15,7 @@ from tests.jobs import chaos
 from tests.jobs.chaos import LONG, Driver
 from tests.jobs.tiny import Artefacts, pretrain_config, pretrain_options
 
-pytestmark = [pytest.mark.ray, pytest.mark.chaos]
+pytestmark = [pytest.mark.ray, pytest.mark.chaos, pytest.mark.verify]
 
 WHERE = "Ray, three nodes, 1 to 4 workers, ZeRO 2"
 STEPS = 90
