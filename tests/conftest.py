@@ -43,22 +43,29 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return report
 
 
+def _shared(name: str, what: str) -> Path:
+    folder = REPOSITORY.parent / "shared" / name
+    if not folder.is_dir():
+        pytest.skip(f"{what} are not on this machine ({folder} is absent)")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real datasets."""
-    folder = REPOSITORY.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip(f"real data are not on this machine ({folder} is absent)")
-    return folder
+    return _shared("data", "real data")
+
+
+@pytest.fixture(scope="session")
+def shared_cases() -> Path:
+    """The folder of small inputs that were once handled wrongly."""
+    return _shared("cases", "real data and other small inputs")
 
 
 @pytest.fixture(scope="session")
 def shared_reference() -> Path:
     """The folder with what the authors' code computes."""
-    folder = REPOSITORY.parent / "shared" / "reference"
-    if not folder.is_dir():
-        pytest.skip(f"outputs of the authors' code are not on this machine ({folder} is absent)")
-    return folder
+    return _shared("reference", "outputs of the authors' code")
 
 
 class SmallDisk:

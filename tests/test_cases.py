@@ -23,17 +23,8 @@ from medvlp.knowledge.ontology import Ontology
 from medvlp.knowledge.readers.registry import read_ontology
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
-from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.real_data
-
-
-@pytest.fixture(scope="module")
-def cases() -> Path:
-    folder = REPOSITORY.parent / "shared" / "cases"
-    if not folder.is_dir():
-        pytest.skip(f"no real data: the small inputs are not on this machine ({folder} is absent)")
-    return folder
 
 
 def made(corpus: Corpus, output: Path) -> ShardManifest:
@@ -75,8 +66,8 @@ def texts(corpus: Corpus) -> list[str]:
         ("mpo_jpg", "jsonl", {}, {"train": 1}),
     ],
 )
-def test_samples(cases: Path, tmp_path: Path, case: str, corpus: str, options: dict[str, Any], splits: dict[str, int]) -> None:
-    opened = open_corpus(corpus, cases / case, **options)
+def test_samples(shared_cases: Path, tmp_path: Path, case: str, corpus: str, options: dict[str, Any], splits: dict[str, int]) -> None:
+    opened = open_corpus(corpus, shared_cases / case, **options)
     assert {split: rows for split, rows in made(opened, tmp_path).splits.items() if rows} == splits
     assert all(texts(opened))
     if case == "corpus_cat_ref_string":
@@ -96,16 +87,16 @@ def test_samples(cases: Path, tmp_path: Path, case: str, corpus: str, options: d
         ("dicom_65530_rows", "DICOM image has more than 65,500 rows or columns"),
     ],
 )
-def test_refusals(cases: Path, tmp_path: Path, case: str, message: str) -> None:
+def test_refusals(shared_cases: Path, tmp_path: Path, case: str, message: str) -> None:
     with pytest.raises(MedvlpError, match=message):
-        made(open_corpus("jsonl", cases / case), tmp_path / "a" / "b" / "shards")
+        made(open_corpus("jsonl", shared_cases / case), tmp_path / "a" / "b" / "shards")
     assert not list(tmp_path.rglob("*evil*"))
 
 
-def test_patient_fields(cases: Path) -> None:
+def test_patient_fields(shared_cases: Path) -> None:
     for form in ("jsonl", "csv"):
         options = {"image_column": "Image Index", "text_column": "Finding Labels"} if form == "csv" else {}
-        corpus = open_corpus(form, cases / "patient_fields" / form, validation_share=0.5, **options)
+        corpus = open_corpus(form, shared_cases / "patient_fields" / form, validation_share=0.5, **options)
         samples = [[corpus.sample(split, index) for index in range(items)] for split, items in corpus.splits().items()]
         names = {name for of_split in samples for sample in of_split for name in sample.attributes}
         assert not [name for name in names if re.search("patient ?(id|name|birth)|accession|mrn", name, re.IGNORECASE)]
@@ -113,41 +104,41 @@ def test_patient_fields(cases: Path) -> None:
         assert sum(map(len, groups)) == len(set().union(*groups))
 
 
-def test_vqa_med_2019_alternatives(cases: Path) -> None:
-    rows = (cases / "vqa_med_2019_alternatives" / "VQAMed2019_Test_Questions_w_Ref_Answers.txt").read_text().splitlines()
+def test_vqa_med_2019_alternatives(shared_cases: Path) -> None:
+    rows = (shared_cases / "vqa_med_2019_alternatives" / "VQAMed2019_Test_Questions_w_Ref_Answers.txt").read_text().splitlines()
     answers = {row.split("|")[0]: alternatives(row.rsplit("|", 1)[1]) for row in rows}
     assert {"face, sinuses, and neck", "skull and contents"} <= set(answers["synpic40410"])
     assert not [answer for of_row in answers.values() for answer in of_row if "#" in answer]
 
 
-def test_exif_orientation(cases: Path) -> None:
-    sizes = {name: decode_rgb((cases / "exif_orientation" / name).read_bytes()).size for name in ("a.jpg", "b.png")}
+def test_exif_orientation(shared_cases: Path) -> None:
+    sizes = {name: decode_rgb((shared_cases / "exif_orientation" / name).read_bytes()).size for name in ("a.jpg", "b.png")}
     assert set(sizes.values()) == {(300, 200)}
 
 
-def test_png_16bit_low_values(cases: Path) -> None:
+def test_png_16bit_low_values(shared_cases: Path) -> None:
     for name in ("eight.png", "twelve.png"):
-        assert np.asarray(decode_rgb((cases / "png_16bit_low_values" / name).read_bytes())).max() == 255
+        assert np.asarray(decode_rgb((shared_cases / "png_16bit_low_values" / name).read_bytes())).max() == 255
 
 
-def test_dicom_padding(cases: Path) -> None:
-    for path in sorted((cases / "dicom_padding").glob("*.dcm")):
+def test_dicom_padding(shared_cases: Path) -> None:
+    for path in sorted((shared_cases / "dicom_padding").glob("*.dcm")):
         pixels = dicom_pixels(path.read_bytes())
         assert (pixels.min(), pixels.max() > 250) == (0, True), path.name
 
 
-def test_dicom_embedded_overlay(cases: Path) -> None:
-    overlaid, plain = (dicom_pixels((cases / "dicom_embedded_overlay" / name).read_bytes()) for name in ("a.dcm", "plain.dcm"))
+def test_dicom_embedded_overlay(shared_cases: Path) -> None:
+    overlaid, plain = (dicom_pixels((shared_cases / "dicom_embedded_overlay" / name).read_bytes()) for name in ("a.dcm", "plain.dcm"))
     assert np.array_equal(overlaid, plain)
 
 
-def test_dicom_pixel_aspect(cases: Path) -> None:
-    shapes = {path.stem: dicom_pixels(path.read_bytes()).shape for path in (cases / "dicom_pixel_aspect").glob("*.dcm")}
+def test_dicom_pixel_aspect(shared_cases: Path) -> None:
+    shapes = {path.stem: dicom_pixels(path.read_bytes()).shape for path in (shared_cases / "dicom_pixel_aspect").glob("*.dcm")}
     assert all(shape[0] != shape[1] for shape in shapes.values())
 
 
-def test_mimic_sections(cases: Path) -> None:
-    for path in sorted((cases / "mimic_sections").glob("*.txt")):
+def test_mimic_sections(shared_cases: Path) -> None:
+    for path in sorted((shared_cases / "mimic_sections").glob("*.txt")):
         findings = report_sections(path.read_text())["findings"]
         expected = ("Clear", "Normal size", "No effusion") if path.stem == "structured" else ("Heart is normal.",)
         assert all(part in findings for part in expected), path.name
@@ -157,13 +148,13 @@ def names_and_triples(ontology: Ontology) -> tuple[set[str], int]:
     return {name for concept in ontology.concepts for name in (concept.name, *concept.synonyms)}, len(ontology.triples)
 
 
-def test_obo_refused_whole(cases: Path) -> None:
-    for path in (cases / "obo_refused_whole").glob("*.obo"):
+def test_obo_refused_whole(shared_cases: Path) -> None:
+    for path in (shared_cases / "obo_refused_whole").glob("*.obo"):
         assert read_ontology(path).concepts, path.name
 
 
-def test_obo_lost_silently(cases: Path) -> None:
-    folder = cases / "obo_lost_silently"
+def test_obo_lost_silently(shared_cases: Path) -> None:
+    folder = shared_cases / "obo_lost_silently"
     assert names_and_triples(read_ontology(folder / "alt_id.obo"))[1] > 0
     assert names_and_triples(read_ontology(folder / "two_spaces.obo"))[1] > 0
     assert "pulmo" in names_and_triples(read_ontology(folder / "syn_exact_old.obo"))[0]
@@ -173,27 +164,27 @@ def test_obo_lost_silently(cases: Path) -> None:
 @pytest.mark.parametrize(
     "case", ["owl_crash/axiom_no_target.owl", "owl_names/labels_fr_en.owl", "owl_names/skos_only.owl", "owl_names/radlex_style.owl"]
 )
-def test_owl(cases: Path, case: str) -> None:
-    assert "lung" in {concept.name for concept in read_ontology(cases / case).concepts}
+def test_owl(shared_cases: Path, case: str) -> None:
+    assert "lung" in {concept.name for concept in read_ontology(shared_cases / case).concepts}
 
 
 @pytest.mark.parametrize(("case", "concepts", "triples"), [("tsv_bom", None, 1), ("tsv_header", 2, 1)])
-def test_tsv(cases: Path, case: str, concepts: int | None, triples: int) -> None:
-    ontology = read_ontology(cases / case)
+def test_tsv(shared_cases: Path, case: str, concepts: int | None, triples: int) -> None:
+    ontology = read_ontology(shared_cases / case)
     assert len(ontology.triples) == triples
     assert concepts in (None, len(ontology.concepts))
     assert not [concept.id for concept in ontology.concepts if concept.id.startswith("\ufeff") or concept.name == "name"]
 
 
-def test_real_public(cases: Path) -> None:
-    for path in sorted(path for path in (cases / "real_public").iterdir() if path.suffix in (".dcm", ".jpg", ".mpo", ".png")):
+def test_real_public(shared_cases: Path) -> None:
+    for path in sorted(path for path in (shared_cases / "real_public").iterdir() if path.suffix in (".dcm", ".jpg", ".mpo", ".png")):
         content = path.read_bytes()
         picture = dicom_pixels(content) if path.suffix == ".dcm" else np.asarray(decode_rgb(content))
         assert picture.max() > 250, path.name
 
 
-def test_negation(cases: Path) -> None:
-    for line in (cases / "negation" / "sentences.tsv").read_text().splitlines():
+def test_negation(shared_cases: Path) -> None:
+    for line in (shared_cases / "negation" / "sentences.tsv").read_text().splitlines():
         text, _, expected = line.partition("\t")
         for each in expected.split("; "):
             name, label = re.fullmatch(r"(.*?) (denied|affirmed|not denied)", each).groups()  # type: ignore[union-attr]
@@ -202,9 +193,9 @@ def test_negation(cases: Path) -> None:
             assert span.negated == (label == "denied"), (text, each)
 
 
-def test_linking(cases: Path) -> None:
-    linker = DictionaryLinker.build(read_ontology(cases / "linking"))
-    for line in (cases / "linking" / "sentences.tsv").read_text().splitlines():
+def test_linking(shared_cases: Path) -> None:
+    linker = DictionaryLinker.build(read_ontology(shared_cases / "linking"))
+    for line in (shared_cases / "linking" / "sentences.tsv").read_text().splitlines():
         text, _, expected = line.partition("\t")
         found = {span.concept: span.negated for span in linker.link(text)}
         if expected.startswith("nothing"):
