@@ -8,7 +8,7 @@ from medvlp.errors import ConfigurationError, DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.shards.card import read_card
-from scaleout.shards.leave_out import ReducedCorpus
+from scaleout.shards.leave_out import LeaveOut
 from scaleout.shards.manifest import TOKENIZER_FOLDER
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
@@ -51,11 +51,12 @@ def prepare(
         raise ConfigurationError("no corpus given; add --corpus NAME, or --validate to check existing shards")
     opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
     manifest = prepare_shards(
-        ReducedCorpus.of(opened, leave_out) if leave_out else opened,
+        opened,
         output,
         samples_per_shard=samples_per_shard,
         vocabulary_size=vocabulary_size,
         options=options,
+        leave_out=LeaveOut.read(leave_out, opened) if leave_out else None,
         overwrite=overwrite,
     )
     print(read_card(output))

@@ -20,7 +20,7 @@ from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
-from scaleout.shards.leave_out import ReducedCorpus
+from scaleout.shards.leave_out import LeaveOut
 from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally, first_key
 from scaleout.shards.sidecar import read_texts, sidecar_name
 from scaleout.shards.writer import ShardRange, check_image, pack_shard
@@ -33,6 +33,7 @@ def prepare_shards(
     samples_per_shard: int = 1000,
     vocabulary_size: int = 8192,
     options: dict[str, Any] | None = None,
+    leave_out: LeaveOut | None = None,
     overwrite: bool = False,
     run: RunTasks = ray_tasks,
 ) -> ShardManifest:
@@ -46,12 +47,14 @@ def prepare_shards(
         samples_per_shard: Items of the corpus per shard; dropped ones count.
         vocabulary_size: Vocabulary size of the byte-level BPE stored with the shards; 0 for none.
         options: The options of the corpus; shards with different options are not mixed.
+        leave_out: Items that are left out on request.
         overwrite: Whether shards of another corpus or other options may be replaced.
         run: How to run the tasks.
 
     Raises:
         DataError: too many rows are bad, or no sample is left for training.
     """
+    leave_out = leave_out or LeaveOut()
     splits = corpus.splits()
     if not any(splits.values()):
         raise DataError(f"corpus {corpus.name!r} has no items; is --root the right folder?")
@@ -60,7 +63,7 @@ def prepare_shards(
         "version": FORMAT_VERSION,
         "corpus": corpus.name,
         "items": splits,
-        "source": corpus.fingerprint,
+        "source": leave_out.source(corpus),
         "options": options or {},
         "samples_per_shard": samples_per_shard,
         "vocabulary_size": vocabulary_size,
@@ -69,20 +72,18 @@ def prepare_shards(
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         return ShardManifest.load(output)
     tally = Tally("dropped", "modalities", "words", "bad")
-    records = resumable.make_files(output, list(ranges), partial(_pack_shard, corpus, ranges, output), run)
+    records = resumable.make_files(output, list(ranges), partial(_pack_shard, corpus, ranges, leave_out, output), run)
     manifest = ShardManifest(
         corpus=corpus.name,
         public=corpus.public,
         shards=RecordTable.of_rows(ShardRecord, tally.over(records)),
-        source=corpus.fingerprint,
+        source=leave_out.source(corpus),
         left_out=corpus.left_out,
         dropped=tally["dropped"],
         modalities=tally["modalities"],
         words=tally["words"],
     )
-    _check(corpus, manifest, tally["bad"])
-    if isinstance(corpus, ReducedCorpus):
-        corpus.check_groups(manifest.dropped)
+    _check(corpus, manifest, tally["bad"], leave_out)
     if vocabulary_size and manifest.splits.get(TRAIN):
         _train_tokenizer(output, manifest, vocabulary_size)
     write_card(output, manifest, corpus.grouping)
@@ -123,17 +124,18 @@ class ShardRanges:
         return ShardRange(split, start, min(start + self.samples_per_shard, self.splits[split]), first)
 
 
-def _pack_shard(corpus: Corpus, ranges: ShardRanges, output: str, name: str) -> tuple[bytes, dict[str, Any]]:
+def _pack_shard(corpus: Corpus, ranges: ShardRanges, leave_out: LeaveOut, output: str, name: str) -> tuple[bytes, dict[str, Any]]:
     """Make a shard by its name; what travels to the workers."""
-    packed = pack_shard(corpus, ranges[name])
+    packed = pack_shard(corpus, ranges[name], leave_out)
     sidecar = pack_sidecar(packed.samples)
     storage.write_bytes(storage.join(output, sidecar_name(name)), sidecar)  # first: a shard that has a record has this too
     beside = {"sidecar_bytes": len(sidecar), "sidecar_sha256": hashlib.sha256(sidecar).hexdigest()}
     return packed.content, {**packed.counts, **beside}
 
 
-def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[str, int]]) -> None:
+def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[str, int]], leave_out: LeaveOut) -> None:
     """Check what only the decoded images show."""
+    leave_out.check_groups(manifest.dropped)
     reasons: Counter[str] = Counter({"row does not match its schema": corpus.rejected} if corpus.rejected else {})
     for of_split in bad.values():
         reasons.update(of_split)
@@ -141,17 +143,17 @@ def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[st
     rows = sum(items.values()) + corpus.rejected
     if not is_within(reasons.total(), rows, corpus.maximum_missing):
         remedy = "Correct their files and run the job again with --overwrite"
-        raise too_many(f"rows of corpus {corpus.name!r}", reasons, rows, remedy, _first_bad(corpus))
+        raise too_many(f"rows of corpus {corpus.name!r}", reasons, rows, remedy, _first_bad(corpus, leave_out))
     if not manifest.splits.get(TRAIN) and (items.get(TRAIN) or not any(manifest.splits.values())):
         dropped = "; ".join(f"{count} × {reason}" for of_split in manifest.dropped.values() for reason, count in of_split.items())
         raise DataError(f"no sample of corpus {corpus.name!r} is left for training: {dropped}. Change its options or correct its files")
 
 
-def _first_bad(corpus: Corpus) -> str:
+def _first_bad(corpus: Corpus, leave_out: LeaveOut) -> str:
     for split, items in corpus.splits().items():
         for index in range(items):
             try:
-                check_image(corpus.sample(split, index).image)
+                check_image(leave_out.sample(corpus, split, index).image)
             except Excluded:
                 continue
             except Dropped as drop:
