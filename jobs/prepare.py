@@ -8,7 +8,7 @@ from medvlp.errors import ConfigurationError, DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.shards.card import read_card
-from scaleout.shards.leave_out import LeaveOut
+from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.manifest import TOKENIZER_FOLDER
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.validate import validate_shards
@@ -56,7 +56,7 @@ def prepare(
         samples_per_shard=samples_per_shard,
         vocabulary_size=vocabulary_size,
         options=options,
-        leave_out=LeaveOut.read(leave_out, opened) if leave_out else None,
+        leave_out=LeftOutItems.read(leave_out, opened) if leave_out else None,
         overwrite=overwrite,
     )
     print(read_card(output))

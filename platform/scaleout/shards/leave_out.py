@@ -16,7 +16,7 @@ _HASH = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
-class LeaveOut:
+class LeftOutItems:
     """Items that are counted as dropped, so that every other one keeps its key."""
 
     keys: frozenset[int] = frozenset()
@@ -25,7 +25,7 @@ class LeaveOut:
     """Hashed groups: patients, cases."""
 
     @classmethod
-    def read(cls, path: Path, corpus: Corpus) -> "LeaveOut":
+    def read(cls, path: Path, corpus: Corpus) -> "LeftOutItems":
         """Read a report of ``jobs/leaks.py``, or a list of hashed groups, one on a line.
 
         Raises:

@@ -20,7 +20,7 @@ from scaleout.io.record_table import RecordTable
 from scaleout.io.resumable import RunTasks, ray_tasks
 from scaleout.io.sidecar import pack_sidecar
 from scaleout.shards.card import write_card
-from scaleout.shards.leave_out import LeaveOut
+from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.manifest import FORMAT_VERSION, KEY_DIGITS, TOKENIZER_FOLDER, ShardManifest, ShardRecord, Tally, first_key
 from scaleout.shards.sidecar import read_texts, sidecar_name
 from scaleout.shards.writer import ShardRange, check_image, pack_shard
@@ -33,7 +33,7 @@ def prepare_shards(
     samples_per_shard: int = 1000,
     vocabulary_size: int = 8192,
     options: dict[str, Any] | None = None,
-    leave_out: LeaveOut | None = None,
+    leave_out: LeftOutItems | None = None,
     overwrite: bool = False,
     run: RunTasks = ray_tasks,
 ) -> ShardManifest:
@@ -54,7 +54,7 @@ def prepare_shards(
     Raises:
         DataError: too many rows are bad, or no sample is left for training.
     """
-    leave_out = leave_out or LeaveOut()
+    leave_out = leave_out or LeftOutItems()
     splits = corpus.splits()
     if not any(splits.values()):
         raise DataError(f"corpus {corpus.name!r} has no items; is --root the right folder?")
@@ -124,7 +124,7 @@ class ShardRanges:
         return ShardRange(split, start, min(start + self.samples_per_shard, self.splits[split]), first)
 
 
-def _pack_shard(corpus: Corpus, ranges: ShardRanges, leave_out: LeaveOut, output: str, name: str) -> tuple[bytes, dict[str, Any]]:
+def _pack_shard(corpus: Corpus, ranges: ShardRanges, leave_out: LeftOutItems, output: str, name: str) -> tuple[bytes, dict[str, Any]]:
     """Make a shard by its name; what travels to the workers."""
     packed = pack_shard(corpus, ranges[name], leave_out)
     sidecar = pack_sidecar(packed.samples)
@@ -133,7 +133,7 @@ def _pack_shard(corpus: Corpus, ranges: ShardRanges, leave_out: LeaveOut, output
     return packed.content, {**packed.counts, **beside}
 
 
-def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[str, int]], leave_out: LeaveOut) -> None:
+def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[str, int]], leave_out: LeftOutItems) -> None:
     """Check what only the decoded images show."""
     leave_out.check_groups(manifest.dropped)
     reasons: Counter[str] = Counter({"row does not match its schema": corpus.rejected} if corpus.rejected else {})
@@ -149,7 +149,7 @@ def _check(corpus: Corpus, manifest: ShardManifest, bad: Mapping[str, Mapping[st
         raise DataError(f"no sample of corpus {corpus.name!r} is left for training: {dropped}. Change its options or correct its files")
 
 
-def _first_bad(corpus: Corpus, leave_out: LeaveOut) -> str:
+def _first_bad(corpus: Corpus, leave_out: LeftOutItems) -> str:
     for split, items in corpus.splits().items():
         for index in range(items):
             try:

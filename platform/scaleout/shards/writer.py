@@ -13,7 +13,7 @@ from medvlp.corpora.corpus import Corpus
 from medvlp.data.rgb import UndecodableImage, file_extension
 from medvlp.data.sample import Dropped, Excluded, Sample, count_words, to_columns
 from medvlp.duplicates.perceptual import perceptual_hash
-from scaleout.shards.leave_out import LeaveOut
+from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.manifest import sample_key
 from scaleout.shards.sidecar import SIDECAR_SCHEMA
 
@@ -40,13 +40,13 @@ class PackedShard:
     """Its samples without images, with the columns of ``SIDECAR_SCHEMA``."""
 
 
-def pack_shard(corpus: Corpus, items: ShardRange, leave_out: LeaveOut | None = None) -> PackedShard:
+def pack_shard(corpus: Corpus, items: ShardRange, leave_out: LeftOutItems | None = None) -> PackedShard:
     """Write the samples of a range as a tar file.
 
     Every image is decoded once. An item is counted by reason, and its key stays unused, if its image cannot be decoded or the rules of the
     corpus exclude it. So a shard depends only on its own items.
     """
-    leave_out = leave_out or LeaveOut()
+    leave_out = leave_out or LeftOutItems()
     dropped: Counter[str] = Counter()
     bad: Counter[str] = Counter()
     modalities: Counter[str] = Counter()

@@ -13,7 +13,7 @@ from medvlp.errors import DataError
 from scaleout.cli import run_job
 from scaleout.shards.card import read_card
 from scaleout.shards.duplicates import find_overlap, overlaps_between_splits, read_tables, repeated_images
-from scaleout.shards.leave_out import LeaveOut
+from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.manifest import ShardManifest
 from scaleout.shards.prepare import prepare_shards
 from tests.medvlp.corpora.official.support import write_csv
@@ -67,16 +67,16 @@ def test_leaks_are_found_by_public_name_and_by_picture(tmp_path: Path, capsys: p
     ]
     assert record["validation"]["shared"] == 0
     corpus = open_csv(tmp_path / "trained")
-    without = {"leave_out": LeaveOut.read(report, corpus), "samples_per_shard": 2, "vocabulary_size": 0}
+    without = {"leave_out": LeftOutItems.read(report, corpus), "samples_per_shard": 2, "vocabulary_size": 0}
     manifest = prepare_shards(corpus, str(tmp_path / "without"), **without, run=map)
     assert manifest.splits == {"train": 1, "validation": 1}
     assert manifest.dropped["train"] == {"image is in a benchmark": 2}
     tables = read_tables(str(tmp_path / "without"), manifest)
     assert (tables["train"].keys, tables["validation"].keys) == (("000000001",), ("000000003",))
     with pytest.raises(DataError, match="is about shards made from files with fingerprint"):
-        LeaveOut.read(report, open_csv(tmp_path / "tested"))
+        LeftOutItems.read(report, open_csv(tmp_path / "tested"))
     with pytest.raises(DataError, match=r"captions\.csv is neither a report of jobs/leaks\.py nor a list of hashed groups"):
-        LeaveOut.read(tmp_path / "tested" / "captions.csv", open_csv(tmp_path / "tested"))
+        LeftOutItems.read(tmp_path / "tested" / "captions.csv", open_csv(tmp_path / "tested"))
     with pytest.raises(SystemExit):
         run_job(leaks, [*options, "--fail"])
     assert "are in" in capsys.readouterr().err

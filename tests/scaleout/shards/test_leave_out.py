@@ -9,7 +9,7 @@ from medvlp.corpora.csv_table import open_csv
 from medvlp.corpora.file_corpus import FileCorpus
 from medvlp.errors import DataError
 from scaleout.shards.card import read_card
-from scaleout.shards.leave_out import LeaveOut
+from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.prepare import prepare_shards
 from scaleout.shards.sidecar import read_all_samples
 from tests.scaleout.shards.toy import encode
@@ -25,7 +25,7 @@ def corpus(tmp_path: Path) -> FileCorpus:
     return open_csv(tmp_path, patient_column="chart", validation_share=0.25)
 
 
-def samples(folder: Path, corpus: FileCorpus, leave_out: LeaveOut | None = None) -> list[dict[str, str]]:
+def samples(folder: Path, corpus: FileCorpus, leave_out: LeftOutItems | None = None) -> list[dict[str, str]]:
     manifest = prepare_shards(corpus, str(folder), samples_per_shard=4, vocabulary_size=0, leave_out=leave_out, run=map)
     tables = [table for split in manifest.splits for table in read_all_samples(str(folder), manifest.shards_of(split), ["key", "group"])]
     return [row for table in tables for row in table.to_pylist()]
@@ -35,7 +35,7 @@ def test_a_person_is_left_out_and_other_keys_stay(tmp_path: Path, corpus: FileCo
     every = samples(tmp_path / "every", corpus)
     person = every[0]["group"]
     (tmp_path / "people.txt").write_text(person + "\n")
-    rest = samples(tmp_path / "rest", corpus, LeaveOut.read(tmp_path / "people.txt", corpus))
+    rest = samples(tmp_path / "rest", corpus, LeftOutItems.read(tmp_path / "people.txt", corpus))
     assert rest == [row for row in every if row["group"] != person]
     assert len(every) - len(rest) == 3
     card = json.loads((tmp_path / "rest" / "card.json").read_text())
@@ -45,7 +45,7 @@ def test_a_person_is_left_out_and_other_keys_stay(tmp_path: Path, corpus: FileCo
 def test_a_removal_that_removes_nobody_is_an_error(tmp_path: Path, corpus: FileCorpus) -> None:
     (tmp_path / "people.txt").write_text("0123456789abcdef")
     with pytest.raises(DataError, match=r"no sample is of the group 0123456789abcdef, so nothing was left out"):
-        samples(tmp_path / "rest", corpus, LeaveOut.read(tmp_path / "people.txt", corpus))
+        samples(tmp_path / "rest", corpus, LeftOutItems.read(tmp_path / "people.txt", corpus))
 
 
 def test_the_card_says_what_stays_together(tmp_path: Path, corpus: FileCorpus) -> None:
