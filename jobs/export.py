@@ -1,11 +1,12 @@
 """Write a trained model as a folder that ``medvlp.load`` reads: safetensors, configuration, tokenizer, knowledge and a card."""
 
 from scaleout.cli import run_job
-from scaleout.io.storage import absolute, join
+from scaleout.io.places import Name, Place, absolute
+from scaleout.io.storage import join
 from scaleout.launch.export import export_run
 
 
-def export(*, run: str, storage: str, output: str, checkpoint: str = "last", overwrite: bool = False) -> None:
+def export(*, run: Name, storage: Place, output: Place, checkpoint: str = "last", overwrite: bool = False) -> None:
     """Write a trained model as a folder that ``medvlp.load`` reads.
 
     Args:
@@ -16,7 +17,7 @@ def export(*, run: str, storage: str, output: str, checkpoint: str = "last", ove
         overwrite: Replace an existing model.
     """
     output = absolute(output)
-    config = export_run(join(storage, run), output, checkpoint=checkpoint, overwrite=overwrite)
+    config = export_run(join(absolute(storage), run), output, checkpoint=checkpoint, overwrite=overwrite)
     print(f"model of step {config.origin.step} of run {config.origin.run!r}: {output}")
     print(f'use it: import medvlp; model = medvlp.load("{output}")')
 

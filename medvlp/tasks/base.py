@@ -18,6 +18,7 @@ from medvlp.data.masking import MaskingConfig
 from medvlp.data.text import TextConfig
 from medvlp.metrics.records import Records
 from medvlp.model.config import ARLConfig
+from medvlp.values import Checked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +91,7 @@ class Card:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(ABC):
+class Task(Checked, ABC):
     """A task family; its fields are the family's options. Picklable."""
 
     section: ClassVar[str]
@@ -100,7 +101,7 @@ class Task(ABC):
     uses_attributes: ClassVar[bool] = False
     """Whether ``collate`` needs the attributes of the samples in the rows of the stream."""
 
-    def check(self, model: ARLConfig) -> None:  # noqa: B027  # most families have nothing to check
+    def check(self, model: ARLConfig) -> None:  # most families have nothing to check
         """Check that the task can be built on this model.
 
         Raises:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from medvlp.data.collate import Collate
-from medvlp.errors import ConfigurationError
 from medvlp.metrics.records import Records
 from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
+from medvlp.values import Count
 
 if TYPE_CHECKING:  # see medvlp.tasks.pretrain.task
     from medvlp.tasks.vqa.batch import QuestionBatch
@@ -27,12 +27,8 @@ class QuestionAnswering(Task):
     section: ClassVar[str] = "vqa"
     target_columns: ClassVar[tuple[str, ...]] = ("answers",)
 
-    minimum_answer_count: int = 1
+    minimum_answer_count: Count = 1
     """Minimum number of training questions with an answer for the vocabulary to include it."""
-
-    def __post_init__(self) -> None:
-        if self.minimum_answer_count < 1:
-            raise ConfigurationError(f"vqa.minimum_answer_count is {self.minimum_answer_count}: take at least 1")
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
         """Return the answers, see ``AnswerVocabulary.build``."""

@@ -147,7 +147,7 @@ def check_layout(config: RunConfig, *, use_gpu: bool) -> None:
 def with_absolute_uris(config: C) -> C:
     """Return the configuration with absolute URIs: workers run in other folders than the driver."""
     shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
-    if tokenizer and storage.exists(tokenizer):  # otherwise a Hugging Face name
+    if tokenizer and storage.exists(storage.absolute(tokenizer)):  # otherwise a Hugging Face name
         tokenizer = storage.absolute(tokenizer)
     mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
     data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 from medvlp.configuration import choices, from_plain, to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
+from medvlp.values import unchecked
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
@@ -42,7 +43,8 @@ class RunRecord:
             CheckpointError: the run was made by a newer version of this code.
         """
         try:
-            return from_plain(kind, self.config)
+            with unchecked():  # a run that was started before a rule of a field stays readable
+                return from_plain(kind, self.config)
         except ConfigurationError as error:
             raise CheckpointError(f"the configuration of run {where} is unreadable: {error}") from error
 
