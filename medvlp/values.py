@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from math import inf
 from numbers import Real
 from types import UnionType
@@ -102,6 +103,11 @@ def unchecked() -> Iterator[None]:
 
 def field_hints(kind: Any) -> Mapping[str, Any]:
     """Return the types of the fields of a dataclass, or of the parameters of a function, with their rules."""
+    return _hints(kind)
+
+
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
 
+from medvlp.data.hub import reads_only_local_files
 from medvlp.data.text import MINIMUM_VOCABULARY, SPECIAL_TOKENS
 from medvlp.errors import ConfigurationError
 
@@ -57,7 +58,7 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
         elif not complete and (folder / "vocab.txt").exists():
             tokenizer = BertTokenizer.from_pretrained(folder)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name))
+            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name), local_files_only=reads_only_local_files(str(folder_or_name)))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; give a Hugging Face folder or model") from error

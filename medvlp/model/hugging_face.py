@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from medvlp.data.hub import reads_only_local_files
 from medvlp.errors import ConfigurationError
 
 
@@ -21,7 +22,9 @@ def load_published(model_class: Any, source: str, **settings: Any) -> Any:
         ConfigurationError: there is none, or the published weights lack a weight of the model.
     """
     with clear_errors(source):
-        model, report = model_class.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **settings)
+        model, report = model_class.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, local_files_only=reads_only_local_files(source), **settings
+        )
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ConfigurationError(f"{source} holds no weights for {missing} …: give a {type(model).__name__} or a model that contains one")

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel, RobertaConfig, RobertaModel
 
+from medvlp.data.hub import reads_only_local_files
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import LanguageConfig
 from medvlp.model.hugging_face import clear_errors, load_published
@@ -53,7 +54,7 @@ def _from_scratch(config: LanguageConfig, vocabulary: int, padding_id: int) -> P
 
 def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrainedModel:
     with clear_errors(source):
-        published = AutoConfig.from_pretrained(source)
+        published = AutoConfig.from_pretrained(source, local_files_only=reads_only_local_files(source))
     wanted = {name: getattr(config, name) for name in _SIZES}
     found = {name: getattr(published, theirs, None) for name, theirs in _SIZES.items()}
     if wanted != found or published.vocab_size < vocabulary:

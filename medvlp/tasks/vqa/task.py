@@ -78,6 +78,11 @@ class QuestionAnswering(Task):
             ReportRow("answers, shuffled image", "answer_accuracy_shuffled_image"),
         )
 
+    def metrics(self) -> tuple[str, ...]:
+        """See ``Task``; most are measured for each type of question too."""
+        names = super().metrics()
+        return ("answer_loss", "answer_known", *names, *(f"{name}_*" for name in names))
+
     def card(self, context: TaskContext) -> Card:
         """See ``Task``."""
         return Card(

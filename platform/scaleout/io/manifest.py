@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from medvlp.errors import DataError
 from scaleout.io import storage
+from scaleout.io.artefacts import MANIFEST_FILE, instead, kind_of_manifest
 from scaleout.io.record_table import RecordTable
 
-MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
 _FILE_NAME = r"^[^./\\\x00][^/\\\x00]*(/[^./\\\x00][^/\\\x00]*)*$"
 """Valid name of a file in a manifest: a name, or a path below the folder."""
@@ -43,13 +43,16 @@ def read_manifest(
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
-        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing); make them with {maker}")
+        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}; make them with {maker}")
     try:
         facts = dict(json.loads(storage.read_bytes(uri)))
+        held = kind_of_manifest(facts)
         found = facts["version"]
-        wanted = {name: facts[name] for name in ("fingerprint", *names)} if found == version else {}
+        wanted = {name: facts[name] for name in ("fingerprint", *names)} if found == version and held in ("", what) else {}
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
+    if held not in ("", what):
+        raise DataError(f"{folder} holds {held}, not {what}: give the folder that {maker} made")
     if found != version:
         newer = isinstance(found, int) and found > version
         remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
@@ -58,6 +61,18 @@ def read_manifest(
     if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
         raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is not a file name; make the {what} again with {maker}")
     return wanted, records
+
+
+def check_stated(folder: str, stated: Mapping[str, Any], found: Mapping[str, Any], what: str, maker: str) -> None:
+    """Check facts that follow from the records too; people read them in the manifest.
+
+    Raises:
+        DataError: one contradicts the records.
+    """
+    for name, value in found.items():
+        if stated[name] != value:
+            uri = storage.join(folder, MANIFEST_FILE)
+            raise DataError(f"{uri} was altered: it states {name} {stated[name]}, its {what} have {value}; make them again with {maker}")
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:

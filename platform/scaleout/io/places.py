@@ -50,10 +50,10 @@ def parent(uri: str) -> str:
     Raises:
         ConfigurationError: ``uri`` is a bucket or the root, not a file.
     """
-    above, _, name = uri.rstrip("/").rpartition("/")
-    if not name or above in ("", S3.removesuffix("/")):
+    above, _, name = uri.rpartition("/")
+    if not name or above == S3.removesuffix("/"):
         raise ConfigurationError(f"{uri} is no file: add a file name")
-    return above
+    return above or "/"
 
 
 def is_below(part: str) -> bool:

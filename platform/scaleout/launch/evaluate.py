@@ -12,15 +12,17 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from medvlp.errors import ConfigurationError, MedvlpError
-from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
+from medvlp.errors import CheckpointError, ConfigurationError, MedvlpError
+from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
 from medvlp.metrics.records import Records
 from medvlp.model.weights import load_weights
 from medvlp.tasks.base import Task
+from medvlp.values import unchecked
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.io.sidecar import pack_sidecar
-from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
+from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, task_context, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.start import read_any_weights
@@ -77,23 +79,22 @@ class Subject:
         Raises:
             CheckpointError: there is no model, or it is damaged.
         """
+        if not storage.exists(storage.join(folder, CONFIG_FILE)):
+            raise CheckpointError(f"no model in {folder} ({CONFIG_FILE} is missing){instead(folder)}; make one with jobs/export.py")
         with storage.local_copy(folder) as local:
             model = load_model_folder(local).config
-        config = RunConfig(
-            name=model.origin.run,
-            storage=folder,
-            knowledge=storage.join(folder, KNOWLEDGE_FOLDER),
-            data=DataConfig(
-                shards=corpus.shards,
-                links=corpus.links,
-                tokenizer=storage.join(folder, TOKENIZER_FOLDER),
-                **asdict(model.text),
-            ),
-            train=TrainConfig(max_steps=1, findings=list(model.finding_types)),
-            task=model.task,
-            model=model.model,
-            scale=ScaleConfig(),
-        )
+        data = DataConfig(shards=corpus.shards, links=corpus.links, tokenizer=storage.join(folder, TOKENIZER_FOLDER), **asdict(model.text))
+        train = TrainConfig(max_steps=1, findings=list(model.finding_types))
+        with unchecked():  # the name of the run may be older than the rule of names
+            config = RunConfig(
+                name=model.origin.run,
+                storage=folder,
+                knowledge=storage.join(folder, KNOWLEDGE_FOLDER),
+                data=data,
+                train=train,
+                task=model.task,
+                model=model.model,
+            )
         return cls(
             config=config,
             targets=model.targets,
@@ -105,6 +106,10 @@ class Subject:
 
     def on(self, corpus: CorpusConfig) -> "Subject":
         """Return the same subject on other shards."""
+        with unchecked():  # a recorded configuration may be older than a rule
+            return self._on(corpus)
+
+    def _on(self, corpus: CorpusConfig) -> "Subject":
         data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
         return replace(self, config=replace(self.config, data=data))
 
@@ -134,7 +139,8 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     """
     config = subject.config
     if micro_batch is not None:
-        config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
+        with unchecked():
+            config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
     subject = replace(subject, config=config)
     inputs = Inputs.open(config)
     _check_same_world(subject, inputs)

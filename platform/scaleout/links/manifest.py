@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.io.manifest import check_fingerprint, check_stated, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 4
@@ -68,8 +68,9 @@ class LinksManifest:
         Raises:
             DataError: there is no complete set of links, or the manifest has another version or was changed.
         """
-        facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, _FACTS, _WHAT, _MAKER)
-        fingerprint = facts.pop("fingerprint")
+        facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, ("texts", *_FACTS), _WHAT, _MAKER)
+        fingerprint, texts = facts.pop("fingerprint"), facts.pop("texts")
         manifest = cls(files=files, **facts)
         check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)
+        check_stated(folder, {"texts": texts}, {"texts": manifest.texts}, _WHAT, _MAKER)
         return manifest

@@ -12,6 +12,7 @@ from medvlp.errors import DataError, KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
@@ -173,7 +174,7 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
         KnowledgeError: there is none, or it is damaged.
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
-        raise KnowledgeError(f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py")
+        raise KnowledgeError(f"no knowledge bundle in {uri} ({METADATA_FILE} is missing){instead(uri)}; make it with jobs/knowledge.py")
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)
 

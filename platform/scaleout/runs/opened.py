@@ -7,6 +7,7 @@ from medvlp.errors import CheckpointError
 from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.runs.config import RunConfig
 from scaleout.runs.record import CHECKPOINTS_FOLDER, RunRecord, load_run
 
@@ -55,5 +56,7 @@ class OpenedRun:
 def _record(folder: str) -> RunRecord:
     record = load_run(folder)
     if record is None:
-        raise CheckpointError(f"there is no run at {folder} (run.json is missing); give the folder STORAGE/RUN, or a checkpoint in it")
+        raise CheckpointError(
+            f"there is no run at {folder} (run.json is missing){instead(folder)}; give the folder STORAGE/RUN, or a checkpoint in it"
+        )
     return record

@@ -84,6 +84,8 @@ class SweepConfig(RunConfig):
         super().__post_init__()
         if not isinstance(self.task, Pretraining):
             raise ConfigurationError("a sweep searches the weights of the pretext objectives: use task pretrain")
+        for name in self.sweep.score:
+            replace(self.task, weights=self.sweep.weights(0)).check_metric(name, "sweep.score")
         check_name(self.trial_name(self.sweep.trials - 1), "the name of the last trial")
 
     def trial(self, number: int, tracking_uri: str, parent_run: str) -> RunConfig:
