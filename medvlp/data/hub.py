@@ -39,7 +39,5 @@ def reads_only_local_files(source: str) -> bool:
             f"there is no folder {source}, and the Hugging Face hub cannot be asked: {reason}; give a folder"
         ) from error
     if answer.status_code in _ABSENT:
-        raise ConfigurationError(
-            f"there is no folder {source}, and the Hugging Face hub has no model of this name that you may read; correct it, or set HF_TOKEN"
-        )
+        raise ConfigurationError(f"there is no folder {source}, and no model of this name on {constants.ENDPOINT} that you may read")
     return False

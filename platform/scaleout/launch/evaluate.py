@@ -106,12 +106,10 @@ class Subject:
 
     def on(self, corpus: CorpusConfig) -> "Subject":
         """Return the same subject on other shards."""
+        own = self.config.data
         with unchecked():  # a recorded configuration may be older than a rule
-            return self._on(corpus)
-
-    def _on(self, corpus: CorpusConfig) -> "Subject":
-        data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
-        return replace(self, config=replace(self.config, data=data))
+            data = replace(own, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(own))
+            return replace(self, config=replace(self.config, data=data))
 
 
 @dataclass(frozen=True)

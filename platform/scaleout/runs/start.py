@@ -62,8 +62,8 @@ class StartPoint:
             model = _read_model_config(uri)
             return cls(uri, model.origin.fingerprints, model=model)
         raise CheckpointError(
-            f"there is nothing to start from at {uri}{instead(uri)}: name a run, one of its checkpoints, weights that jobs/import_weights.py made, "
-            "or a model folder that jobs/export.py made"
+            f"there is nothing to start from at {uri}{instead(uri)}: name a run, one of its checkpoints, weights that "
+            "jobs/import_weights.py made, or a model folder that jobs/export.py made"
         )
 
     def check_same_world(self, inputs: Inputs) -> None:

@@ -24,26 +24,15 @@ def test_a_place_is_the_same_from_everywhere(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        " ",
-        "gs://b/x",
-        "hdfs://h/x",
-        "http://h/x",
-        "S3://b/x",
-        "s3://",
-        "s3:///x",
-        "s3:/b/x",
-        "s3:b",
-        "s3://b/../x",
-        "s3://..",
-        " s3://b",
-    ]
-    + ["/runs/s3://b", "file://host/x", "file://", "file:x", "~no-such-user/x", "a\0b", "s3://b/a\0b", "a\nb", "a\tb", "\udcff"],
+        *("", " ", "gs://b/x", "hdfs://h/x", "http://h/x", "S3://b/x", "s3://", "s3:///x", "s3:/b/x", "s3:b", "s3://b/../x", "s3://.."),
+        *(" s3://b", "/runs/s3://b", "file://host/x", "file://", "file:x", "~no-such-user/x"),
+        *("a\0b", "s3://b/a\0b", "a\nb", "a\tb", "\udcff"),
+    ],
 )
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is no place"):
         absolute(text)
-    with pytest.raises(ConfigurationError, match="^storage: .* is no place"):
+    with pytest.raises(ConfigurationError, match=r"^storage: .* is no place"):
         check_value(Place, text, "storage")
 
 
@@ -63,7 +52,7 @@ def test_a_name_names_a_folder(name: str) -> None:
     ["", ".", "..", "../x", "/x", "a/b", "a\\b", "a b", "a:b", "a\n", "a\tb", "a\0", "-a", "--", ".a", "é", "a\u0301", "٣", "a" * 101],
 )
 def test_what_cannot_name_a_folder_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="^name is .*: take at most 100 of A-Z a-z 0-9"):
+    with pytest.raises(ConfigurationError, match=r"^name is .*: take at most 100 of A-Z a-z 0-9"):
         check_name(name, "name")
 
 
