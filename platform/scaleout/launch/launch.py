@@ -118,11 +118,11 @@ def prepare(config: C) -> tuple[C, Inputs]:
     Raises:
         MedvlpError: the inputs or the starting point are missing, damaged, or do not belong together.
     """
+    if config.train.best_metric is not None:
+        config.task.check_metric(config.train.best_metric, "train.best_metric", prefix="val/")
     config, point = settle_start(with_absolute_uris(config))
     inputs = Inputs.open(config)
     inputs.bundle.entities_of_types(config.train.findings, "train.findings")  # else validation would measure none, and say nothing
-    if config.train.best_metric is not None:
-        config.task.check_metric(config.train.best_metric, "train.best_metric", prefix="val/")
     if point is not None:
         point.check_same_world(inputs)
         if config.start_state == "full":
