@@ -144,7 +144,7 @@ def test_weights_depend_on_seed_and_number_and_lie_in_their_ranges() -> None:
     assert len({weights.mlm for weights in drawn}) == 50
     assert all(weights.itm == pytest.approx(0.5) and 1.0 <= weights.align <= 4.0 for weights in drawn)
     assert 15 < sum(weights.align < 2.0 for weights in drawn) < 35  # as many below the geometric mean as above
-    with pytest.raises(ConfigurationError, match="smaller one first"):
+    with pytest.raises(ConfigurationError, match="give the smaller weight first"):
         SearchConfig(mim=(2.0, 1.0))
 
 
