@@ -155,7 +155,7 @@ class Model:
             for index, text in enumerate(texts)
         ]
         encoded = encode_texts(self._collate.tokenizer, rows, self.config.text.maximum_tokens)
-        return Batch(**self._collate.common_fields(rows, encoded, None)).to(self.device)
+        return Batch(**self._collate.common_fields(rows, encoded)).to(self.device)
 
     def _spans(self, text: str) -> tuple[tuple[int, int, int], ...]:
         return tuple((span.start, span.end, self.bundle.entity_ids[span.concept]) for span in leftmost_longest(self._linker.link(text)))

@@ -24,7 +24,7 @@ from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfi
 from scaleout.runs.inputs import Inputs, evaluation_split, task_context, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.start import read_any_weights
-from scaleout.stream.batches import decode_threads
+from scaleout.stream.batches import cores_of_worker
 from scaleout.stream.local import EvaluationBatches
 from scaleout.tracking import log_evaluation, resolve_tracking_uri
 from scaleout.train.evaluation import KEY, Evaluator, join_records
@@ -172,7 +172,7 @@ def _records(subject: Subject, split: str, workers: int) -> Records:
 def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Records:
     """Evaluate the share of one worker."""
     config = subject.config
-    threads = config.scale.threads or decode_threads(workers)
+    threads = config.scale.threads or cores_of_worker(workers)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
     context = task_context(config, inputs.tokenizer, inputs.bundle, subject.targets)
@@ -189,7 +189,7 @@ def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Re
             micro_batch=config.train.micro_batch,
             rank=rank,
             workers=workers,
-            threads=threads,
+            processes=config.data.decoders(threads, uses_gpu=device.type == "cuda"),
         ),
         seed=config.train.seed,
     )

@@ -50,8 +50,15 @@ class SourceConfig(CorpusConfig):
     """Number of shards that are read and shuffled together."""
     ahead: int = field(default=3, metadata=MAY_CHANGE)
     """Number of micro-batches that each worker prefetches."""
+    processes: int | None = field(default=None, metadata=MAY_CHANGE)
+    """Processes of each worker that decode and collate; 1 does both in the worker itself. By default as many as its share of the machine's
+    cores if it has a GPU, else 1, because these cores train."""
     bad_samples: float = field(default=0.01, metadata=MAY_CHANGE)
     """Stop the run when more than this fraction of its samples cannot be decoded."""
+
+    def decoders(self, cores: int, *, uses_gpu: bool) -> int:
+        """Return the number of processes that decode in a worker with this share of the cores."""
+        return self.processes or (cores if uses_gpu else 1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,7 +53,7 @@ def test_the_names_of_metrics_are_the_interface(config: RunConfig) -> None:
     assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
         *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples", "train/skipped_steps"),
         *("perf/samples_per_second", "perf/data_stall_fraction", "perf/peak_memory_gb"),
-        *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
+        *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "make", "transfer")),
         *(f"train/{loss}" for loss in losses),
     }
     assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
