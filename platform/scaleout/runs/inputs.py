@@ -1,7 +1,5 @@
 """The inputs of a run, opened once on the driver: manifests, fingerprints, and the check that they belong together."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -84,6 +82,8 @@ class Inputs:
     @property
     def fingerprints(self) -> dict[str, str]:
         """Return the fingerprints of everything that determines what the model sees."""
+        from medvlp.data.tokenizer import tokenizer_fingerprint
+
         found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
         mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
         return {**found, "tokenizer": tokenizer_fingerprint(self.tokenizer), **({"mixed_with": ", ".join(mixed)} if mixed else {})}
@@ -196,9 +196,3 @@ def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
         return load_tokenizer(uri)
     with storage.local_copy(uri) as folder:
         return load_tokenizer(folder)
-
-
-def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return a hash of the vocabulary: equal hashes mean equal token ids."""
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]
