@@ -11,7 +11,7 @@ import PIL.Image
 from medvlp.errors import DataError
 
 Image = PIL.Image.Image | np.ndarray | bytes | bytearray | memoryview | BinaryIO | str | os.PathLike[str]
-"""A Pillow image, samples [H, W] or [H, W, C] (see ``decode_rgb``), or a JPEG or PNG file: its path, its content, or opened to read bytes."""
+"""A Pillow image, an array [H, W] or [H, W, C], or a JPEG or PNG file: its path, its content, or opened in binary mode."""
 
 _KINDS = "a path, bytes, a file opened in binary mode, a Pillow image or a numpy array"
 

@@ -1,4 +1,4 @@
-"""The digests of a folder's files, in the format of the command ``sha256sum``, which checks them with ``--check`` and can also make them."""
+"""The digests of a folder's files, as the command ``sha256sum`` writes them and, with ``--check``, checks them."""
 
 import hashlib
 import logging

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medvlp.corpora.phantom import PhantomCorpus, phantom_ontology_path
+from medvlp.data.tokenizer import tokenizer_fingerprint
 from medvlp.errors import ConfigurationError, DataError, KnowledgeError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.readers.registry import read_ontologies
