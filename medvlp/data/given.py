@@ -49,9 +49,13 @@ def given_texts(texts: str | Iterable[str], what: str = "text") -> list[str]:
     Raises:
         DataError: something in it is no text.
     """
-    if not isinstance(texts, Iterable) or isinstance(texts, bytes | bytearray | Mapping):
-        raise DataError(f"a {type(texts).__name__} is no {what}: give a string, or a list of strings")
-    found = [texts] if isinstance(texts, str) else list(texts)
+    no_text = DataError(f"a {type(texts).__name__} is no {what}: give a string, or a list of strings")
+    if isinstance(texts, bytes | bytearray | Mapping):
+        raise no_text
+    try:
+        found = [texts] if isinstance(texts, str) else list(texts)
+    except TypeError as error:
+        raise no_text from error
     for number, text in enumerate(found, start=1):
         if not isinstance(text, str):
             raise DataError(f"{what} {number} of {len(found)} is of type {type(text).__name__}: give a string, or a list of strings")

@@ -130,12 +130,10 @@ def _from_array(samples: np.ndarray) -> Image.Image:
     """Return an RGB image of samples [H, W] or [H, W, C]."""
     channels = 1 if samples.ndim == 2 else samples.shape[-1] if samples.ndim == 3 else 0
     if samples.dtype.kind not in "buif" or channels not in (1, 2, 3, 4):
-        raise UndecodableImage(
-            f"array of type {samples.dtype} and shape {samples.shape}, not numbers of shape [H, W], [H, W, 3] or [H, W, 4]"
-        )
+        raise UndecodableImage(f"array of {samples.dtype} and shape {samples.shape}, not numbers of shape [H, W], [H, W, 3] or [H, W, 4]")
     _check_pixels(samples.shape[0] * samples.shape[1])
     if channels in (2, 4) and samples.dtype not in (np.uint8, np.uint16):
-        raise UndecodableImage(f"array of type {samples.dtype} with alpha, which must be uint8 or uint16")
+        raise UndecodableImage(f"array of {samples.dtype} with alpha, which must be uint8 or uint16")
     return _from_samples(samples.reshape(*samples.shape[:2], channels), None)
 
 

@@ -181,7 +181,7 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
         raise KnowledgeError(
-            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py, or give its new location with --knowledge"
+            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py, or correct {_OPTIONS['knowledge']}"
         )
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)

@@ -58,9 +58,7 @@ def _record(folder: str) -> RunRecord:
     if record is not None:
         return record
     if storage.exists(storage.join(folder, COMPLETE_FILE)):
-        raise CheckpointError(
-            f"{folder} is a checkpoint without its run: give the one in STORAGE/RUN/{CHECKPOINTS_FOLDER}, beside {RUN_FILE}"
-        )
+        raise CheckpointError(f"{folder} is a checkpoint without its run: give the one in STORAGE/RUN/{CHECKPOINTS_FOLDER}")
     if storage.exists(storage.join(folder, CONFIG_FILE)):
         raise CheckpointError(
             f"{folder} is a model folder, not a run: give it to jobs/pretrain.py or jobs/finetune.py as --start_from, "
