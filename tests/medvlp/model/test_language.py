@@ -113,9 +113,7 @@ def test_a_tokenizer_that_the_weights_were_not_trained_with_is_refused(tmp_path:
 
 def test_a_model_of_another_type_is_named(tmp_path: Path) -> None:
     CLIPConfig().save_pretrained(tmp_path)
-    with pytest.raises(
-        ConfigurationError, match=r"of type 'clip': set model\.language\.pretrained to one of type roberta or"
-    ):
+    with pytest.raises(ConfigurationError, match=r"of type 'clip': set model\.language\.pretrained to one of type roberta or"):
         build(replace(SMALL, pretrained=str(tmp_path)))
 
 
