@@ -236,7 +236,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (change_config(folder, "targets", to={"answers": ["yes"]}), change_config(folder, "task", to="vqa")),
         "answering.hidden.weight .none, wanted 32x32",
     ),
-    "no answers": (lambda folder: change_config(folder, "task", to="vqa"), "targets.answers is None, which is no list of answers"),
+    "no answers": (lambda folder: change_config(folder, "task", to="vqa"), "targets.answers is no list of answers"),
     "task of an unknown module": (lambda folder: change_config(folder, "task", to="os:system"), "unknown task 'os:system'"),
     "task of another type": (lambda folder: change_config(folder, "task", to=["vqa"]), "task is ..vqa.., which is no str"),
     "no fingerprints": (lambda folder: change_config(folder, "origin", "fingerprints", to=None), "Origin.fingerprints is None"),

@@ -98,5 +98,5 @@ def vocabulary(context: TaskContext) -> AnswerVocabulary:
     """
     answers = context.targets.get(ANSWERS)
     if not isinstance(answers, list | tuple) or not answers or not all(isinstance(answer, str) for answer in answers):
-        raise ConfigurationError(f"targets.{ANSWERS} is {answers!r}, which is no list of answers: export the run again")
+        raise ConfigurationError(f"targets.{ANSWERS} is no list of answers: export the run again")
     return AnswerVocabulary(tuple(answers))
