@@ -91,5 +91,12 @@ class QuestionAnswering(Task):
 
 
 def vocabulary(context: TaskContext) -> AnswerVocabulary:
-    """Return the answers that the module of this context chooses from."""
-    return AnswerVocabulary(tuple(context.targets[ANSWERS]))
+    """Return the answers that the module of this context chooses from.
+
+    Raises:
+        ConfigurationError: the targets have none.
+    """
+    answers = context.targets.get(ANSWERS)
+    if not isinstance(answers, list | tuple) or not answers or not all(isinstance(answer, str) for answer in answers):
+        raise ConfigurationError(f"targets.{ANSWERS} is no list of answers: export the run again")
+    return AnswerVocabulary(tuple(answers))

@@ -43,7 +43,8 @@ def read_manifest(
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
-        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing); make them with {maker}")
+        option = f"--{what} (of jobs/pretrain.py and jobs/finetune.py: --data.{what})"
+        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing); make them with {maker}, or correct {option}")
     try:
         facts = dict(json.loads(storage.read_bytes(uri)))
         found = facts["version"]

@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -45,6 +46,8 @@ def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
         if not overwrite:
             change = _difference(plan_uri, plan)
             raise ConfigurationError(f"{output} was made from other input or options ({change}); choose another --output, or --overwrite")
+        _check_own(plan_uri, plan)
+        logger.info("%s was made from other input or options: all its files are replaced", output)
         storage.delete(output)
     elif storage.list_names(output):
         raise ConfigurationError(f"{output} is not empty and was not made by this job; choose another --output")
@@ -136,6 +139,14 @@ def _read_record(output: str, name: str) -> Record:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{uri} is damaged; delete it and run again") from error
     return record
+
+
+def _check_own(plan_uri: str, plan: Record) -> None:
+    """Check that what is to be deleted was made by the same job; a damaged plan of it may be replaced."""
+    with suppress(ValueError):
+        found = json.loads(storage.read_bytes(plan_uri))
+        if isinstance(found, dict) and found.keys() != plan.keys():
+            raise ConfigurationError(f"{plan_uri} is that of another job, or of another version of this one: choose another --output")
 
 
 def _difference(plan_uri: str, plan: Record) -> str:

@@ -190,13 +190,19 @@ def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(_S3)
 
 
+def existing_folder(uri: str | Path) -> str:
+    """Return the nearest existing folder or file at or above a local ``uri``."""
+    path = Path(absolute(uri))
+    return str(next(place for place in (path, *path.parents) if place.exists()))
+
+
 def check_writable(uri: str | Path) -> None:
-    """Check, before any work is done, that files can be written below ``uri``.
+    """Check, before any work is done, that files can be written below ``uri``; no folder is made.
 
     Raises:
         ConfigurationError: they cannot.
     """
-    probe = join(uri, f".writable-{uuid.uuid4().hex}")
+    probe = join(uri if is_remote(uri) else existing_folder(uri), f".writable-{uuid.uuid4().hex}")
     try:
         write_bytes(probe, b"")
         delete(probe)

@@ -121,6 +121,10 @@ def prepare(config: C) -> tuple[C, Inputs]:
     config, point = settle_start(with_absolute_uris(config))
     inputs = Inputs.open(config)
     inputs.bundle.entities_of_types(config.train.findings, "train.findings")  # else validation would measure none, and say nothing
+    if config.model.language.pretrained:
+        from medvlp.model.language import check_tokenizer  # late: the model takes seconds to import
+
+        check_tokenizer(config.model.language, inputs.tokenizer)
     if point is not None:
         point.check_same_world(inputs)
         if config.start_state == "full":

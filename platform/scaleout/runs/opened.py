@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from medvlp.errors import CheckpointError
+from medvlp.interchange.model_folder import CONFIG_FILE
 from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
-from scaleout.runs.record import CHECKPOINTS_FOLDER, RunRecord, load_run
+from scaleout.runs.record import CHECKPOINTS_FOLDER, RUN_FILE, RunRecord, load_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,13 @@ class OpenedRun:
 
 def _record(folder: str) -> RunRecord:
     record = load_run(folder)
-    if record is None:
-        raise CheckpointError(f"there is no run at {folder} (run.json is missing); give the folder STORAGE/RUN, or a checkpoint in it")
-    return record
+    if record is not None:
+        return record
+    if storage.exists(storage.join(folder, COMPLETE_FILE)):
+        raise CheckpointError(f"{folder} is a checkpoint without its run: give the one in STORAGE/RUN/{CHECKPOINTS_FOLDER}")
+    if storage.exists(storage.join(folder, CONFIG_FILE)):
+        raise CheckpointError(
+            f"{folder} is a model folder, not a run: give it to jobs/pretrain.py or jobs/finetune.py as --start_from, "
+            "or to jobs/evaluate.py as --model"
+        )
+    raise CheckpointError(f"there is no run at {folder} ({RUN_FILE} is missing); give the folder STORAGE/RUN, or a checkpoint in it")
