@@ -20,6 +20,7 @@ from medvlp.data.text import TextConfig
 from medvlp.data.tokenizer import load_tokenizer
 from medvlp.errors import CheckpointError, ConfigurationError, KnowledgeError
 from medvlp.interchange.card import model_card
+from medvlp.json_values import parse_object
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import load_weights
@@ -128,10 +129,10 @@ def read_config(path: Path, task: type[Task] | None = None) -> ModelFolderConfig
         CheckpointError: it is missing or damaged, or has another version or task.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_object(path.read_bytes())
         version = record.pop("version")
         name = record["task"] if version == FORMAT_VERSION else ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"no model at {path.parent}: {path.name}: {error}; make one with jobs/export.py") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(f"{path} has format {version}, this code reads {FORMAT_VERSION}; export the model again")

@@ -1,11 +1,11 @@
 """The record of a checkpoint, ``COMPLETE.json``. A resume ignores a folder without it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from medvlp.errors import DamagedCheckpointError
+from medvlp.json_values import parse_object, typed
 from scaleout.engine.layout import Layout, Precision
 from scaleout.io import storage
 
@@ -54,13 +54,13 @@ def read_record(folder: str) -> CheckpointRecord:
         CheckpointError: the record is damaged, or of another version.
     """
     try:
-        record = json.loads(storage.read_bytes(storage.join(folder, COMPLETE_FILE)))
-        if record.pop("version") != FORMAT_VERSION:
+        record = parse_object(storage.read_bytes(storage.join(folder, COMPLETE_FILE)))
+        if record.get("version") != FORMAT_VERSION:
             raise ValueError("another version")
-        found = CheckpointRecord(**record)
+        found = typed(CheckpointRecord, record)
         for name in found.files:
             if not storage.is_below(name):
                 raise ValueError(f"{name!r} lies outside of it")
         return found
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise DamagedCheckpointError(f"{folder}/{COMPLETE_FILE} is damaged ({error})") from error

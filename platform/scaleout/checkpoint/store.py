@@ -19,6 +19,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from medvlp.errors import CheckpointError, DamagedCheckpointError
+from medvlp.json_values import parse_object
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import description, load_training_state
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, FORMAT_VERSION, WEIGHTS_FILE, CheckpointRecord, read_record
@@ -266,7 +267,7 @@ def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
     while not set(expected) <= set(storage.list_names(parts)):
         time.sleep(seconds)
         seconds = min(2 * seconds, 2.0)
-    lists = [json.loads(storage.read_bytes(storage.join(parts, name))) for name in expected]
+    lists = [parse_object(storage.read_bytes(storage.join(parts, name))) for name in expected]
     return {name: description for part in lists for name, description in part.items()}
 
 

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar
 
 from medvlp.configuration import choices, from_plain, to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
+from medvlp.json_values import parse_object, typed
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
@@ -43,7 +44,7 @@ class RunRecord:
         """
         try:
             return from_plain(kind, self.config)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the configuration of run {where} is unreadable: {error}") from error
 
     def going_on(self, kind: str, config: RunConfig, fingerprints: Mapping[str, str], where: str) -> Self:
@@ -87,12 +88,12 @@ def load_run(folder: str) -> RunRecord | None:
     if not storage.exists(uri):
         return None
     try:
-        record = json.loads(storage.read_bytes(uri))
-        version = record.pop("version")
+        record = parse_object(storage.read_bytes(uri))
+        version = typed(int, record.get("version"))
         if version == FORMAT_VERSION:
-            return RunRecord(**{**record, "extended": tuple(record["extended"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{uri} is damaged ({error}); start under another name") from error
+            return typed(RunRecord, record)
+    except ValueError as error:
+        raise CheckpointError(f"{uri} is damaged ({error}); restore it from a copy, or start under another --name") from error
     remedy = "use that version" if version > FORMAT_VERSION else "start again under another --name"
     raise CheckpointError(f"{uri} has format {version}, this code reads {FORMAT_VERSION}: another version of it wrote the file; {remedy}")
 

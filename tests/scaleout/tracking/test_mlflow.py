@@ -147,7 +147,7 @@ def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) ->
 
 def test_what_a_full_disk_swallowed_does_not_hide_what_comes_later(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
-    file.write_text('{"step": 1, "metrics": {}}\n')
+    file.write_text('{"step": 1, "time": 0, "metrics": {}}\n')
     (tmp_path / "metrics.sent").write_text("3")  # two of them never reached the file
     spool = Spool(file)
     assert len(spool) == 0

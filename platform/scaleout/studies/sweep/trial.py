@@ -10,6 +10,8 @@ from typing import Any
 import ray
 from ray import tune
 
+from medvlp.errors import DataError
+from medvlp.json_values import parse_object, typed
 from scaleout.checkpoint.record import read_record
 from scaleout.io import storage
 from scaleout.launch.launch import Outcome, launch
@@ -98,7 +100,14 @@ def save_record(sweep: RunConfig, record: TrialRecord) -> None:
 def load_records(sweep: SweepConfig) -> list[TrialRecord]:
     """Read the records of all trials that have ended."""
     uris = [_record_uri(sweep, number) for number in range(sweep.sweep.trials)]
-    return [TrialRecord(**json.loads(storage.read_bytes(uri))) for uri in uris if storage.exists(uri)]
+    return [_read_record(uri) for uri in uris if storage.exists(uri)]
+
+
+def _read_record(uri: str) -> TrialRecord:
+    try:
+        return typed(TrialRecord, parse_object(storage.read_bytes(uri)))
+    except ValueError as error:
+        raise DataError(f"{uri} is damaged ({error}); restore it from a copy, or delete it: then the trial is evaluated again") from error
 
 
 def _record_uri(sweep: RunConfig, number: int) -> str:
