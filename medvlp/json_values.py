@@ -41,13 +41,14 @@ def typed(kind: type[T], values: Any) -> T:
         ValueError: one is missing, or has another type than its field.
     """
     try:
-        return _adapter(kind).validate_python(values)
+        value: T = _adapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise ValueError(f"{place}: {first['msg']}" if place else first["msg"]) from error
+    return value
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

@@ -1,7 +1,8 @@
 """Keep passwords, keys and tokens out of everything that leaves the process: messages, logs, records.
 
-Known secrets are the values of environment variables with such a name (``…_PASSWORD``, ``…_TOKEN``, ``…_KEY``), and passwords in addresses, in
-the environment or on the command line. They are hidden wherever they appear; any other password, where an address or its name shows it.
+Known secrets are the values of environment variables with such a name (``…_PASSWORD``, ``…_TOKEN``, ``…_KEY``), and passwords in
+addresses in the environment or on the command line. They are hidden wherever they appear; any other password where an address or its name
+shows it.
 """
 
 import os
@@ -12,9 +13,8 @@ from typing import IO, Any
 from urllib.parse import unquote
 
 HIDDEN = "***"
-_NAME = (
-    r"(?:[\w.-]*[_.-])?(?:password|passwd|pwd|secret|token|signature|sig|credentials?|api_?key|(?:aws)?access_?key(?:_?id)?|private_?key)"
-)
+_KEYS = r"api_?key|(?:aws)?access_?key(?:_?id)?|private_?key"
+_NAME = rf"(?:[\w.-]*[_.-])?(?:password|passwd|secret|token|signature|sig|credentials?|{_KEYS})"
 _SECRET_VARIABLE = re.compile(rf"{_NAME}|(?:.*_)?KEY", re.IGNORECASE)
 # A password may contain "/" and "@", but what follows a port is a path: http://host:5000/a@b has no password.
 _LOGIN = re.compile(r"""(?<=://)(?:[^\s/:@]*:(?!\d+\b)[^\s"'<>]*@|[^\s/?#]*@)""")
