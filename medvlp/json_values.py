@@ -41,7 +41,8 @@ def typed(kind: type[T], values: Any) -> T:
         ValueError: one is missing, or has another type than its field.
     """
     try:
-        value: T = _adapter(kind).validate_python(values)
+        adapter: TypeAdapter[T] = _adapter(kind)  # type: ignore[arg-type]  # a class is hashable
+        value = adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

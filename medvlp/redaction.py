@@ -23,14 +23,14 @@ _VALUE = re.compile(
 )
 
 
-def without_login(address: str) -> str:
-    """Return a text with its addresses without user and password."""
-    return _LOGIN.sub("", address)
+def without_credentials(text: str) -> str:
+    """Return an address, or a text with addresses, without user, password and keys; what it means otherwise does not change."""
+    return _VALUE.sub(rf"\1{HIDDEN}", _LOGIN.sub("", text))
 
 
 def redact(text: str) -> str:
     """Return a text without passwords, keys and tokens."""
-    text = _VALUE.sub(rf"\1{HIDDEN}", without_login(text))
+    text = without_credentials(text)
     for secret in _known_secrets():
         text = text.replace(secret, HIDDEN)
     return text

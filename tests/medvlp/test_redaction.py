@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from medvlp.errors import DataError
-from medvlp.redaction import redact, redact_output, without_login
+from medvlp.redaction import redact, redact_output, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,9 @@ def test_a_password_that_is_a_common_word_does_not_spoil_paths(monkeypatch: pyte
     assert redact("/home/me/runs/mlflow.db") == "/home/me/runs/mlflow.db"
 
 
-def test_an_address_without_login_is_the_same_address() -> None:
-    assert without_login("http://user:secret@host:5000/x?token=1") == "http://host:5000/x?token=1"
+def test_what_is_stored_of_an_address_depends_on_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "postgres-data")
+    assert without_credentials("http://user:secret@host:5000/postgres-data") == "http://host:5000/postgres-data"
 
 
 def test_errors_hide_secrets_before_anybody_prints_them() -> None:

@@ -49,7 +49,8 @@ def read_manifest(
     try:
         content = parse_object(storage.read_bytes(uri))
         found = typed(int, content.get("version"))
-        wanted = vars(typed(make_dataclass("Facts", [("fingerprint", str), *facts.items()]), content)) if found == version else {}
+        kinds = make_dataclass("Facts", [("fingerprint", str), *facts.items()])
+        wanted = dict(vars(typed(kinds, content))) if found == version else {}
     except ValueError as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if found != version:

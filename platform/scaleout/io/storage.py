@@ -7,6 +7,7 @@ Calls to an unavailable bucket are retried (``retry.py``), and so are truncated 
 
 import errno
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pyarrow.fs
 from fsspec import AbstractFileSystem
@@ -213,12 +215,31 @@ def _s3(attempts: int | None = None) -> Any:
     """
     from s3fs import S3FileSystem
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = _endpoint()
     retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
     s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
     if attempts is None:
         s3.retries = 1  # s3fs would retry silently, and only some errors: ``retry`` covers more and logs
     return s3
+
+
+def _endpoint() -> str | None:
+    """Return the address of the S3 server; None for Amazon's.
+
+    Raises:
+        ConfigurationError: the environment names something else.
+    """
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if address := os.environ.get(name):
+            try:
+                parts = urlsplit(address)
+                is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", address)
+            except ValueError:  # of the port, or of brackets
+                is_address = False
+            if not is_address:
+                raise ConfigurationError(f"{name} is {address!r}, which is no address of a server: take http://HOST:PORT or https://HOST")
+            return address
+    return None
 
 
 class _LocalFiles(LocalFileSystem):
@@ -237,6 +258,10 @@ def _on_files(verb: str, uri: str | Path, call: Callable[[AbstractFileSystem], T
     """Return ``call`` of the filesystem that contains ``uri``; with retries for a bucket, so calling it twice must be harmless."""
     with _clear_errors(verb, uri):
         if is_remote(uri):
+            if "@" in str(uri).removeprefix(_S3).partition("/")[0]:
+                raise ConfigurationError(
+                    f"{uri} contains credentials: give the bucket without them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
             return retry(f"{verb} {uri}", lambda: call(_s3()))
         return call(_LocalFiles(auto_mkdir=True))
 

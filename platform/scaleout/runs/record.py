@@ -12,6 +12,7 @@ from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.runs.config import MAY_CHANGE, MAY_GROW, RunConfig
+from scaleout.tracking.jsonlines import EVENTS_FILE, METRICS_FILE
 
 FORMAT_VERSION = 2
 RUN_FILE = "run.json"
@@ -96,6 +97,23 @@ def load_run(folder: str) -> RunRecord | None:
         raise CheckpointError(f"{uri} is damaged ({error}); restore it from a copy, or start under another --name") from error
     remedy = "use that version" if version > FORMAT_VERSION else "start again under another --name"
     raise CheckpointError(f"{uri} has format {version}, this code reads {FORMAT_VERSION}: another version of it wrote the file; {remedy}")
+
+
+def find_own_run(config: RunConfig) -> RunRecord | None:
+    """Return the record of the run with the name of ``config``; None if there is no such run.
+
+    Raises:
+        CheckpointError: the record is damaged or of another version, or missing beside the other files of a run, whose they are.
+    """
+    folder = run_folder(config)
+    record = load_run(folder)
+    rest = sorted(set(storage.list_names(folder)) & {CHECKPOINTS_FOLDER, METRICS_FILE, EVENTS_FILE}) if record is None else []
+    if rest:
+        raise CheckpointError(
+            f"{folder} has {', '.join(rest)} of a run whose {RUN_FILE} is missing: restore it from a copy, choose another --name, or "
+            "empty the folder to start again"
+        )
+    return record
 
 
 def create_run(folder: str, record: RunRecord) -> None:

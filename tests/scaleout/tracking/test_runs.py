@@ -6,7 +6,7 @@ import pytest
 
 from medvlp.errors import ConfigurationError
 from scaleout.tracking import RunStatus, close_children, resolve_tracking_uri, start_run
-from scaleout.tracking.runs import open_client, redacted
+from scaleout.tracking.runs import open_client
 
 
 @pytest.fixture(autouse=True)
@@ -70,15 +70,3 @@ def test_open_children_are_closed_and_others_left_alone(empty_store: str) -> Non
     statuses = [client.get_run(run_id).info.status for run_id in (*open_children, done, parent, stranger)]
     assert statuses == ["KILLED", "KILLED", "FINISHED", "RUNNING", "RUNNING"]
     assert close_children(empty_store, parent, RunStatus.FAILED) == []
-
-
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("http://user:secret@host:5000/x", "http://host:5000/x"),
-        ("http://host:5000", "http://host:5000"),
-        ("sqlite:////a/b", "sqlite:////a/b"),
-    ],
-)
-def test_passwords_do_not_reach_logs(uri: str, expected: str) -> None:
-    assert redacted(uri) == expected
