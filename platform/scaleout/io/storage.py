@@ -28,6 +28,7 @@ _S3 = "s3://"
 _AT_ONCE = 8
 """Number of files of a folder that are transferred at the same time."""
 
+_ACCESS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -234,8 +235,11 @@ def _endpoint() -> str | None:
             try:
                 parts = urlsplit(address)
                 is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", address)
+                has_login = parts.username is not None
             except ValueError:  # of the port, or of brackets
-                is_address = False
+                is_address = has_login = False
+            if has_login:
+                raise ConfigurationError(f"{name} {address} contains credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
             if not is_address:
                 raise ConfigurationError(f"{name} is {address!r}, which is no address of a server: take http://HOST:PORT or https://HOST")
             return address
@@ -300,16 +304,22 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
         raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
         remedy = "; free some space there, then the same command continues" if error.errno in _FULL else ""
+        if is_remote(uri) and isinstance(error, PermissionError):
+            remedy = f"; check {_ACCESS}, the bucket's policy and the clock of this machine"
         raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
     except Exception as error:
         if not _is_client_error(error):
             raise
-        raise DataError(f"cannot {verb} {uri}: {_reason(error)}; check AWS_ENDPOINT_URL and the keys") from error
+        remedy = f"; check AWS_ENDPOINT_URL, {_ACCESS}" if is_remote(uri) else ""
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
 
 
 def _is_client_error(error: Exception) -> bool:
-    """Return whether botocore or its HTTP client raised it: s3fs turns error responses into OSError, but not a missing server or key."""
-    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
+    """Return whether botocore or its HTTP client raised it: s3fs turns error responses into OSError, but not a missing server or key.
+
+    Python raises a ValueError for a path with a null byte, and botocore for a server's name or a variable that it cannot use.
+    """
+    return isinstance(error, ValueError) or type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
 
 
 def _says_it_exists(error: BaseException | None) -> bool:
@@ -319,4 +329,4 @@ def _says_it_exists(error: BaseException | None) -> bool:
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file or folder"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())[:300]

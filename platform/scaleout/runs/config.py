@@ -98,8 +98,8 @@ class TrainConfig:
     """Semantic types of the entities that count as findings in validation, of those that jobs/knowledge.py --inspect lists; empty for
     all."""
     checkpoint_every: int = field(default=1000, metadata=MAY_CHANGE)
-    """Optimiser steps between two checkpoints; the last step always writes one. After a skipped step, it is written at the next step that is
-    not skipped."""
+    """Optimiser steps between two checkpoints; the last step always writes one. At a skipped step, it waits for the next step that is not
+    skipped."""
     keep_checkpoints: int = field(default=2, metadata=MAY_CHANGE)
     """Number of newest complete checkpoints to keep."""
     checkpoint_minutes: float = field(default=0.0, metadata=MAY_CHANGE)

@@ -187,8 +187,8 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
         raise KnowledgeError(
-            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing): if it was moved, give its new place with --knowledge, else make it "
-            "with jobs/knowledge.py"
+            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing): if it was moved, give its new place with --knowledge, else make "
+            "it with jobs/knowledge.py"
         )
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)
