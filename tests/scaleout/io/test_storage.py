@@ -172,7 +172,7 @@ def test_an_absent_server_is_a_data_error(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_an_endpoint_that_is_no_address_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    with pytest.raises(ConfigurationError, match="AWS_ENDPOINT_URL is .*: take http://HOST:PORT or https://HOST"):
+    with pytest.raises(ConfigurationError, match=r"AWS_ENDPOINT_URL is .*: take http://HOST:PORT or https://HOST"):
         storage.exists("s3://bucket/file")
 
 
@@ -195,5 +195,5 @@ def test_a_null_byte_in_a_path_is_a_data_error(tmp_path: Path) -> None:
 def test_a_retry_time_that_is_no_number_is_refused(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("MEDVLP_STORAGE_RETRY_SECONDS", seconds)
-    with pytest.raises(ConfigurationError, match="MEDVLP_STORAGE_RETRY_SECONDS is .*: take a number of seconds"):
+    with pytest.raises(ConfigurationError, match=r"MEDVLP_STORAGE_RETRY_SECONDS is .*: take a number of seconds"):
         storage.exists("s3://bucket/file")
