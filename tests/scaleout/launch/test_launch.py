@@ -1,6 +1,5 @@
 """The driver, up to where it would start Ray."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from scaleout.checkpoint.lease import LEASE_FOLDER, Pace, hold
 from scaleout.io import storage
 from scaleout.launch.launch import deliver_rest, find_or_create, launch, prepare
 from scaleout.runs.config import RunConfig
-from scaleout.runs.record import CHECKPOINTS_FOLDER, RUN_FILE, run_folder
+from scaleout.runs.record import CHECKPOINTS_FOLDER, RUN_FILE, run_folder, update_run
 from scaleout.tracking import MlflowTracker, RunStatus
-from scaleout.tracking.runs import open_client, resolve_tracking_uri
+from scaleout.tracking.runs import open_client
 from tests.scaleout.train.tiny_run import tiny_config
 
 
@@ -58,35 +57,31 @@ def test_the_rest_of_a_run_without_its_record_is_not_adopted(
 
 
 def test_a_record_holds_the_address_of_the_store_without_its_password(
-    phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path
+    phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path, empty_store: str
 ) -> None:
     config = tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
     config = replace(config, tracking=replace(config.tracking, uri="http://user:s3cr%40t@127.0.0.1:9/path"))
     config, inputs = prepare(config)
-    find_or_create("pretrain", config, inputs, f"sqlite:///{tmp_path}/mlflow.db")
+    find_or_create("pretrain", config, inputs, empty_store)
     record = Path(run_folder(config), RUN_FILE).read_text()
     assert "http://127.0.0.1:9/path" in record
     assert "s3cr" not in record
 
 
 def test_a_copied_run_gets_a_new_mlflow_run_with_all_its_points_on_request(
-    phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path
+    phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path, empty_store: str
 ) -> None:
-    config = tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path / "old")
-    config, inputs = prepare(config)
-    store = resolve_tracking_uri(config.storage)
-    old = find_or_create("pretrain", config, inputs, store)
-    tracker = MlflowTracker(store, old.mlflow_run, Path(run_folder(config)))
+    config, inputs = prepare(tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path))
+    record = find_or_create("pretrain", config, inputs, empty_store)
+    tracker = MlflowTracker(empty_store, record.mlflow_run, Path(run_folder(config)))
     tracker.metrics({"train/loss": 1.0}, 1)
     tracker.finish(RunStatus.KILLED)
-    shutil.copytree(run_folder(config), tmp_path / "new" / "tiny")
-    moved = replace(config, storage=str(tmp_path / "new"))
-    store = resolve_tracking_uri(moved.storage)
+    update_run(run_folder(config), replace(record, mlflow_run="0" * 32))  # of a store on another machine
     with pytest.raises(ConfigurationError, match=r"copied from another machine .* --tracking\.new_run true"):
-        find_or_create("pretrain", moved, inputs, store)
-    moved = replace(moved, tracking=replace(moved.tracking, new_run=True))
-    new = find_or_create("pretrain", moved, inputs, store)
-    assert new.mlflow_run != old.mlflow_run
-    assert find_or_create("pretrain", moved, inputs, store) == new, "the same command continues the same MLflow run"
-    deliver_rest(moved, store, new.mlflow_run)
-    assert [point.step for point in open_client(store).get_metric_history(new.mlflow_run, "train/loss")] == [1]
+        find_or_create("pretrain", config, inputs, empty_store)
+    config = replace(config, tracking=replace(config.tracking, new_run=True))
+    new = find_or_create("pretrain", config, inputs, empty_store)
+    assert new.mlflow_run not in (record.mlflow_run, "0" * 32)
+    assert find_or_create("pretrain", config, inputs, empty_store) == new, "the same command continues the same MLflow run"
+    deliver_rest(config, empty_store, new.mlflow_run)
+    assert [point.step for point in open_client(empty_store).get_metric_history(new.mlflow_run, "train/loss")] == [1]
