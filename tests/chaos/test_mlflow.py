@@ -91,7 +91,9 @@ def test_the_run_is_deleted_while_it_trains_and_restored(config: RunConfig, unbr
     deliver_rest(config, server.uri, run_id)
     assert_mlflow_as_unbroken(client, run_id, unbroken)
     outcome = "training continues; when the run is restored, the same command sends what was missed"
-    record(Fault(fault="the run is deleted in MLflow while it trains", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=None))
+    record(
+        Fault(fault="the run is deleted in MLflow while it trains", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=None)
+    )
 
 
 def test_what_mlflow_does_not_take_stays_for_the_next_time(
