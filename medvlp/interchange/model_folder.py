@@ -22,6 +22,7 @@ from medvlp.data.tokenizer import load_tokenizer, tokenizer_fingerprint
 from medvlp.errors import CheckpointError, ConfigurationError, KnowledgeError
 from medvlp.interchange.card import model_card
 from medvlp.interchange.digests import DIGESTS_FILE, check_digests, warn_without_digests, write_digests
+from medvlp.json_values import parse_object
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import load_weights
@@ -142,10 +143,10 @@ def read_config(folder: Path, task: type[Task] | None = None) -> ModelFolderConf
     """
     path = folder / CONFIG_FILE
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_object(path.read_bytes())
         version = record.pop("version")
         name = record["task"] if version in (FORMAT_VERSION, _WITHOUT_DIGESTS) else ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(f"no model at {folder}: {CONFIG_FILE}: {plain_reason(error)}; make one with jobs/export.py") from error
     if not name:
         raise CheckpointError(f"{path} has format {version}, this code reads {FORMAT_VERSION}; export the model again")

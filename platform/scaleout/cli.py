@@ -23,6 +23,7 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_s
 
 from medvlp.configuration import choices, to_plain
 from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
+from medvlp.redaction import redact_output
 from scaleout.compat.jsonargparse_internals import destinations, option_types
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """
     global _is_command
     _is_command = True
+    redact_output()
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
         logging.getLogger(package).setLevel(logging.INFO)

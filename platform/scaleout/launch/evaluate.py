@@ -16,6 +16,7 @@ from medvlp.errors import MedvlpError
 from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
 from medvlp.metrics.records import Records
 from medvlp.model.weights import load_weights
+from medvlp.redaction import redact_output
 from medvlp.tasks.base import Task
 from scaleout.cluster import connect
 from scaleout.io import storage
@@ -175,6 +176,7 @@ def _records(subject: Subject, split: str, workers: int) -> Records:
 
 def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Records:
     """Evaluate the share of one worker."""
+    redact_output()
     config = subject.config
     threads = config.scale.threads or cores_of_worker(workers)
     torch.set_num_threads(threads)

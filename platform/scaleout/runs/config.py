@@ -105,7 +105,8 @@ class TrainConfig:
     """Semantic types of the entities that count as findings in validation, of those that jobs/knowledge.py --inspect lists; empty for
     all."""
     checkpoint_every: int = field(default=1000, metadata=MAY_CHANGE)
-    """Optimiser steps between two checkpoints; the last step always writes one."""
+    """Optimiser steps between two checkpoints; the last step always writes one. At a skipped step, it waits for the next step that is not
+    skipped."""
     keep_checkpoints: int = field(default=2, metadata=MAY_CHANGE)
     """Number of newest complete checkpoints to keep."""
     checkpoint_minutes: float = field(default=0.0, metadata=MAY_CHANGE)
@@ -187,12 +188,16 @@ class TrackingConfig:
     """MLflow."""
 
     uri: str | None = None
-    """MLflow tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder."""
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder. Credentials in it are not stored: give
+    them again to resume, here or in the variable."""
     experiment: str = "medvlp"
     pictures: bool | None = None
     """Log pictures of images; by default only if the manifest says that the corpus is public."""
     parent_run: str | None = None
     """MLflow id of the parent run, as in a sweep."""
+    new_run: bool = False
+    """If MLflow has deleted the run, or does not know it after a copy to another machine, begin a new one with all points of the run's
+    files."""
 
 
 State = Literal["weights", "full"]

@@ -10,6 +10,7 @@ from medvlp.errors import CheckpointError, ConfigurationError, DataError, Knowle
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
+from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
@@ -19,7 +20,8 @@ from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase  # takes a second, and reading rows does not need it
 
-
+_MAKERS = {"shards": "jobs/prepare.py", "links": "jobs/link.py"}
+"""The jobs that make inputs."""
 _OPTIONS = {
     "knowledge": "--knowledge",
     "tokenizer": "--data.tokenizer (of jobs/finetune.py, evaluate.py and export.py: --tokenizer)",
@@ -43,9 +45,18 @@ class CorpusInputs:
         Raises:
             DataError: shards or links are missing or damaged, or the links were made from other shards.
         """
+        for option, uri in (("shards", shards), ("links", links)):
+            if not storage.exists(storage.join(uri, MANIFEST_FILE)):
+                raise DataError(
+                    f"no complete {option} in {uri} ({MANIFEST_FILE} is missing): if they were moved, give their new place with "
+                    f"--data.{option} (of jobs/evaluate.py: --{option}), else make them with {_MAKERS[option]}"
+                )
         corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
         if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
-            raise DataError(f"the links {links} were made from other shards than {shards}; make them again with jobs/link.py")
+            raise DataError(
+                f"the links {links} were made from other shards than {shards}: give those that belong together with --data.shards and "
+                "--data.links (of jobs/evaluate.py: --shards and --links), or make the links again with jobs/link.py"
+            )
         return corpus
 
     def planned(self, split: str) -> PlannedCorpus:
@@ -101,12 +112,13 @@ class Inputs:
             raise KnowledgeError(
                 f"the links {where} name concepts of ontology {links.ontology!r} ({links.ontology_fingerprint}), "
                 f"but the bundle {knowledge} was made from {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
-                "make one of them again with the other's ontology"
+                "give another bundle with --knowledge or other links with --data.links, or make one of them again with the other's ontology"
             )
         if made_with.linker != links.linker_version:
             raise KnowledgeError(
                 f"the links {where} were made by linker {links.linker_version}, but the bundle {knowledge} was made with "
-                f"{made_with.linker}: make the older one again, with jobs/link.py or jobs/knowledge.py"
+                f"{made_with.linker}: give another bundle with --knowledge or other links with --data.links, or make the older one again, "
+                "with jobs/link.py or jobs/knowledge.py"
             )
 
 
@@ -181,7 +193,8 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
         raise KnowledgeError(
-            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing); make it with jobs/knowledge.py, or correct {_OPTIONS['knowledge']}"
+            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing): if it was moved, give its new place with {_OPTIONS['knowledge']}, "
+            "else make it with jobs/knowledge.py"
         )
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)
@@ -207,7 +220,7 @@ def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
         with storage.local_copy(uri) as folder:
             return load_tokenizer(folder)
     except ConfigurationError as error:
-        raise ConfigurationError(f"{error}, with {_OPTIONS['tokenizer']}") from error
+        raise ConfigurationError(f"{error}; if it was moved, give its new place with {_OPTIONS['tokenizer']}") from error
 
 
 def with_moved_inputs(config: RunConfig, knowledge: str | None, tokenizer: str | None) -> RunConfig:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from medvlp.errors import CheckpointError
 from medvlp.interchange.model_folder import CONFIG_FILE
-from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
+from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, others_named, read_record
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
@@ -37,9 +37,11 @@ class OpenedRun:
         uri = storage.absolute(uri)
         if storage.exists(storage.join(uri, COMPLETE_FILE)):
             folder = uri.rsplit(f"/{CHECKPOINTS_FOLDER}/", 1)[0]
-            return cls(record=_record(folder), folder=folder, checkpoint=uri, progress=read_record(uri))
+            with others_named(uri):
+                return cls(record=_record(folder), folder=folder, checkpoint=uri, progress=read_record(uri))
         record = _record(uri)
-        metric = record.config.get("train", {}).get("best_metric")
+        train = record.config.get("train")
+        metric = train.get("best_metric") if isinstance(train, dict) else None
         found = CheckpointStore(storage.join(uri, CHECKPOINTS_FOLDER), keep=1, best_metric=metric).find(checkpoint)
         return cls(record=record, folder=uri, checkpoint=found[0], progress=found[1])
 

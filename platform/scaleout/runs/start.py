@@ -117,7 +117,7 @@ def settle_start(config: S) -> tuple[S, StartPoint | None]:
     begun: RunRecord | None = load_run(storage.join(config.storage, config.name))  # type: ignore[attr-defined]
     wanted = storage.absolute(config.start_from)
     known = begun.config.get("start_from") if begun else None
-    if begun is not None and known and (known == wanted or known.startswith(f"{wanted}/")):
+    if begun is not None and isinstance(known, str) and (known == wanted or known.startswith(f"{wanted}/")):
         kept = replace(config, start_from=known, start_checkpoint=begun.config.get("start_checkpoint", "last"))
         if isinstance(config, RunConfig):  # its weights are no longer needed, so they are not looked up
             return kept, None

@@ -20,6 +20,7 @@ from medvlp.tasks.base import TaskContext
 from medvlp.tasks.module import TaskModule
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import load_training_state
+from scaleout.checkpoint.record import others_named
 from scaleout.checkpoint.store import SetAsideError
 from scaleout.engine.base import Engine, EngineConfig
 from scaleout.engine.process_group import ProcessGroup
@@ -107,7 +108,8 @@ def run_worker(
                 announce(str(error))
             raise
     elif newest is not None:
-        load_training_state(engine, *newest, processes)
+        with others_named(newest[0]):
+            load_training_state(engine, *newest, processes)
     if processes.is_first:
         announce(cost.describe(config))
         if schedule.idle:

@@ -14,6 +14,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from medvlp.configuration import to_plain
 from medvlp.errors import TrainingError
+from medvlp.redaction import redact
 from scaleout.cli import to_yaml
 from scaleout.cluster import connect
 from scaleout.io import storage
@@ -57,8 +58,8 @@ def search(config: SweepConfig) -> SweepOutcome:
     Raises:
         MedvlpError: an error that the user can fix, or no trial succeeded; the same command continues.
     """
-    config, inputs = prepare(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
+    config, inputs = prepare(config)
     with connect():
         resources = cluster_resources()
         use_gpu = check_run(config, inputs, resources)
@@ -116,7 +117,7 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
         run_config=_tune_run_config(config),
     ).fit()
     errors = {number: results[index].error for index, number in enumerate(waiting)}
-    return {config.trial_name(number): str(find_user_error(error) or error) for number, error in errors.items() if error}
+    return {config.trial_name(number): redact(str(find_user_error(error) or error)) for number, error in errors.items() if error}
 
 
 def scheduler(config: SweepConfig) -> ASHAScheduler:
