@@ -324,10 +324,10 @@ def test_inputs_that_were_moved_are_named_in_an_option(pretrained: RunConfig, tm
     assert record is not None
     update_run(run_folder(away), replace(record, config=to_plain(away)))
     run, output = run_folder(away), str(tmp_path / "model")
-    with pytest.raises(KnowledgeError, match="or correct --knowledge"):
+    with pytest.raises(KnowledgeError, match="give its new place with --knowledge, else"):
         export_run(run, output)
     with pytest.raises(
-        ConfigurationError, match=r"no tokenizer at .*, with --data\.tokenizer .of jobs/finetune\.py, evaluate\.py and export\.py: --tok"
+        ConfigurationError, match=r"no tokenizer at .*new place with --data\.tokenizer .of jobs/finetune\.py, evaluate\.py and export\.py: --tok"
     ):
         export_run(run, output, knowledge=str(moved / "knowledge"))
     export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "tokenizer"))
@@ -406,7 +406,7 @@ def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
             micro_batch=train.micro_batch,
             first=0,
             stride=1,
-            threads=1,
+            processes=1,
         ),
         validation=build_validation(run, context, inputs, ProcessGroup()),
         store=checkpoint_store(run),
