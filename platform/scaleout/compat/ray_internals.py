@@ -1,9 +1,15 @@
 """Functions for which Ray has no public interface."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import grpc
+import ray._private.services as ray_services
 import ray._private.state as ray_state
+from ray._private.grpc_utils import init_grpc_channel
 from ray._private.internal_api import get_memory_info_reply
 from ray.data import DataContext
 from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import get_or_create_autoscaling_coordinator
@@ -24,6 +30,43 @@ def draining_nodes() -> set[str]:
 def spilled_bytes() -> int:
     """Return the bytes that all nodes spilled to disk since Ray started. ``ray memory`` uses the same call."""
     return int(get_memory_info_reply(ray_state.state).store_stats.spilled_bytes_total)
+
+
+@contextmanager
+def own_sessions() -> Iterator[None]:
+    """Give the processes of a Ray that ``ray.init`` starts in this block sessions of their own.
+
+    A signal to the process group of the driver (Ctrl-C, ``timeout``, Slurm) would otherwise end them before the driver can save. They
+    still die with the thread that starts them: Ray asks the kernel for that.
+    """
+    popen = ray_services.ConsolePopen
+    ray_services.ConsolePopen = partial(popen, start_new_session=True)  # type: ignore[assignment, misc]
+    try:
+        yield
+    finally:
+        ray_services.ConsolePopen = popen  # type: ignore[misc]
+
+
+def find_cluster(address: str) -> str:
+    """Return ``HOST:PORT`` of an address as ``ray.init`` accepts it, also of ``auto``.
+
+    Raises:
+        ConnectionError: there is no Ray on this machine.
+        ValueError: it is no address.
+    """
+    return str(ray_services.canonicalize_bootstrap_address_or_die(address))
+
+
+def answers(address: str, seconds: float) -> bool:
+    """Return whether a gRPC server, as every part of Ray is one, answers at ``HOST:PORT`` within so many seconds."""
+    channel = init_grpc_channel(address)
+    try:
+        grpc.channel_ready_future(channel).result(timeout=seconds)
+    except grpc.FutureTimeoutError:
+        return False
+    finally:
+        channel.close()
+    return True
 
 
 def start_autoscaling_coordinator() -> None:
