@@ -46,10 +46,10 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
     """
     global _is_command
     _is_command = True
-    settle_environment()
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
         logging.getLogger(package).setLevel(logging.INFO)
+    settle_environment()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG_VARIABLE))
     try:

@@ -69,13 +69,13 @@ def check_answers(address: str, variable: str) -> None:
     Raises:
         ConfigurationError: no Ray answers.
     """
-    from scaleout.compat.ray_internals import answers, find_cluster
+    from scaleout.compat.ray_internals import answers
 
     try:
-        found = address.removeprefix("ray://") if address.startswith("ray://") else find_cluster(address)
+        found = answers(address, ANSWER_SECONDS)
     except (ConnectionError, ValueError) as error:
         raise ConfigurationError(f"{variable}={address} is no address of a running Ray: {error}; {_CORRECT}") from error
-    if not answers(found, ANSWER_SECONDS):
+    if not found:
         raise ConfigurationError(f"no Ray answered at {variable}={address} within {ANSWER_SECONDS:.0f} s; {_CORRECT}")
 
 

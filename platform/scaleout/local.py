@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -182,10 +183,10 @@ def _names_cluster() -> bool:
         return bool(url)
     try:
         urllib.request.urlopen(f"{url.rstrip('/')}/api/version", timeout=ANSWER_SECONDS).close()
-    except urllib.error.HTTPError:
-        pass  # it answers; whether it accepts the job is Ray's to say
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise ConfigurationError(f"no Ray job server answers at {variable}={url} ({error}); correct or unset the variable") from error
+        # Ray's own client explains what a server says that does not accept this user.
+        if not isinstance(error, urllib.error.HTTPError) or error.code not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise ConfigurationError(f"no Ray job server answers at {variable}={url} ({error}); correct or unset the variable") from error
     return True
 
 

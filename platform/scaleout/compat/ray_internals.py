@@ -11,6 +11,7 @@ import ray._private.services as ray_services
 import ray._private.state as ray_state
 from ray._private.grpc_utils import init_grpc_channel
 from ray._private.internal_api import get_memory_info_reply
+from ray._private.ray_constants import GLOBAL_GRPC_OPTIONS
 from ray.data import DataContext
 from ray.data._internal.cluster_autoscaler.default_autoscaling_coordinator import get_or_create_autoscaling_coordinator
 from ray.data._internal.execution.execution_callback import ExecutionCallback
@@ -47,23 +48,27 @@ def own_sessions() -> Iterator[None]:
         ray_services.ConsolePopen = popen  # type: ignore[misc]
 
 
-def find_cluster(address: str) -> str:
-    """Return ``HOST:PORT`` of an address as ``ray.init`` accepts it, also of ``auto``.
+def answers(address: str, seconds: float) -> bool:
+    """Return whether a Ray answers within so many seconds, even if it does not accept this process.
+
+    Args:
+        address: an address as ``ray.init`` accepts it: ``HOST:PORT``, ``ray://HOST:PORT``, ``auto``.
+        seconds: limit; a host that refuses a connection has as long to start.
 
     Raises:
-        ConnectionError: there is no Ray on this machine.
+        ConnectionError: ``auto``, and there is no Ray on this machine.
         ValueError: it is no address.
     """
-    return str(ray_services.canonicalize_bootstrap_address_or_die(address))
-
-
-def answers(address: str, seconds: float) -> bool:
-    """Return whether a gRPC server, as every part of Ray is one, answers at ``HOST:PORT`` within so many seconds."""
-    channel = init_grpc_channel(address)
+    client = "ray://"
+    if address.startswith(client):
+        target, method = address.removeprefix(client), "/ray.rpc.RayletDriver/ClusterInfo"
+    else:
+        target, method = ray_services.canonicalize_bootstrap_address_or_die(address), "/ray.rpc.NodeInfoGcsService/GetClusterId"
+    channel = init_grpc_channel(target, GLOBAL_GRPC_OPTIONS)
     try:
-        grpc.channel_ready_future(channel).result(timeout=seconds)
-    except grpc.FutureTimeoutError:
-        return False
+        channel.unary_unary(method)(b"", timeout=seconds, wait_for_ready=True)
+    except grpc.RpcError as error:
+        return bool(error.code() in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
     finally:
         channel.close()
     return True
