@@ -1,7 +1,6 @@
 """A cluster that is named but does not answer, and what a Ray that is started here needs."""
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -31,10 +30,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no.such.host.invalid:6379"])
 def test_a_dead_cluster_is_refused(address: str) -> None:
-    since = time.monotonic()
     with pytest.raises(ConfigurationError, match=f"no Ray answered at RAY_ADDRESS={address} within 1 s; correct or unset"):
         check_answers(address, "RAY_ADDRESS")
-    assert time.monotonic() - since < 20
 
 
 @pytest.mark.parametrize("scheme", ["", "ray://"])
