@@ -69,7 +69,7 @@ class Head:
 def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]:
     """Start a Ray head and stop it at the end; its folder, with Ray's logs, is kept if the block raises an error.
 
-    If this process is killed, the kernel kills the head and Ray's own processes.
+    If this process is killed, the kernel terminates the head, and with it its jobs.
 
     Args:
         cpus: its logical CPUs; all of the machine's, but at least 2, if None: training and its data need one each.
@@ -237,8 +237,11 @@ def _client(arguments: Sequence[str], environment: Mapping[str, str]) -> "subpro
 
 
 def _die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    """Have the kernel terminate this process when the thread that started it ends.
+
+    Not by SIGKILL: Ray's head then stops the drivers of its jobs, which would otherwise live on.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 _libc = ctypes.CDLL(None)  # loaded here: between fork and exec a process should do little

@@ -1,4 +1,4 @@
-"""A run whose process group gets a signal, started directly or submitted: it saves first, leaves no process, and the same command continues."""
+"""A run whose process group gets a signal, direct or submitted: it saves first, leaves no process, and the same command continues."""
 
 import signal
 import time
