@@ -15,6 +15,7 @@ from torch.utils import cpp_extension
 from medvlp.errors import TrainingError
 from scaleout.engine import build_lock
 from scaleout.engine.build_lock import BuildLock, survivable_builds
+from tests.faults import Fault, record
 
 _BUILD = """
 import sys
@@ -70,14 +71,22 @@ def killed(tmp_path: Path) -> Iterator[Path]:
     return tmp_path
 
 
+@pytest.mark.chaos
 def test_the_lock_of_a_killed_compilation_is_removed(killed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", str(compiler(killed)))
     said: list[str] = []
+    since = time.monotonic()
     with survivable_builds(said.append):
         cpp_extension.load("tiny", [str(killed / "tiny.cpp")], build_directory=str(killed), is_python_module=False)
     assert (killed / "tiny.so").exists()
     assert not (killed / "lock").exists()
     assert [line for line in said if "left by a process that was killed while it compiled" in line]
+    setting, outcome = (
+        "an extension of torch, as DeepSpeed's communication is one",
+        "the lock that it left is removed, and the next compiles",
+    )
+    fault, seconds = "kill -9 of a process that compiles, and of its compiler", time.monotonic() - since
+    record(Fault(fault=fault, setting=setting, outcome=outcome, lost_steps=0, recovery_seconds=seconds))
 
 
 def test_a_living_compilation_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
