@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -49,6 +50,15 @@ def build(folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen([sys.executable, "-c", _BUILD, str(folder)], env=environment, stdout=subprocess.PIPE, text=True)
 
 
+def compiles(parent: int) -> bool:
+    """Whether the compiler works for a process, or below it."""
+    commands: list[list[str]] = []
+    for child in psutil.Process(parent).children(recursive=True):
+        with suppress(psutil.Error):  # ended meanwhile
+            commands.append(child.cmdline())
+    return any(any(word.endswith("/compiler") for word in command) and "-c" in command for command in commands)
+
+
 def wait_for(condition: Callable[[], object]) -> None:
     deadline = time.monotonic() + 120
     while not condition():
@@ -61,7 +71,7 @@ def killed(tmp_path: Path) -> Iterator[Path]:
     """A folder in which a process was killed, with its compiler, while it compiled."""
     (tmp_path / "slow").touch()
     first = build(tmp_path)
-    wait_for(lambda: any("compiler" in " ".join(child.cmdline()) for child in psutil.Process(first.pid).children(recursive=True)))
+    wait_for(lambda: compiles(first.pid))
     compilers = psutil.Process(first.pid).children(recursive=True)
     for process in [first, *compilers]:
         process.send_signal(signal.SIGKILL)
