@@ -41,7 +41,7 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
         )
     if output is not None:
         record = {"shards": manifest.fingerprint, "source": manifest.source, "benchmark": other.fingerprint, "split": split, "leaks": found}
-        Path(output).write_text(json.dumps(record, indent=1))
+        Path(output).write_text(json.dumps(record, indent=1), encoding="utf-8")
         print(f"keys: {output}")
     if fail and any(part["shared"] for part in found.values()):
         raise DataError(f"images of {tested}, split {split}, are in {trained}: leave them out, or claim no generalisation")

@@ -21,6 +21,7 @@ from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs
 from scaleout.runs.record import RunRecord, checkpoint_store, create_run, find_own_run, run_folder, update_run
 from scaleout.runs.start import find_targets, settle_start
+from scaleout.signals import Stopped
 from scaleout.tracking import RunStatus, deliver_anew, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
 from scaleout.tracking.unreachable import explain, unreachable_errors
 from scaleout.train.loop import KeepTraining
@@ -54,7 +55,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         keep_training: may end the run early, as a sweep ends a trial that falls behind.
 
     Raises:
-        Interrupted: the process received SIGTERM; the same command continues from the checkpoint saved then.
+        Interrupted: the process was stopped by a signal; the same command continues from the checkpoint saved then.
         MedvlpError: an error that the user can fix; earlier output is not lost.
     """
     times = StartTimes(command_began())
@@ -89,7 +90,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         times.end_part("checks and record")
         try:
             metrics = run_group(setup, actors, times, use_gpu=use_gpu, keep_training=keep_training)
-        except Interrupted:
+        except (Interrupted, Stopped):
             _close(tracking_uri, record.mlflow_run, RunStatus.KILLED)
             raise
         except BaseException:

@@ -23,6 +23,7 @@ from scaleout.checkpoint.read import load_training_state
 from scaleout.checkpoint.record import others_named
 from scaleout.checkpoint.store import SetAsideError
 from scaleout.engine.base import Engine, EngineConfig
+from scaleout.engine.build_lock import survivable_builds
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.io import storage
@@ -73,7 +74,7 @@ def run_worker(
         processes: all workers.
         times: times of this start so far.
         workers_on_node: workers that share this machine's cores.
-        announce: shows the user a line; called by the first worker only.
+        announce: shows the user a line; called by the first worker only, except while it waits.
         keep_training: see ``Loop``.
         stop_request: see ``Loop``.
         more_metrics: see ``Loop``.
@@ -99,7 +100,8 @@ def run_worker(
     configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
     resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
-    engine = build_engine(config, module, schedule.accumulation, processes, resharded=resharded)
+    with survivable_builds(announce):
+        engine = build_engine(config, module, schedule.accumulation, processes, resharded=resharded)
     if own is not None:
         try:
             store.resume(engine, *own, processes)

@@ -20,6 +20,7 @@ from medvlp.redaction import redact_output
 from scaleout.compat.ray_internals import start_autoscaling_coordinator
 from scaleout.compat.ray_train_internals import DatalessTrainer
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.environment import move_caches
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.record import run_folder
@@ -182,6 +183,7 @@ def _worker(
     """Run one worker; Ray Train calls this on each."""
     redact_output()
     times.end_part("workers")
+    move_caches()
     channel = actors.channel
     if ray.get(channel.error.remote()) is not None:
         return  # A restart after an error that a restart cannot fix: end the run; the driver raises the error.

@@ -327,16 +327,15 @@ def test_inputs_that_were_moved_are_named_in_an_option(pretrained: RunConfig, tm
     with pytest.raises(KnowledgeError, match="give its new place with --knowledge, else"):
         export_run(run, output)
     with pytest.raises(
-        ConfigurationError, match=r"no tokenizer at .*new place with --data\.tokenizer .of jobs/finetune\.py, evaluate\.py and export\.py: --tok"
+        ConfigurationError,
+        match=r"no tokenizer at .*new place with --data\.tokenizer .of jobs/finetune\.py, evaluate\.py and export\.py: --tok",
     ):
         export_run(run, output, knowledge=str(moved / "knowledge"))
     export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "tokenizer"))
     train_tokenizer(["other"], 300).save_pretrained(moved / "other")
     with pytest.raises(CheckpointError, match=r"was trained with tokenizer .*: give the old one with --data\.tokenizer"):
         export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "other"), overwrite=True)
-    with pytest.raises(
-        DataError, match=r"no complete shards in .*jobs/prepare\.py, or correct --shards .of jobs/pretrain.*: --data\.shards"
-    ):
+    with pytest.raises(DataError, match=r"no complete shards in .*new place with --data\.shards .of jobs/evaluate\.py: --shards"):
         prepare(replace(pretrained, data=replace(pretrained.data, shards=str(tmp_path / "z"))))
 
 
