@@ -26,6 +26,7 @@ from medvlp.model.arl import ARL, initialise
 from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
 from medvlp.tasks.module import TaskModule, TaskOutput
 from medvlp.tasks.reduction import weighted_mean
+from medvlp.values import Count
 
 CLASSES = "classes"
 
@@ -80,7 +81,7 @@ class ModalityTask(Task):
     section: ClassVar[str] = "modality"
     target_columns: ClassVar[tuple[str, ...]] = ("modality",)
 
-    hidden: int = 32
+    hidden: Count = 32
     """Width of the head."""
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:

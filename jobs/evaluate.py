@@ -1,8 +1,10 @@
 """Evaluate a trained model on a whole split, on all workers."""
 
 from medvlp.errors import ConfigurationError
+from medvlp.values import Count
 from scaleout.cli import run_job
-from scaleout.io.storage import absolute, join
+from scaleout.io.places import Place, absolute, check_name
+from scaleout.io.storage import join
 from scaleout.launch.evaluate import EVALUATIONS_FOLDER, Evaluation, Subject
 from scaleout.launch.evaluate import evaluate as evaluate_subject
 from scaleout.launch.report import metrics_table
@@ -11,18 +13,18 @@ from scaleout.runs.config import CorpusConfig
 
 def evaluate(
     *,
-    run: str | None = None,
-    storage: str | None = None,
+    run: Place | None = None,
+    storage: Place | None = None,
     checkpoint: str = "last",
-    model: str | None = None,
+    model: Place | None = None,
     split: str = "test",
-    shards: str | None = None,
-    links: str | None = None,
-    knowledge: str | None = None,
+    shards: Place | None = None,
+    links: Place | None = None,
+    knowledge: Place | None = None,
     tokenizer: str | None = None,
-    output: str | None = None,
-    workers: int | None = None,
-    micro_batch: int | None = None,
+    output: Place | None = None,
+    workers: Count | None = None,
+    micro_batch: Count | None = None,
 ) -> Evaluation:
     """Evaluate a trained model on a whole split, on all workers.
 
@@ -61,6 +63,8 @@ def _subject(
         raise ConfigurationError("shards and links belong together: give both --shards and --links, or neither to use the run's own")
     corpus = CorpusConfig(shards=absolute(shards), links=absolute(links)) if shards and links else None
     if run is not None:
+        if storage:
+            check_name(run, "run")
         folder = absolute(join(storage, run) if storage else run)
         subject = Subject.of_run(folder, checkpoint)
         return (subject.on(corpus) if corpus else subject), join(subject.config.storage, subject.name, EVALUATIONS_FOLDER)

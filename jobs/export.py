@@ -1,7 +1,8 @@
 """Write a trained model as a folder that ``medvlp.load`` reads: safetensors, configuration, tokenizer, knowledge and a card."""
 
 from scaleout.cli import run_job
-from scaleout.io.storage import absolute, base_name, is_remote, join
+from scaleout.io.places import Name, Place, absolute, is_remote
+from scaleout.io.storage import base_name, join
 from scaleout.launch.export import export_run
 
 DOWNLOAD = """python -c "from s3fs import S3FileSystem; S3FileSystem().get('{source}/', '{folder}/', recursive=True)\""""
@@ -10,11 +11,11 @@ DOWNLOAD = """python -c "from s3fs import S3FileSystem; S3FileSystem().get('{sou
 
 def export(
     *,
-    run: str,
-    storage: str,
-    output: str,
+    run: Name,
+    storage: Place,
+    output: Place,
     checkpoint: str = "last",
-    knowledge: str | None = None,
+    knowledge: Place | None = None,
     tokenizer: str | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -30,7 +31,9 @@ def export(
         overwrite: Write into a folder that is not empty, and replace its files of the same names.
     """
     output = absolute(output)
-    config = export_run(join(storage, run), output, checkpoint=checkpoint, knowledge=knowledge, tokenizer=tokenizer, overwrite=overwrite)
+    config = export_run(
+        join(absolute(storage), run), output, checkpoint=checkpoint, knowledge=knowledge, tokenizer=tokenizer, overwrite=overwrite
+    )
     print(f"model of step {config.origin.step} of run {config.origin.run!r}: {output}")
     folder = output
     if is_remote(output):

@@ -6,14 +6,15 @@ from medvlp.tasks.pretrain.config import MaskedImageConfig
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.io.output import output_folder
+from scaleout.io.places import Place
 
 PAPER, PAPER_MASKED_IMAGE = ARLConfig(), MaskedImageConfig()
 
 
 def import_weights(
     *,
-    checkpoint: str,
-    output: str,
+    checkpoint: Place,
+    output: Place,
     model: ARLConfig = PAPER,
     masked_image: MaskedImageConfig = PAPER_MASKED_IMAGE,
     entity_vectors: bool = False,

@@ -14,11 +14,14 @@ from medvlp.knowledge.leave_out import NOTHING, LeaveOut
 from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
 from medvlp.knowledge.transe import TransEConfig
 from medvlp.knowledge.vocabulary import build_bundle
+from medvlp.values import Count, CountOrZero
 from scaleout.cli import run_job
 from scaleout.io import storage
 from scaleout.io.output import check_free, output_folder
+from scaleout.io.places import Place
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import check_links, read_ontology_uris
+from scaleout.runs.inputs import open_knowledge
 from scaleout.shards.manifest import ShardManifest
 
 DEFAULT_TRANSE = TransEConfig()
@@ -26,16 +29,16 @@ DEFAULT_TRANSE = TransEConfig()
 
 def knowledge(
     *,
-    shards: str,
-    links: str,
-    ontology: list[str],
-    output: str,
+    shards: Place,
+    links: Place,
+    ontology: list[Place],
+    output: Place,
     umls: UMLSFilter = EVERYTHING,
     language: str = "en",
     leave_out: LeaveOut = NOTHING,
-    minimum_count: int = 21,
+    minimum_count: Count = 21,
     inverse_relations: bool = False,
-    ancestor_steps: int = 0,
+    ancestor_steps: CountOrZero = 0,
     transe: TransEConfig = DEFAULT_TRANSE,
     overwrite: bool = False,
 ) -> None:
@@ -99,7 +102,7 @@ def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> Non
         bundle.save(new)
 
 
-def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str | None = None, commonest: int = 20) -> None:
+def inspect_knowledge(*, inspect: Place, concept: str | None = None, picture: Place | None = None, commonest: CountOrZero = 20) -> None:
     """Show the content of a knowledge bundle: sizes, degrees, the most common entities, and a concept's neighbours.
 
     Args:
@@ -108,8 +111,9 @@ def inspect_knowledge(*, inspect: str, concept: str | None = None, picture: str 
         picture: PNG file for a picture of the neighbourhood of the concept; of the most common entity by default.
         commonest: How many of the most common entities, and of the most common concepts that are no entities, to print.
     """
-    with storage.local_copy(storage.absolute(inspect)) as folder:
-        bundle = KnowledgeBundle.load(folder)
+    if picture:
+        storage.check_file_writable(storage.absolute(picture))
+    bundle = open_knowledge(storage.absolute(inspect))
     entity = find_entity(bundle, concept) if concept else max(range(len(bundle.entities)), key=lambda index: bundle.entities[index].count)
     print(describe(bundle, commonest))
     if concept:

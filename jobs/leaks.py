@@ -1,17 +1,17 @@
 """Find the images of a benchmark's test set in shards that a model is trained on."""
 
 import json
-from pathlib import Path
 
 from medvlp.errors import DataError
 from scaleout.cli import run_job
 from scaleout.io import storage
+from scaleout.io.places import Place
 from scaleout.shards.duplicates import find_overlap, read_tables
 from scaleout.shards.images import read_images
 from scaleout.shards.manifest import ShardManifest
 
 
-def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | None = None, fail: bool = False) -> None:
+def leaks(*, shards: Place, benchmark: Place, split: str = "test", output: Place | None = None, fail: bool = False) -> None:
     """Find the images of a benchmark's test set in shards that a model is trained on.
 
     Two images count as the same if they have the same public name (such as a MedPix synpic number) or the same perceptual hash: real leaks
@@ -22,16 +22,22 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
         shards: Training shards: a folder, or s3://bucket/folder.
         benchmark: Shards of the benchmark.
         split: Split of the benchmark to look for.
-        output: JSON file for the leaking samples by split: their keys, and the names of both images, so that a person can check;
-            jobs/prepare.py --leave_out makes shards without them.
+        output: JSON file, also s3://bucket/file, for the leaking samples by split: their keys, and the names of both images, so that a
+            person can check; jobs/prepare.py --leave_out makes shards without them.
         fail: End with an error if anything leaks.
     """
     trained, tested = storage.absolute(shards), storage.absolute(benchmark)
     manifest, other = ShardManifest.load(trained), ShardManifest.load(tested)
+    if output is not None:
+        output = storage.absolute(output)
+        storage.check_file_writable(output)
     questions = read_images(tested, other, split)
+    is_same = manifest.fingerprint == other.fingerprint
     found = {}
     for name, table in read_tables(trained, manifest).items():
-        overlap = find_overlap(table, questions, same_corpus=trained == tested)
+        if is_same and name == split:
+            continue  # every image is in its own split
+        overlap = find_overlap(table, questions, same_corpus=is_same)
         counts = overlap.summary()
         keys = [key for row in overlap.rows for key in table.samples[row]]
         found[name] = {**counts, "keys": keys, "matches": overlap.pairs(table, questions)}
@@ -41,7 +47,7 @@ def leaks(*, shards: str, benchmark: str, split: str = "test", output: str | Non
         )
     if output is not None:
         record = {"shards": manifest.fingerprint, "source": manifest.source, "benchmark": other.fingerprint, "split": split, "leaks": found}
-        Path(output).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        storage.write_bytes(output, json.dumps(record, indent=1).encode())
         print(f"keys: {output}")
     if fail and any(part["shared"] for part in found.values()):
         raise DataError(f"images of {tested}, split {split}, are in {trained}: leave them out, or claim no generalisation")

@@ -8,8 +8,10 @@ from medvlp.knowledge.linker.dictionary import DictionaryLinker, Linker
 from medvlp.knowledge.linker.scispacy import ScispacyConfig, ScispacyLinker
 from medvlp.knowledge.ontology import Ontology
 from medvlp.knowledge.readers.rrf import EVERYTHING, UMLSFilter
+from medvlp.values import CountOrZero
 from scaleout.cli import run_job
 from scaleout.io import storage
+from scaleout.io.places import Place
 from scaleout.links.link import link_shards
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import read_ontology_uris
@@ -19,15 +21,15 @@ PAPER = ScispacyConfig()
 
 def link(
     *,
-    shards: str,
-    ontology: list[str],
-    output: str,
+    shards: Place,
+    ontology: list[Place],
+    output: Place,
     umls: UMLSFilter = EVERYTHING,
     language: str = "en",
     leave_out: LeaveOut = NOTHING,
     linker: Literal["dictionary", "scispacy"] = "dictionary",
     scispacy: ScispacyConfig = PAPER,
-    commonest: int = 10,
+    commonest: CountOrZero = 10,
     overwrite: bool = False,
 ) -> None:
     """Find the concepts of an ontology in every text of the shards, and write them as sidecar files.

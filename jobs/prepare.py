@@ -1,12 +1,16 @@
 """Write a corpus as WebDataset shards, with a manifest, a dataset card and a tokenizer."""
 
 from pathlib import Path
+from typing import Annotated
 
 from medvlp.corpora.registry import open_corpus
 from medvlp.corpora.splits import TRAIN
+from medvlp.data.text import MINIMUM_VOCABULARY
 from medvlp.errors import ConfigurationError, DataError
+from medvlp.values import Count, Range
 from scaleout.cli import run_job
 from scaleout.io import storage
+from scaleout.io.places import LocalPlace, Place
 from scaleout.shards.card import read_card
 from scaleout.shards.leave_out import LeftOutItems
 from scaleout.shards.manifest import TOKENIZER_FOLDER
@@ -16,13 +20,13 @@ from scaleout.shards.validate import validate_shards
 
 def prepare(
     *,
-    output: str,
+    output: Place,
     corpus: str | None = None,
-    root: str | None = None,
+    root: LocalPlace | None = None,
     options: dict[str, bool | int | float | str] | None = None,
-    samples_per_shard: int = 1000,
-    vocabulary_size: int = 8192,
-    leave_out: Path | None = None,
+    samples_per_shard: Count = 1000,
+    vocabulary_size: Annotated[int, Range(at_least=MINIMUM_VOCABULARY, also=0)] = 8192,
+    leave_out: Place | None = None,
     overwrite: bool = False,
     validate: bool = False,
 ) -> None:
@@ -49,14 +53,14 @@ def prepare(
         return
     if corpus is None:
         raise ConfigurationError("no corpus given; add --corpus NAME, or --validate to check existing shards")
-    opened = open_corpus(corpus, Path(root).absolute() if root else None, **(options or {}))
+    opened = open_corpus(corpus, Path(storage.absolute(root)) if root else None, **(options or {}))
     manifest = prepare_shards(
         opened,
         output,
         samples_per_shard=samples_per_shard,
         vocabulary_size=vocabulary_size,
         options=options,
-        leave_out=LeftOutItems.read(leave_out, opened) if leave_out else None,
+        leave_out=LeftOutItems.read(storage.absolute(leave_out), opened) if leave_out else None,
         overwrite=overwrite,
     )
     print(read_card(output))

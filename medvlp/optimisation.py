@@ -7,38 +7,34 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
-from medvlp.errors import ConfigurationError
+from medvlp.values import Checked, Positive, PositiveOrZero, ShareBelowOne
 
 if TYPE_CHECKING:
     from medvlp.model.arl import ARL  # drivers import this module for its configuration, and the model takes a second
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimiserConfig:
+class OptimiserConfig(Checked):
     """AdamW with the learning rates of the paper (ARL §4.2)."""
 
-    learning_rate: float = 1e-5
+    learning_rate: Positive = 1e-5
     """Peak learning rate of the pre-trained encoders."""
-    fusion_multiplier: float = 5.0
+    fusion_multiplier: PositiveOrZero = 5.0
     """Learning-rate multiplier of the fusion model, its projections and its poolers."""
-    head_multiplier: float = 5.0
+    head_multiplier: PositiveOrZero = 5.0
     """Learning-rate multiplier of the heads of the task; in pre-training, also of the knowledge encoder."""
-    weight_decay: float = 0.01
+    weight_decay: PositiveOrZero = 0.01
     """Weight decay of the parameters selected by ``decayed``; the others have none."""
     decayed: Literal["matrices", "authors"] = "matrices"
     """Parameters with weight decay: those with more than one dimension, or those selected by the authors' name rules, which include CLIP's
     norms."""
-    beta1: float = 0.9
-    beta2: float = 0.98
-    epsilon: float = 1e-8
-    warmup: float = 0.1
+    beta1: ShareBelowOne = 0.9
+    beta2: ShareBelowOne = 0.98
+    epsilon: Positive = 1e-8
+    warmup: ShareBelowOne = 0.1
     """Fraction of the steps over which the learning rate rises linearly from 0; it then falls linearly to 0."""
-    clip_norm: float = 1.0
+    clip_norm: PositiveOrZero = 1.0
     """Maximum norm of the gradient; 0 disables clipping, as the authors do."""
-
-    def __post_init__(self) -> None:
-        if self.learning_rate <= 0 or not 0 <= self.warmup < 1 or self.clip_norm < 0:
-            raise ConfigurationError(f"optimiser: learning_rate must be above 0, warmup in [0, 1), clip_norm at least 0: {self}")
 
 
 def parameter_groups(task: nn.Module, arl: "ARL", config: OptimiserConfig, *, knowledge_multiplier: float) -> list[dict[str, Any]]:

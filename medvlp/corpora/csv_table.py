@@ -10,6 +10,7 @@ from medvlp.corpora.plain import PlainForm, open_plain
 from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.tables import CsvFile, delimiter_called
+from medvlp.values import CountOrZero, Share
 
 
 def open_csv(
@@ -23,9 +24,9 @@ def open_csv(
     patient_column: str = "",
     name: str | None = None,
     public: bool = False,
-    minimum_words: int = 3,
-    validation_share: float = 0.1,
-    maximum_missing: float = MAXIMUM_MISSING,
+    minimum_words: CountOrZero = 3,
+    validation_share: Share = 0.1,
+    maximum_missing: Share = MAXIMUM_MISSING,
     burned_in: str = "drop",
 ) -> FileCorpus:
     """Index the rows of the table.

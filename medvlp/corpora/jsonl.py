@@ -12,6 +12,7 @@ from medvlp.corpora.plain import PlainForm, open_plain
 from medvlp.corpora.source.folder import SourceFolder
 from medvlp.corpora.source.json_files import JsonLines
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
+from medvlp.values import CountOrZero, Share
 
 CAPTIONS_FILE = "captions.jsonl"
 
@@ -23,9 +24,9 @@ def open_jsonl(
     public: bool = False,
     modality_field: str = "modality",
     patient_column: str = "",
-    minimum_words: int = 3,
-    validation_share: float = 0.1,
-    maximum_missing: float = MAXIMUM_MISSING,
+    minimum_words: CountOrZero = 3,
+    validation_share: Share = 0.1,
+    maximum_missing: Share = MAXIMUM_MISSING,
     burned_in: str = "drop",
 ) -> FileCorpus:
     """Index the rows of the file.

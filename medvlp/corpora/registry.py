@@ -24,6 +24,7 @@ from medvlp.corpora.official.vqa_med_2021 import open_vqa_med_2021
 from medvlp.corpora.official.vqa_rad import open_vqa_rad
 from medvlp.corpora.phantom import PhantomCorpus, PhantomQuestions
 from medvlp.errors import ConfigurationError
+from medvlp.values import check_value, field_hints
 
 Opener = Callable[..., Corpus]
 """Takes the folder of the official files as ``root``, if the corpus has any, and options by keyword."""
@@ -75,6 +76,8 @@ def open_corpus(name: str, /, root: Path | None = None, **options: Any) -> Corpu
         if option not in accepted:
             raise ConfigurationError(f"corpus {name!r} has no option {option!r}; it takes {', '.join(accepted)}")
     checked = {option: _checked(name, option, value, parameters[option].default) for option, value in options.items()}
+    for option, hint in field_hints(opener).items():
+        check_value(hint, checked.get(option), f"options.{option}")
     return opener(**checked) if root is None else opener(root=root, **checked)
 
 

@@ -6,24 +6,20 @@ import numpy as np
 from PIL import Image
 
 from medvlp.data.rgb import decode_rgb
-from medvlp.errors import ConfigurationError
+from medvlp.values import Checked, Count, PositiveShare
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageConfig:
+class ImageConfig(Checked):
     """How to resize an image for the vision encoder."""
 
-    size: int = 288
+    size: Count = 288
     """Side of the square image, in pixels."""
-    minimum_crop: float = 0.9
+    minimum_crop: PositiveShare = 0.9
     """Smallest fraction of the area that a random training crop keeps; 1 disables the augmentation (ARL: 0.9)."""
-
-    def __post_init__(self) -> None:
-        if self.size < 1 or not 0 < self.minimum_crop <= 1:
-            raise ConfigurationError(f"image size {self.size} must be at least 1, minimum_crop {self.minimum_crop} above 0 and at most 1")
 
 
 def decode_image(image: bytes | Image.Image | np.ndarray, config: ImageConfig, generator: np.random.Generator | None = None) -> np.ndarray:

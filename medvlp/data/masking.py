@@ -11,33 +11,32 @@ import numpy as np
 
 from medvlp.data.text import EncodedText
 from medvlp.errors import ConfigurationError
+from medvlp.values import Checked, PositiveShare, Share
 
 IGNORED = -100
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskingConfig:
+class MaskingConfig(Checked):
     """Which tokens to mask, and how."""
 
-    probability: float = 0.15
+    probability: PositiveShare = 0.15
     """Fraction of tokens to mask."""
     budget: Literal["content", "maximum"] = "content"
     """Base of the fraction: the text's own tokens, or ``maximum_tokens`` as in the authors' code, which masks short texts completely."""
     whole_words: bool = True
     """Mask all tokens of a word together; the authors' code does this for entities only."""
-    entity_share: float = 0.5
+    entity_share: Share = 0.5
     """Probability of drawing a unit from the entities while both kinds are left; 0 treats all units alike, as the authors do."""
-    keep_mask: float = 0.8
+    keep_mask: Share = 0.8
     """Fraction of masked tokens that become the mask token."""
-    random_token: float = 0.1
+    random_token: Share = 0.1
     """Fraction that become a random token; the others are unchanged."""
 
     def __post_init__(self) -> None:
-        shares = (self.probability, self.entity_share, self.keep_mask, self.random_token, self.keep_mask + self.random_token)
-        if self.probability == 0 or not all(0 <= share <= 1 for share in shares):
-            raise ConfigurationError(
-                f"masking: probability must be above 0, and shares from 0 to 1, also keep_mask plus random_token: {self}"
-            )
+        super().__post_init__()
+        if self.keep_mask + self.random_token > 1:
+            raise ConfigurationError(f"masking: keep_mask {self.keep_mask} plus random_token {self.random_token} is more than 1: lower one")
 
     def slots(self, maximum_tokens: int) -> int:
         """Return the maximum number of masked tokens of one text."""

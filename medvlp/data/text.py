@@ -2,23 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from medvlp.data.sample import StreamRow
+from medvlp.values import Checked, Count, Range
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase  # takes seconds, and drivers import this module for ``TextConfig``
 
+SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+MINIMUM_VOCABULARY = len(SPECIAL_TOKENS) + 256
+"""Tokens of a byte-level tokenizer without any merged ones."""
+
+TokenCount = Annotated[int, Range(at_least=3)]
+"""Maximum number of tokens of a text: its two special ones, and one of its own."""
+
 
 @dataclass(frozen=True, kw_only=True)
-class TextConfig:
+class TextConfig(Checked):
     """The limits of a text."""
 
-    maximum_tokens: int = 64
+    maximum_tokens: TokenCount = 64
     """Maximum number of tokens; longer texts are truncated (ARL: 64)."""
-    maximum_entities: int = 24
+    maximum_entities: Count = 24
     """Maximum number of entities per text in the knowledge stream, in text order (ARL: 24)."""
-    width_multiple: int = 16
+    width_multiple: Count = 16
     """Pad texts to a multiple of this many tokens, at most ``maximum_tokens``, so that few different widths occur."""
 
 

@@ -9,10 +9,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaTokenizer
 
 from medvlp.data.foreign import plain_reasons
+from medvlp.data.hub import reads_only_local_files
+from medvlp.data.text import MINIMUM_VOCABULARY, SPECIAL_TOKENS
 from medvlp.errors import ConfigurationError
-
-_SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-MINIMUM_VOCABULARY = len(_SPECIAL_TOKENS) + 256
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
@@ -35,12 +34,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
         min_frequency=2,
-        special_tokens=list(_SPECIAL_TOKENS),
+        special_tokens=list(SPECIAL_TOKENS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    start, end = (("<s>", _SPECIAL_TOKENS.index("<s>")), ("</s>", _SPECIAL_TOKENS.index("</s>")))
+    start, end = (("<s>", SPECIAL_TOKENS.index("<s>")), ("</s>", SPECIAL_TOKENS.index("</s>")))
     tokenizer.post_processor = processors.RobertaProcessing(end, start, trim_offsets=True, add_prefix_space=True)
     names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>"}
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", mask_token="<mask>", **names)
@@ -62,7 +61,8 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
         elif not complete and (folder / "vocab.txt").exists():
             tokenizer = BertTokenizer.from_pretrained(folder)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name), trust_remote_code=False)
+            name = str(folder_or_name)
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=reads_only_local_files(name))
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
         raise ConfigurationError(f"the tokenizer of {folder_or_name} cannot be used: it needs offsets, a mask token and a padding token")
     if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # transformers makes one from the configuration of an encoder alone

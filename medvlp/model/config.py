@@ -1,26 +1,29 @@
 """Sizes of the model. The defaults are the paper's configuration."""
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from medvlp.errors import ConfigurationError
+from medvlp.values import Checked, Count, Positive, ShareBelowOne
 
 
 @dataclass(frozen=True, kw_only=True)
-class VisionConfig:
+class VisionConfig(Checked):
     """CLIP's vision transformer."""
 
     pretrained: str | None = None
     """Hugging Face folder or name of the initial weights of the encoder; its sizes must match the sizes given here."""
-    width: int = 768
-    layers: int = 11
+    width: Count = 768
+    layers: Count = 11
     """Number of blocks; pretrained weights are taken from the first blocks (ARL omits CLIP's last block)."""
-    heads: int = 12
-    patch: int = 16
+    heads: Count = 12
+    patch: Count = 16
     """Side of a patch, in pixels."""
-    image_size: int = 288
+    image_size: Count = 288
     """Side of the image, in pixels; pretrained position embeddings are interpolated to it."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_size % self.patch:
             raise ConfigurationError(f"model.vision.image_size {self.image_size} is not a multiple of model.vision.patch {self.patch}")
         check_heads("model.vision", self.width, self.heads)
@@ -32,53 +35,52 @@ class VisionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageConfig:
+class LanguageConfig(Checked):
     """The RoBERTa or BERT encoder."""
 
     pretrained: str | None = None
     """Hugging Face folder or name of the initial weights of the encoder; its sizes must match the sizes given here."""
-    architecture: str = "roberta"
-    """"roberta" or "bert"."""
-    width: int = 768
-    layers: int = 12
-    heads: int = 12
-    feed_forward: int = 3072
-    dropout: float = 0.1
-    positions: int = 514
+    architecture: Literal["roberta", "bert"] = "roberta"
+    width: Count = 768
+    layers: Count = 12
+    heads: Count = 12
+    feed_forward: Count = 3072
+    dropout: ShareBelowOne = 0.1
+    positions: Count = 514
     """Rows of the position table; RoBERTa can use two fewer."""
 
     def __post_init__(self) -> None:
-        if self.architecture not in ("roberta", "bert"):
-            raise ConfigurationError(f"model.language.architecture is {self.architecture!r}: take 'roberta' or 'bert'")
+        super().__post_init__()
         check_heads("model.language", self.width, self.heads)
 
 
 @dataclass(frozen=True, kw_only=True)
-class KnowledgeConfig:
+class KnowledgeConfig(Checked):
     """The graph attention network over the knowledge graph. Its outer width is the width of the bundle's vectors."""
 
-    hidden_heads: int = 8
-    hidden_width: int = 64
+    hidden_heads: Count = 8
+    hidden_width: Count = 64
     """Hidden width per head."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class FusionConfig:
+class FusionConfig(Checked):
     """The three-stream fusion model."""
 
-    width: int = 768
-    layers: int = 6
-    heads: int = 12
-    feed_forward: int = 3072
-    dropout: float = 0.1
-    knowledge_heads: int = 4
-    knowledge_feed_forward: int = 1024
+    width: Count = 768
+    layers: Count = 6
+    heads: Count = 12
+    feed_forward: Count = 3072
+    dropout: ShareBelowOne = 0.1
+    knowledge_heads: Count = 4
+    knowledge_feed_forward: Count = 1024
     last_layer_knowledge: bool = False
     """Build the knowledge path of the last layer too, as the authors do. It learns nothing: it feeds only entity tokens, which no loss
     reads."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads("model.fusion", self.width, self.heads)
 
     @property
@@ -88,14 +90,14 @@ class FusionConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ARLConfig:
+class ARLConfig(Checked):
     """The whole model."""
 
     vision: VisionConfig = field(default_factory=VisionConfig)
     language: LanguageConfig = field(default_factory=LanguageConfig)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
-    initial_deviation: float = 0.02
+    initial_deviation: Positive = 0.02
     """Standard deviation of initial weights; BERT's 0.02 suits widths near 768, narrow models learn faster with a larger value."""
 
     def from_scratch(self) -> "ARLConfig":

@@ -9,12 +9,13 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from medvlp.model.fusion import FusionLayer
+from medvlp.values import Checked
 
 RECOMPILE_LIMIT = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExecutionConfig:
+class ExecutionConfig(Checked):
     """Settings that change memory and speed of a step but not its result."""
 
     activation_checkpointing: bool = False

@@ -11,6 +11,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from medvlp.data.foreign import plain_reasons
+from medvlp.data.hub import reads_only_local_files
 from medvlp.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -28,9 +29,8 @@ def load_published(model_class: Any, source: str, **settings: Any) -> Any:
         ConfigurationError: there is none, it is damaged, or the published weights lack a weight of the model.
     """
     with _clear_errors(source), _quiet():
-        model, report = model_class.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True, trust_remote_code=False, **settings
-        )
+        local = {"trust_remote_code": False, "local_files_only": reads_only_local_files(source)}
+        model, report = model_class.from_pretrained(source, dtype=torch.float32, output_loading_info=True, **local, **settings)
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ConfigurationError(f"{source} holds no weights for {missing} …: give a {type(model).__name__} or a model that contains one")
@@ -52,7 +52,7 @@ def published_config(source: str, option: str, kinds: tuple[str, ...]) -> PreTra
         ConfigurationError: there is none, or it is another type of model.
     """
     with _clear_errors(source), _quiet():
-        config = AutoConfig.from_pretrained(source, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, local_files_only=reads_only_local_files(source))
     if config.model_type not in kinds:
         raise ConfigurationError(f"{source} holds a model of type {config.model_type!r}: set {option} to one of type {' or '.join(kinds)}")
     return config

@@ -5,9 +5,11 @@ separate file and name the class on the command line (``--task package.module:Cl
 Nothing else in the project depends on the kind of task.
 """
 
+import difflib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,8 +18,10 @@ from medvlp.data.collate import Collate, Negatives
 from medvlp.data.image import ImageConfig
 from medvlp.data.masking import MaskingConfig
 from medvlp.data.text import TextConfig
+from medvlp.errors import ConfigurationError
 from medvlp.metrics.records import Records
 from medvlp.model.config import ARLConfig
+from medvlp.values import Checked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,7 +94,7 @@ class Card:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(ABC):
+class Task(Checked, ABC):
     """A task family; its fields are the family's options. Picklable."""
 
     section: ClassVar[str]
@@ -100,7 +104,7 @@ class Task(ABC):
     uses_attributes: ClassVar[bool] = False
     """Whether ``collate`` needs the attributes of the samples in the rows of the stream."""
 
-    def check(self, model: ARLConfig) -> None:  # noqa: B027  # most families have nothing to check
+    def check(self, model: ARLConfig) -> None:  # most families have nothing to check
         """Check that the task can be built on this model.
 
         Raises:
@@ -137,6 +141,30 @@ class Task(ABC):
     @abstractmethod
     def summarise(self, context: TaskContext, records: Records) -> dict[str, float]:
         """Return metrics by name over the records of a whole split, in the order of its samples."""
+
+    def metrics(self) -> tuple[str, ...]:
+        """Return the names of the metrics of ``summarise`` by which a run may select its best checkpoint; a ``*`` stands for any ending.
+
+        By default those of ``rows``.
+        """
+        return tuple(dict.fromkeys(name for row in self.rows() for name in (row.metric, row.baseline) if name))
+
+    def check_metric(self, name: str, option: str, prefix: str = "") -> None:
+        """Check that the task has a metric.
+
+        Args:
+            name: its name, after ``prefix``.
+            option: the option that names it, for the message.
+            prefix: what stands before the names of ``metrics``.
+
+        Raises:
+            ConfigurationError: it has none of this name.
+        """
+        known = [f"{prefix}{metric}" for metric in self.metrics()]
+        if not any(fnmatchcase(name, pattern) for pattern in known):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise ConfigurationError(f"{option} {name!r} is no metric of this task{hint} It has {', '.join(known)}")
 
     def sample_records(self, context: TaskContext, records: Records) -> dict[str, np.ndarray]:
         """Return the columns to write per sample of an evaluated split; by default all records with one value per sample."""

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -18,11 +18,12 @@ from typing import Any, TypeVar, get_type_hints
 import docstring_parser
 import psutil
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, get_loader, set_loader, set_parsing_settings
 
 from medvlp.configuration import choices, to_plain
 from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
 from medvlp.redaction import redact_output
+from medvlp.values import check_value
 from scaleout.compat.jsonargparse_internals import destinations, option_types
 from scaleout.environment import settle_environment
 from scaleout.signals import Stopped, exit_status, handle_stops, received
@@ -35,6 +36,7 @@ _UNKNOWN = (  # wordings of jsonargparse and argparse: for a command line, a gro
     re.compile(r"Option '(?P<key>[^']+)' is not accepted"),
 )
 _is_command = False
+_load_yaml = get_loader("yaml")
 _NOT_CONFIGURATION = ("config", "debug", "print_config", "help")
 
 
@@ -92,19 +94,31 @@ def to_yaml(config: Any) -> str:
 
 
 def _parameters(function: Callable[..., Any], argv: list[str]) -> dict[str, Any]:
-    hints = {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
+    parser, options = job_parser(function, argv)
+    values = _parse(parser, argv)
+    if options is None:
+        return values
+    first, *others = _parameter_types(function)
+    beside = {name: values.pop(name) for name in others}
+    return {first: options.instance(values), **beside}
+
+
+def job_parser(function: Callable[..., Any], argv: Sequence[str]) -> "tuple[ArgumentParser, _Options | None]":
+    """Return the parser of a job, and the options of its configuration, if its first parameter is a dataclass."""
     parser = _parser(inspect.getdoc(function))
-    first, hint = next(iter(hints.items()), ("", None))
+    first, hint = next(iter(_parameter_types(function).items()), ("", None))
     if not (isinstance(hint, type) and is_dataclass(hint)):
         parser.add_function_arguments(function)
-        return _parse(parser, argv)
+        return parser, None
     options = _Options(hint, argv)
     options.add_to(parser)
     # Not as a group: it would have the name of the function, and a configuration may have a section of the same name.
     parser.add_function_arguments(function, skip={first}, as_group=False)
-    values = _parse(parser, argv)
-    beside = {name: values.pop(name) for name in hints if name != first}
-    return {first: options.instance(values), **beside}
+    return parser, options
+
+
+def _parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
+    return {name: hint for name, hint in get_type_hints(function).items() if name != "return"}
 
 
 class _Options:
@@ -157,7 +171,37 @@ def _content(recipe: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def _load_unambiguous(text: str, path: str = "") -> Any:
+    """Load YAML or JSON in which no key occurs twice: the last one would silently win.
+
+    Raises:
+        ConfigurationError: a key occurs twice; the message names the lines.
+    """
+    root = yaml.compose(text, Loader=yaml.SafeLoader) if "{" in text or "\n" in text else None
+    lines: dict[str, int] = {}
+    for key, node in _keys(root):
+        line = node.start_mark.line + 1
+        if key in lines:
+            where = f"{Path(path).absolute()}, lines {lines[key]} and {line}" if path else f"lines {lines[key]} and {line} of {text!r}"
+            raise ConfigurationError(f"{key!r} is given twice: {where}; remove one, or merge them")
+        lines[key] = line
+    return _load_yaml(text)
+
+
+def _keys(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, yaml.Node]]:
+    """Yield all keys of a YAML document, with those above them: "train.max_steps"."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{above}{key.value}"
+            yield name, key
+            yield from _keys(value, f"{name}.")
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _keys(item, f"{above.removesuffix('.')}[{number}].")
+
+
 def _parser(docstring: str | None) -> ArgumentParser:
+    set_loader("yaml", _load_unambiguous, (yaml.YAMLError,))
     set_parsing_settings(docstring_parse_attribute_docstrings=True, instantiate_subclass_spec_in_any=False)
     description = docstring_parser.parse(docstring or "").description
     parser = ArgumentParser(description=description, exit_on_error=False, default_meta=False, allow_abbrev=False)
@@ -167,9 +211,15 @@ def _parser(docstring: str | None) -> ArgumentParser:
 
 
 def _parse(parser: ArgumentParser, argv: list[str]) -> dict[str, Any]:
+    """Return the values of all options.
+
+    Raises:
+        ConfigurationError: an option is unknown or missing, or its value has another type or breaks a rule of its type.
+    """
     try:
         namespace = parser.parse_args(_arrange(parser, argv))
-        # Dataclasses check their own values in __post_init__.
+        for name, hint in option_types(parser).items():
+            check_value(hint, namespace.get(name.removeprefix("--")), name.removeprefix("--"))
         instance: Namespace = parser.instantiate(namespace)
     except (ArgumentError, ValueError) as error:
         raise ConfigurationError(_explain(parser, error)) from error

@@ -48,7 +48,7 @@ def early_refusal(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ("options", "expected"),
     [
         (["--train.max_stepz", "3"], "did you mean 'train.max_steps'?"),
-        (["--scale.zero_stage", "4"], "one of 0, 1, 2, 3"),
+        (["--scale.zero_stage", "4"], "scale.zero_stage is 4: take at least 0 and at most 3"),
         (["--train.global_batch", "30"], "not a multiple of train.micro_batch"),
         (["--scale.workers", "8", "--train.global_batch", "64"], "set scale.workers to at most 6"),
         (["--scale.use_gpu", "true"], "need one GPU each"),

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvlp.errors import ConfigurationError
 from medvlp.optimisation import OptimiserConfig, build_optimiser, freeze_unreached, learning_rate_factor, parameter_groups
 from tests.medvlp.tiny import pretrain_batch, pretraining_module
 
@@ -96,9 +95,3 @@ def test_what_no_objective_reaches_is_frozen_and_named() -> None:
 def test_with_all_objectives_nothing_is_frozen() -> None:
     task = pretraining_module()
     assert freeze_unreached(task, task(pretrain_batch(4)).loss) == []
-
-
-@pytest.mark.parametrize("settings", [{"learning_rate": 0.0}, {"warmup": 1.0}, {"warmup": -0.1}, {"clip_norm": -1.0}])
-def test_settings_that_cannot_work_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(ConfigurationError, match="optimiser"):
-        OptimiserConfig(**settings)

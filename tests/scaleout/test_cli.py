@@ -137,6 +137,34 @@ def test_unknown_key_in_the_recipe_names_the_nearest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("data: {batch: 1}\nname: x\ndata: {batch: 2}\n", r"'data' is given twice: .*/recipe\.yaml, lines 1 and 3"),
+        ("data:\n  batch: 1\n  shards: s\n  batch: 2\n", r"'data\.batch' is given twice: .*/recipe\.yaml, lines 2 and 4"),
+        ("data.batch: 1\ndata: {batch: 2}\n", r"'data\.batch' is given twice: .*/recipe\.yaml, lines 1 and 2"),
+        ("ontology: []\noptions: {a: 1, b: 2, a: 3}\n", r"'options\.a' is given twice: .*, lines 2 and 2"),
+    ],
+)
+def test_a_key_that_a_recipe_has_twice_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(content)
+    with pytest.raises(ConfigurationError, match=message):
+        cli.parse(RunConfig, [*REQUIRED, "--config", str(recipe)])
+
+
+def test_a_key_that_an_option_has_twice_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="'a' is given twice"):
+        cli.parse(RunConfig, [*REQUIRED, "--options", '{"a": 1, "a": 2}'])
+
+
+def test_the_same_key_in_two_sections_or_recipes_is_fine(tmp_path: Path) -> None:
+    for number, name in enumerate(("one", "two"), 1):
+        (tmp_path / f"{name}.yaml").write_text(f"data: {{batch: {number}}}\noptions: {{batch: 5}}\n")
+    config = cli.parse(RunConfig, [*REQUIRED, "--config", str(tmp_path / "one.yaml"), "--config", str(tmp_path / "two.yaml")])
+    assert config.data.batch == 2
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--nme", "x"], r"unknown option 'nme'; did you mean 'name'"),

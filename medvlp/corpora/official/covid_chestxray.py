@@ -15,6 +15,7 @@ from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import FileName, RowSchema, Text, Word
 from medvlp.corpora.source.tables import CsvFile
 from medvlp.corpora.splits import deal, drawn_by_group
+from medvlp.values import AnyInteger, CountOrZero, Share
 
 _MODALITY = "X-ray"
 
@@ -31,7 +32,12 @@ class _Row(RowSchema):
 
 
 def open_covid_chestxray(
-    root: Path, *, validation_share: float = 0.1, seed: int = 0, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING
+    root: Path,
+    *,
+    validation_share: Share = 0.1,
+    seed: AnyInteger = 0,
+    minimum_words: CountOrZero = 3,
+    maximum_missing: Share = MAXIMUM_MISSING,
 ) -> FileCorpus:
     """Open the corpus.
 

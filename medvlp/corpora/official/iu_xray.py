@@ -16,6 +16,7 @@ from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import BadRow, FileName, RowSchema, check_row
 from medvlp.corpora.splits import deal, drawn_by_group
 from medvlp.errors import DataError
+from medvlp.values import AnyInteger, CountOrZero, Share
 
 _REPORTS = ("NLMCXR_reports/ecgen-radiology", "ecgen-radiology")
 _SECTIONS = ("IMPRESSION", "FINDINGS")
@@ -26,7 +27,12 @@ class _Image(RowSchema):
 
 
 def open_iu_xray(
-    root: Path, *, validation_share: float = 0.1, seed: int = 0, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING
+    root: Path,
+    *,
+    validation_share: Share = 0.1,
+    seed: AnyInteger = 0,
+    minimum_words: CountOrZero = 3,
+    maximum_missing: Share = MAXIMUM_MISSING,
 ) -> FileCorpus:
     """Open the corpus.
 

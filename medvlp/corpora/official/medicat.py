@@ -15,6 +15,7 @@ from medvlp.corpora.source.json_files import JsonLines
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import FileName, RowSchema, Text, Texts, check_row
 from medvlp.corpora.splits import shuffled
+from medvlp.values import AnyInteger, CountOrZero, Share
 
 _FIGURES = "s2_full_figures_oa_nonroco_combined_medical_top4_public.jsonl"
 
@@ -34,11 +35,11 @@ class _Figure(RowSchema):
 def open_medicat(
     root: Path,
     *,
-    validation: int = 1000,
-    test: int = 1000,
-    seed: int = 42,
-    minimum_words: int = 3,
-    maximum_missing: float = MAXIMUM_MISSING,
+    validation: CountOrZero = 1000,
+    test: CountOrZero = 1000,
+    seed: AnyInteger = 42,
+    minimum_words: CountOrZero = 3,
+    maximum_missing: Share = MAXIMUM_MISSING,
 ) -> FileCorpus:
     """Open the corpus.
 

@@ -16,6 +16,7 @@ from medvlp.corpora.source.json_files import JsonLines, JsonList
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import FileName, FilledWord, RowSchema, Text, Word
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
+from medvlp.values import CountOrZero, Share
 
 _NAMES = {TRAIN: "train", VALIDATION: "dev", TEST: "test"}
 
@@ -45,7 +46,9 @@ class _Case(RowSchema):
     content: _Findings | None = Field(default=None, alias="Case")
 
 
-def open_medpix(root: Path, *, case_findings: bool = False, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
+def open_medpix(
+    root: Path, *, case_findings: bool = False, minimum_words: CountOrZero = 3, maximum_missing: Share = MAXIMUM_MISSING
+) -> FileCorpus:
     """Open the corpus.
 
     Args:

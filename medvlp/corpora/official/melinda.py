@@ -20,6 +20,7 @@ from medvlp.corpora.source.tables import CsvFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
 from medvlp.data.sample import Label
 from medvlp.errors import ConfigurationError
+from medvlp.values import Share
 
 LABELS = ("i_meth", "p_meth", "i_meth_label", "p_meth_label")
 _FILES = {TRAIN: "train.csv", VALIDATION: "dev.csv", TEST: "test.csv"}
@@ -35,7 +36,7 @@ class _Figure(RowSchema):
 
 
 def open_melinda(
-    root: Path, *, label: str = "p_meth_label", images: str = "melinda_images", maximum_missing: float = MAXIMUM_MISSING
+    root: Path, *, label: str = "p_meth_label", images: str = "melinda_images", maximum_missing: Share = MAXIMUM_MISSING
 ) -> FileCorpus:
     """Open the corpus.
 

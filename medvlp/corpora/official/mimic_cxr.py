@@ -28,6 +28,7 @@ from medvlp.corpora.source.tables import CsvFile
 from medvlp.data.dicom import burned_in_rule
 from medvlp.data.sample import Dropped, Label, State
 from medvlp.errors import ConfigurationError
+from medvlp.values import CountOrZero, Share
 
 _SUFFIXES = ("jpg", "dcm")
 _SECTIONS = ("impression", "findings")
@@ -77,8 +78,8 @@ def open_mimic_cxr(
     *,
     image_format: str = "jpg",
     views: str = "PA,AP",
-    minimum_words: int = 3,
-    maximum_missing: float = MAXIMUM_MISSING,
+    minimum_words: CountOrZero = 3,
+    maximum_missing: Share = MAXIMUM_MISSING,
     burned_in: str = "drop",
 ) -> FileCorpus:
     """Open the corpus.

@@ -23,6 +23,7 @@ from medvlp.corpora.source.schema import FileName, FilledText, RowSchema, Text, 
 from medvlp.corpora.source.tables import FieldFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
 from medvlp.data.sample import count_words
+from medvlp.values import CountOrZero, Share
 
 _FOLDERS = {TRAIN: ("train",), VALIDATION: ("validation", "val"), TEST: ("test",)}
 _REFERENCES = {TRAIN: "train", VALIDATION: "val", TEST: "test"}
@@ -53,7 +54,7 @@ class _References(RowSchema):
 
 
 def open_roco(
-    root: Path, *, references: str = "", retrieval: bool = False, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING
+    root: Path, *, references: str = "", retrieval: bool = False, minimum_words: CountOrZero = 3, maximum_missing: Share = MAXIMUM_MISSING
 ) -> FileCorpus:
     """Open the corpus.
 

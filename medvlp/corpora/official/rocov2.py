@@ -16,6 +16,7 @@ from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import FileName, FilledWord, RowSchema, Text, Word
 from medvlp.corpora.source.tables import CsvFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
+from medvlp.values import CountOrZero, Share
 
 _NAMES = {TRAIN: "train", VALIDATION: "valid", TEST: "test"}
 
@@ -30,7 +31,7 @@ class _Concepts(RowSchema):
     concepts: Word = Field(alias="CUIs")
 
 
-def open_rocov2(root: Path, *, minimum_words: int = 3, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
+def open_rocov2(root: Path, *, minimum_words: CountOrZero = 3, maximum_missing: Share = MAXIMUM_MISSING) -> FileCorpus:
     """Open the corpus.
 
     Args:

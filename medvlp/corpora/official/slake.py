@@ -13,6 +13,7 @@ from medvlp.corpora.source.json_files import JsonList
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema, Word
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
+from medvlp.values import Share
 
 _FILES = {TRAIN: "train.json", VALIDATION: "validate.json", TEST: "test.json"}
 
@@ -28,7 +29,7 @@ class _Question(RowSchema):
     content_type: Word = ""
 
 
-def open_slake(root: Path, *, language: str = "en", normalise_answers: bool = True, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
+def open_slake(root: Path, *, language: str = "en", normalise_answers: bool = True, maximum_missing: Share = MAXIMUM_MISSING) -> FileCorpus:
     """Open the corpus.
 
     Args:

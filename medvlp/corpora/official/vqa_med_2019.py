@@ -24,6 +24,7 @@ from medvlp.corpora.source.schema import Answer, FileName, FilledText, FilledWor
 from medvlp.corpora.source.tables import FieldFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
 from medvlp.errors import ConfigurationError
+from medvlp.values import Share
 
 CATEGORIES = ("modality", "plane", "organ", "abnormality")
 LAYOUT = "{train,val,test}/QA/*.csv and images/, or the three folders of the official release"
@@ -55,7 +56,7 @@ def open_vqa_med_2019(
     categories: str = "modality,plane,organ",
     questions: str = "QA",
     normalise_answers: bool = True,
-    maximum_missing: float = MAXIMUM_MISSING,
+    maximum_missing: Share = MAXIMUM_MISSING,
 ) -> FileCorpus:
     """Open the corpus.
 

@@ -27,6 +27,7 @@ from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema
 from medvlp.corpora.source.tables import FieldFile
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION
+from medvlp.values import Share
 
 _FOLDERS = {TRAIN: "train", VALIDATION: "val", TEST: "test"}
 _TRAIN = "VQA-Med-2020-Task1-VQAnswering-TrainVal-Sets/VQAMed2020-VQAnswering-TrainingSet"
@@ -52,7 +53,7 @@ class _Answered(RowSchema):
     answer: Answer
 
 
-def open_vqa_med_2021(root: Path, *, normalise_answers: bool = True, maximum_missing: float = MAXIMUM_MISSING) -> FileCorpus:
+def open_vqa_med_2021(root: Path, *, normalise_answers: bool = True, maximum_missing: Share = MAXIMUM_MISSING) -> FileCorpus:
     """Open the corpus.
 
     Args:

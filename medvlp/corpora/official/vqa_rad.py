@@ -17,6 +17,7 @@ from medvlp.corpora.source.json_files import JsonList
 from medvlp.corpora.source.limit import MAXIMUM_MISSING
 from medvlp.corpora.source.schema import Answer, FileName, FilledText, RowSchema, Word
 from medvlp.corpora.splits import TEST, TRAIN, VALIDATION, deal, drawn_by_group
+from medvlp.values import AnyInteger, Share
 
 
 class _Question(RowSchema):
@@ -32,10 +33,10 @@ class _Question(RowSchema):
 def open_vqa_rad(
     root: Path,
     *,
-    validation_share: float = 0.1,
-    seed: int = 0,
+    validation_share: Share = 0.1,
+    seed: AnyInteger = 0,
     normalise_answers: bool = True,
-    maximum_missing: float = MAXIMUM_MISSING,
+    maximum_missing: Share = MAXIMUM_MISSING,
 ) -> FileCorpus:
     """Open the corpus.
 

@@ -6,13 +6,14 @@ from medvlp.corpora.phantom.grammar import Reporter
 from medvlp.corpora.phantom.made import MadeCorpus, phantom_streams
 from medvlp.corpora.phantom.scene import VIEWS, compose, draw
 from medvlp.data.sample import Sample
+from medvlp.values import CountOrZero
 
 
 @dataclass(frozen=True)
 class PhantomCorpus(MadeCorpus):
     """Images with two or three reports each."""
 
-    train: int = 40_000
+    train: CountOrZero = 40_000
     name: str = field(default="phantom", init=False)
 
     def _make(self, split: str, index: int) -> Sample:

@@ -5,7 +5,7 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from medvlp.corpora.corpus import Grouping
 from medvlp.corpora.identity import hashed_group
@@ -15,17 +15,18 @@ from medvlp.corpora.phantom.view import View
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.data.sample import Sample
 from medvlp.errors import DataError
+from medvlp.values import AnyInteger, Checked, CountOrZero, Range
 
 
 @dataclass(frozen=True)
-class MadeCorpus(ABC):
+class MadeCorpus(Checked, ABC):
     """A ``Corpus`` without files."""
 
-    train: int
-    validation: int = 2_000
-    test: int = 2_000
-    seed: int = 0
-    size: int = 128
+    train: CountOrZero
+    validation: CountOrZero = 2_000
+    test: CountOrZero = 2_000
+    seed: AnyInteger = 0
+    size: Annotated[int, Range(at_least=16, at_most=4096)] = 128
     """Side of the square images, in pixels."""
     name: str = field(init=False)
     public: bool = field(default=True, init=False)

@@ -14,6 +14,7 @@ from medvlp.corpora.phantom.made import MadeCorpus, phantom_streams
 from medvlp.corpora.phantom.scene import COUNT_RATES, VIEWS, Scene, compose, draw
 from medvlp.corpora.phantom.view import View
 from medvlp.data.sample import Sample
+from medvlp.values import CountOrZero
 
 SIDED_VIEWS = tuple(view for view in VIEWS if any(kind.sided for kind in view.kinds))
 
@@ -82,7 +83,7 @@ QUESTION_TYPES = tuple(kind for kind, _, _ in _ASKERS)
 class PhantomQuestions(MadeCorpus):
     """One question about one image per sample; no image is shared between splits, nor with ``PhantomCorpus``."""
 
-    train: int = 20_000
+    train: CountOrZero = 20_000
     name: str = field(default="phantom-questions", init=False)
 
     def _make(self, split: str, index: int) -> Sample:

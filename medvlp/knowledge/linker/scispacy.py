@@ -12,6 +12,7 @@ from typing import Any
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.linker.dictionary import Span, flag_denied
 from medvlp.knowledge.ontology import Ontology
+from medvlp.values import Checked, Share
 
 _INSTALL = (
     "scispaCy is not installed; run pip install 'medvlp[scispacy]' (Python below 3.13), then install the model from "
@@ -20,14 +21,14 @@ _INSTALL = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScispacyConfig:
+class ScispacyConfig(Checked):
     """The model that finds mentions, and its threshold; the defaults are the paper's."""
 
     model: str = "en_core_sci_scibert"
     """spaCy model that finds the mentions."""
     knowledge_base: str = "umls"
     """scispaCy's index of names; its identifiers must be those of UMLS."""
-    threshold: float = 0.95
+    threshold: Share = 0.95
     """Minimum similarity of a mention and a name."""
 
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import check_heads
+from medvlp.values import Checked, Count, CountOrZero, PositiveOrZero, Range
 
 
 class Objective(StrEnum):
@@ -21,17 +23,18 @@ class Objective(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ObjectiveWeights:
+class ObjectiveWeights(Checked):
     """Weight of each loss in the total; an objective of weight 0 is not built."""
 
-    mlm: float = 1.0
-    mim: float = 1.0
-    itm: float = 0.1
-    align: float = 1.0
+    mlm: PositiveOrZero = 1.0
+    mim: PositiveOrZero = 1.0
+    itm: PositiveOrZero = 0.1
+    align: PositiveOrZero = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.by_objective().values()) < 0 or not self.built():
-            raise ConfigurationError(f"pretext.weights are {self}: all must be at least 0, and one above 0")
+        super().__post_init__()
+        if not self.built():
+            raise ConfigurationError("pretext.weights are all 0: give one objective a weight above 0")
 
     def by_objective(self) -> dict[Objective, float]:
         """Return all weights by objective."""
@@ -43,18 +46,19 @@ class ObjectiveWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedImageConfig:
+class MaskedImageConfig(Checked):
     """Masked image modelling."""
 
-    share: float = 0.75
+    share: Annotated[float, Range(above=0, below=1)] = 0.75
     """Fraction of the patches that the encoder does not see."""
-    layer: int = 3
+    layer: CountOrZero = 3
     """The decoder reads the image stream as it enters this fusion layer."""
-    width: int = 384
-    layers: int = 4
-    heads: int = 6
+    width: Count = 384
+    layers: CountOrZero = 4
+    heads: Count = 6
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads("pretext.masked_image", self.width, self.heads)
-        if self.width % 4 or not 0 < self.share < 1 or self.layer < 0:
-            raise ConfigurationError(f"pretext.masked_image: width must be a multiple of 4, share between 0 and 1, layer 0 or more: {self}")
+        if self.width % 4:
+            raise ConfigurationError(f"pretext.masked_image.width {self.width} is not a multiple of 4")

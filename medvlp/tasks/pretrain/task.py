@@ -97,6 +97,12 @@ class Pretraining(Task):
             ReportRow("reconstruction, squared error", "mim_loss"),
         )
 
+    def metrics(self) -> tuple[str, ...]:
+        """See ``Task``: those of the objectives that are built."""
+        built = tuple(objective.value for objective in self.weights.built())
+        names = dict.fromkeys((*(f"{objective}_loss" for objective in built), *super().metrics()))
+        return tuple(name for name in names if name.removeprefix("modality_only_").startswith(built))
+
     def card(self, context: TaskContext) -> Card:
         """See ``Task``."""
         entities = len(context.bundle.entities)

@@ -11,6 +11,7 @@ from medvlp.errors import ConfigurationError
 from medvlp.metrics.records import Records
 from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
+from medvlp.values import Count
 
 if TYPE_CHECKING:  # see medvlp.tasks.pretrain.task
     from medvlp.tasks.vqa.batch import QuestionBatch
@@ -27,12 +28,8 @@ class QuestionAnswering(Task):
     section: ClassVar[str] = "vqa"
     target_columns: ClassVar[tuple[str, ...]] = ("answers",)
 
-    minimum_answer_count: int = 1
+    minimum_answer_count: Count = 1
     """Minimum number of training questions with an answer for the vocabulary to include it."""
-
-    def __post_init__(self) -> None:
-        if self.minimum_answer_count < 1:
-            raise ConfigurationError(f"vqa.minimum_answer_count is {self.minimum_answer_count}: take at least 1")
 
     def targets(self, columns: Iterable[Mapping[str, list[Any]]]) -> dict[str, Any]:
         """Return the answers, see ``AnswerVocabulary.build``."""
@@ -81,6 +78,11 @@ class QuestionAnswering(Task):
             ReportRow("answers, accuracy", "answer_accuracy", "majority_answer_accuracy"),
             ReportRow("answers, shuffled image", "answer_accuracy_shuffled_image"),
         )
+
+    def metrics(self) -> tuple[str, ...]:
+        """See ``Task``; most are measured for each type of question too."""
+        names = super().metrics()
+        return ("answer_loss", "answer_known", *names, *(f"{name}_*" for name in names))
 
     def card(self, context: TaskContext) -> Card:
         """See ``Task``."""

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from medvlp.errors import DataError
 from medvlp.json_values import parse_object, typed
 from scaleout.io import storage
+from scaleout.io.artefacts import MANIFEST_FILE, instead, kind_of_manifest
 from scaleout.io.record_table import RecordTable
 
-MANIFEST_FILE = "manifest.json"
 INDEX_FILE = "index.parquet"
 _FILE_NAME = r"^[^./\\\x00][^/\\\x00]*(/[^./\\\x00][^/\\\x00]*)*$"
 """Valid name of a file in a manifest: a name, or a path below the folder."""
@@ -46,14 +46,19 @@ def read_manifest(
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
         option = f"--{what} (of jobs/pretrain.py and jobs/finetune.py: --data.{what})"
-        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing); make them with {maker}, or correct {option}")
+        raise DataError(
+            f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}; make them with {maker}, or correct {option}"
+        )
     try:
         content = parse_object(storage.read_bytes(uri))
+        held = kind_of_manifest(content)
         found = typed(int, content.get("version"))
         kinds = make_dataclass("Facts", [("fingerprint", str), *facts.items()])
-        wanted = dict(vars(typed(kinds, content))) if found == version else {}
+        wanted = dict(vars(typed(kinds, content))) if found == version and held in ("", what) else {}
     except ValueError as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
+    if held not in ("", what):
+        raise DataError(f"{folder} holds {held}, not {what}: give the folder that {maker} made")
     if found != version:
         newer = found > version
         remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
@@ -62,6 +67,18 @@ def read_manifest(
     if (bad := records.first_unlike("name", _FILE_NAME)) is not None:
         raise DataError(f"{storage.join(folder, INDEX_FILE)} was altered: {bad!r} is not a file name; make the {what} again with {maker}")
     return wanted, records
+
+
+def check_stated(folder: str, stated: Mapping[str, Any], found: Mapping[str, Any], what: str, maker: str) -> None:
+    """Check facts that follow from the records too; people read them in the manifest.
+
+    Raises:
+        DataError: one contradicts the records.
+    """
+    for name, value in found.items():
+        if stated[name] != value:
+            uri = storage.join(folder, MANIFEST_FILE)
+            raise DataError(f"{uri} was altered: it states {name} {stated[name]}, its {what} have {value}; make them again with {maker}")
 
 
 def check_fingerprint(folder: str, expected: str, found: str, what: str, maker: str) -> None:

@@ -22,9 +22,9 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from medvlp.errors import ConfigurationError, DataError
+from scaleout.io.places import S3, absolute, is_below, is_remote, parent
 from scaleout.io.retry import GaveUpError, retry
 
-_S3 = "s3://"
 _AT_ONCE = 8
 """Number of files of a folder that are transferred at the same time."""
 
@@ -32,21 +32,6 @@ _ACCESS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
-
-
-def is_remote(uri: str | Path) -> bool:
-    """Return whether ``uri`` is in an object store."""
-    return str(uri).startswith(_S3)
-
-
-def absolute(uri: str | Path) -> str:
-    """Return the same location, independent of the working directory (a submitted job and its workers have others)."""
-    text = str(uri)
-    if is_remote(text):
-        return text.rstrip("/")
-    if "://" in text and not text.startswith("file://"):
-        raise ConfigurationError(f"{text}: only local paths and s3:// are supported")
-    return str(Path(text.removeprefix("file://")).expanduser().absolute())
 
 
 def join(uri: str | Path, *parts: str) -> str:
@@ -60,12 +45,6 @@ def join(uri: str | Path, *parts: str) -> str:
         if not is_below(part):
             raise DataError(f"{part!r} is not a valid file or folder name in {text}; the source of this name was altered")
     return "/".join([text.rstrip("/"), *parts]) if is_remote(text) else str(Path(text, *parts))
-
-
-def is_below(part: str) -> bool:
-    """Return whether a relative path stays below the folder in which it starts."""
-    path = PurePosixPath(part)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in part
 
 
 def base_name(uri: str | Path) -> str:
@@ -115,7 +94,7 @@ def create_exclusively(uri: str | Path, content: bytes) -> bool:
 
 def list_names(uri: str | Path) -> list[str]:
     """Return the names of the files and folders directly in ``uri``, ascending; an empty list if there is no such folder."""
-    folder = absolute(uri).removeprefix(_S3)
+    folder = absolute(uri).removeprefix(S3)
     entries = _on_files("list", uri, lambda files: _entries(files, folder))
     return sorted({base_name(entry) for entry in entries if entry.rstrip("/") != folder})
 
@@ -146,7 +125,7 @@ def download_folder(uri: str | Path, local: Path) -> None:
     Raises:
         DataError: there is none, or an object's key points outside.
     """
-    root = absolute(uri).removeprefix(_S3)
+    root = absolute(uri).removeprefix(S3)
     sources = _on_files("read", uri, lambda files: files.find(root))
     if not sources:
         raise DataError(f"cannot read {uri}: no such file or folder")
@@ -190,7 +169,7 @@ def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
     """Return ``uri`` in the form that pyarrow and Ray Data need: a filesystem and a path in it."""
     if not is_remote(uri):
         return pyarrow.fs.LocalFileSystem(), absolute(uri)
-    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(_S3)
+    return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(S3)
 
 
 def existing_folder(uri: str | Path) -> str:
@@ -212,6 +191,17 @@ def check_writable(uri: str | Path) -> None:
     except DataError as error:
         remedy = "check AWS_ENDPOINT_URL, keys and the bucket's policy" if is_remote(uri) else "choose another folder or fix permissions"
         raise ConfigurationError(f"cannot write below {uri} ({_reason(error.__cause__)}); {remedy}") from error
+
+
+def check_file_writable(uri: str) -> None:
+    """Check, before any work is done, that a file can be written to ``uri``.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if not is_remote(uri) and Path(uri).is_dir():
+        raise ConfigurationError(f"{uri} is a folder: add a file name")
+    check_writable(parent(uri))
 
 
 def _s3(attempts: int | None = None) -> Any:
@@ -268,7 +258,7 @@ def _on_files(verb: str, uri: str | Path, call: Callable[[AbstractFileSystem], T
     """Return ``call`` of the filesystem that contains ``uri``; with retries for a bucket, so calling it twice must be harmless."""
     with _clear_errors(verb, uri):
         if is_remote(uri):
-            if "@" in str(uri).removeprefix(_S3).partition("/")[0]:
+            if "@" in str(uri).removeprefix(S3).partition("/")[0]:
                 raise ConfigurationError(
                     f"{uri} contains credentials: give the bucket without them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
                 )

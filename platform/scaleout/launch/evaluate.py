@@ -12,16 +12,18 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from medvlp.errors import MedvlpError
-from medvlp.interchange.model_folder import KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
+from medvlp.errors import CheckpointError, MedvlpError
+from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
 from medvlp.metrics.records import Records
 from medvlp.model.weights import load_weights
 from medvlp.redaction import redact_output
 from medvlp.tasks.base import Task
+from medvlp.values import unchecked
 from scaleout.cluster import connect
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.io.sidecar import pack_sidecar
-from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, ScaleConfig, TrainConfig
+from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, check_fingerprints, evaluation_split, task_context, tokenizer_uri, with_moved_inputs
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.start import read_any_weights
@@ -78,23 +80,22 @@ class Subject:
         Raises:
             CheckpointError: there is no model, or it is damaged.
         """
+        if not storage.exists(storage.join(folder, CONFIG_FILE)):
+            raise CheckpointError(f"no model in {folder} ({CONFIG_FILE} is missing){instead(folder)}; make one with jobs/export.py")
         with storage.local_copy(folder) as local:
             model = load_model_folder(local).config
-        config = RunConfig(
-            name=model.origin.run,
-            storage=folder,
-            knowledge=storage.join(folder, KNOWLEDGE_FOLDER),
-            data=DataConfig(
-                shards=corpus.shards,
-                links=corpus.links,
-                tokenizer=storage.join(folder, TOKENIZER_FOLDER),
-                **asdict(model.text),
-            ),
-            train=TrainConfig(max_steps=1, findings=list(model.finding_types)),
-            task=model.task,
-            model=model.model,
-            scale=ScaleConfig(),
-        )
+        data = DataConfig(shards=corpus.shards, links=corpus.links, tokenizer=storage.join(folder, TOKENIZER_FOLDER), **asdict(model.text))
+        train = TrainConfig(max_steps=1, findings=list(model.finding_types))
+        with unchecked():  # the name of the run may be older than the rule of names
+            config = RunConfig(
+                name=model.origin.run,
+                storage=folder,
+                knowledge=storage.join(folder, KNOWLEDGE_FOLDER),
+                data=data,
+                train=train,
+                task=model.task,
+                model=model.model,
+            )
         return cls(
             config=config,
             targets=model.targets,
@@ -106,8 +107,10 @@ class Subject:
 
     def on(self, corpus: CorpusConfig) -> "Subject":
         """Return the same subject on other shards."""
-        data = replace(self.config.data, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(self.config.data))
-        return replace(self, config=replace(self.config, data=data))
+        own = self.config.data
+        with unchecked():  # a recorded configuration may be older than a rule
+            data = replace(own, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(own))
+            return replace(self, config=replace(self.config, data=data))
 
     def moved(self, knowledge: str | None, tokenizer: str | None) -> "Subject":
         """Return the same subject with new locations of its knowledge bundle and its tokenizer."""
@@ -139,7 +142,8 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
     """
     config = subject.config
     if micro_batch is not None:
-        config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
+        with unchecked():
+            config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
     subject = replace(subject, config=config)
     inputs = Inputs.open(config)
     check_fingerprints(subject.fingerprints, inputs.bundle, inputs.tokenizer, subject.weights)

@@ -124,6 +124,8 @@ def prepare(config: C) -> tuple[C, Inputs]:
     Raises:
         MedvlpError: the inputs or the starting point are missing, damaged, or do not belong together.
     """
+    if config.train.best_metric is not None:
+        config.task.check_metric(config.train.best_metric, "train.best_metric", prefix="val/")
     config, point = settle_start(with_absolute_uris(config))
     tracking = replace(config.tracking, uri=config.tracking.uri and without_credentials(config.tracking.uri))
     config = replace(config, tracking=tracking)
@@ -159,7 +161,7 @@ def check_layout(config: RunConfig, *, use_gpu: bool) -> None:
 def with_absolute_uris(config: C) -> C:
     """Return the configuration with absolute URIs: workers run in other folders than the driver."""
     shards, links, tokenizer = config.data.shards, config.data.links, config.data.tokenizer
-    if tokenizer and storage.exists(tokenizer):  # otherwise a Hugging Face name
+    if tokenizer and storage.exists(storage.absolute(tokenizer)):  # otherwise a Hugging Face name
         tokenizer = storage.absolute(tokenizer)
     mixed = [replace(each, shards=storage.absolute(each.shards), links=storage.absolute(each.links)) for each in config.data.mixed_with]
     data = replace(config.data, shards=storage.absolute(shards), links=storage.absolute(links), mixed_with=mixed, tokenizer=tokenizer)

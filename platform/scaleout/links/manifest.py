@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import get_type_hints
 
-from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.io.manifest import check_fingerprint, check_stated, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 4
@@ -69,9 +69,10 @@ class LinksManifest:
         Raises:
             DataError: there is no complete set of links, or the manifest has another version or was changed.
         """
-        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS}
+        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS} | {"texts": int}
         facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, types, _WHAT, _MAKER)
-        fingerprint = facts.pop("fingerprint")
+        fingerprint, texts = facts.pop("fingerprint"), facts.pop("texts")
         manifest = cls(files=files, **facts)
         check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)
+        check_stated(folder, {"texts": texts}, {"texts": manifest.texts}, _WHAT, _MAKER)
         return manifest

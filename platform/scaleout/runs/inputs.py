@@ -10,6 +10,7 @@ from medvlp.errors import CheckpointError, ConfigurationError, DataError, Knowle
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
@@ -193,8 +194,8 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
         raise KnowledgeError(
-            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing): if it was moved, give its new place with {_OPTIONS['knowledge']}, "
-            "else make it with jobs/knowledge.py"
+            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing){instead(uri)}: if it was moved, give its new place with "
+            f"{_OPTIONS['knowledge']}, else make it with jobs/knowledge.py"
         )
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)

@@ -8,6 +8,7 @@ from medvlp.interchange.model_folder import CONFIG_FILE
 from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, others_named, read_record
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.runs.config import RunConfig
 from scaleout.runs.record import CHECKPOINTS_FOLDER, RUN_FILE, RunRecord, load_run
 
@@ -66,4 +67,6 @@ def _record(folder: str) -> RunRecord:
             f"{folder} is a model folder, not a run: give it to jobs/pretrain.py or jobs/finetune.py as --start_from, "
             "or to jobs/evaluate.py as --model"
         )
-    raise CheckpointError(f"there is no run at {folder} ({RUN_FILE} is missing); give the folder STORAGE/RUN, or a checkpoint in it")
+    raise CheckpointError(
+        f"there is no run at {folder} ({RUN_FILE} is missing){instead(folder)}; give the folder STORAGE/RUN, or a checkpoint in it"
+    )

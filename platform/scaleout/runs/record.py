@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 from medvlp.configuration import choices, from_plain, to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
 from medvlp.json_values import parse_object, typed
+from medvlp.values import unchecked
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
@@ -44,7 +45,8 @@ class RunRecord:
             CheckpointError: the run was made by a newer version of this code.
         """
         try:
-            return from_plain(kind, self.config)
+            with unchecked():  # a run that was started before a rule of a field stays readable
+                return from_plain(kind, self.config)
         except (ConfigurationError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the configuration of run {where} is unreadable: {error}") from error
 

@@ -27,6 +27,7 @@ from medvlp.tasks.module import TaskModule
 from scaleout.checkpoint.read import read_weights
 from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
 from scaleout.io import storage
+from scaleout.io.artefacts import instead
 from scaleout.runs.config import CorpusConfig, DataConfig, FinetuneConfig, RunConfig, SourceConfig, StartConfig
 from scaleout.runs.inputs import Inputs, check_fingerprints, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
@@ -70,8 +71,8 @@ class StartPoint:
             model = _read_model_config(uri)
             return cls(uri, model.origin.fingerprints, model=model)
         raise CheckpointError(
-            f"there is nothing to start from at {uri}: name a run, one of its checkpoints, weights that jobs/import_weights.py made, "
-            "or a model folder that jobs/export.py made"
+            f"there is nothing to start from at {uri}{instead(uri)}: name a run, one of its checkpoints, weights that "
+            "jobs/import_weights.py made, or a model folder that jobs/export.py made"
         )
 
     def check_same_world(self, inputs: Inputs) -> None:

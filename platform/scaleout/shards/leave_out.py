@@ -10,6 +10,7 @@ from medvlp.corpora.corpus import Corpus
 from medvlp.data.sample import Excluded, Sample
 from medvlp.errors import DataError
 from medvlp.json_values import parse_object
+from scaleout.io import storage
 from scaleout.shards.manifest import Counts, first_key
 
 LEAK = "image is in a benchmark"
@@ -26,16 +27,16 @@ class LeftOutItems:
     """Hashed groups: patients, cases."""
 
     @classmethod
-    def read(cls, path: Path, corpus: Corpus) -> "LeftOutItems":
+    def read(cls, uri: str | Path, corpus: Corpus) -> "LeftOutItems":
         """Read a report of ``jobs/leaks.py``, or a list of hashed groups, one on a line.
 
         Raises:
             DataError: the file is neither, or the report's shards were made from other files than ``corpus``.
         """
         try:
-            content = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read {path}: {error}") from error
+            content = storage.read_bytes(uri).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"cannot read {uri}: {error}") from error
         groups = content.split()
         if groups and all(map(_HASH.fullmatch, groups)):
             return cls(groups=frozenset(groups))
@@ -44,10 +45,10 @@ class LeftOutItems:
             source = record["source"]
             keys = frozenset(int(key) for part in record["leaks"].values() for key in part["keys"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"{path} is neither a report of jobs/leaks.py nor a list of hashed groups ({error})") from error
+            raise DataError(f"{uri} is neither a report of jobs/leaks.py nor a list of hashed groups ({error})") from error
         if source != corpus.fingerprint:
             raise DataError(
-                f"{path} is about shards made from files with fingerprint {source}, "
+                f"{uri} is about shards made from files with fingerprint {source}, "
                 f"those of corpus {corpus.name!r} have {corpus.fingerprint}"
             )
         return cls(keys=keys)

@@ -11,13 +11,14 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from medvlp.errors import DataError
-from scaleout.io.manifest import check_fingerprint, read_manifest, write_manifest
+from scaleout.io.manifest import check_fingerprint, check_stated, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
 
 FORMAT_VERSION = 3
 KEY_DIGITS = 9
 TOKENIZER_FOLDER = "tokenizer"
 _WHAT, _MAKER = "shards", "jobs/prepare.py"
+_DERIVED = ("splits", "texts")
 _FACTS = ("corpus", "public", "source", "left_out", "dropped", "modalities", "words")
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -101,7 +102,7 @@ class ShardManifest:
         """Write the manifest to the folder of the shards; its existence marks them as complete."""
         facts = {
             "version": FORMAT_VERSION,
-            **{name: getattr(self, name) for name in ("fingerprint", "splits", "texts", *_FACTS)},
+            **{name: getattr(self, name) for name in ("fingerprint", *_DERIVED, *_FACTS)},
         }
         write_manifest(folder, facts, self.shards)
 
@@ -112,11 +113,13 @@ class ShardManifest:
         Raises:
             DataError: there is no complete set of shards, or the manifest has another version or was changed.
         """
-        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS}
+        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS} | dict.fromkeys(_DERIVED, dict[str, int])
         facts, shards = read_manifest(folder, ShardRecord, FORMAT_VERSION, types, _WHAT, _MAKER)
-        fingerprint = facts.pop("fingerprint")
+        fingerprint, *stated = (facts.pop(name) for name in ("fingerprint", *_DERIVED))
         manifest = cls(shards=shards, **facts)
         check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)
+        derived = {name: getattr(manifest, name) for name in _DERIVED}
+        check_stated(folder, dict(zip(_DERIVED, stated, strict=True)), derived, _WHAT, _MAKER)
         return manifest
 
 

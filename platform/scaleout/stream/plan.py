@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 
 from medvlp.data.randomness import Purpose, keyed_generator
-from medvlp.errors import ConfigurationError
 from scaleout.io.record_table import RecordTable
 from scaleout.links.manifest import LinksManifest, LinksRecord
 from scaleout.shards.manifest import ShardManifest, ShardRecord
@@ -125,12 +124,6 @@ class StreamPlan:
     """Whether to plan the same number of other shards for every window, to draw images from the whole split."""
     _epochs: dict[int, "_Epoch"] = field(default_factory=dict, init=False, repr=False, compare=False)
     """The most recent epoch layout of every corpus."""
-
-    def __post_init__(self) -> None:
-        if self.window_shards < 1:
-            raise ConfigurationError(f"data.window_shards is {self.window_shards}: take at least 1")
-        if any(corpus.weight <= 0 for corpus in self.corpora):
-            raise ConfigurationError("a corpus of data.mixed_with, or data.weight, has no weight: set it above 0, or remove the corpus")
 
     @property
     def rows(self) -> int:

@@ -6,15 +6,15 @@ import ray
 
 from medvlp.errors import ConfigurationError
 from scaleout.io import storage
+from scaleout.io.record_table import RecordTable
 from scaleout.io.sidecar import check_size
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.inputs import Inputs
-from scaleout.shards.manifest import ShardManifest
 
 DATA_CPUS = 1.0
 """Minimum number of logical CPUs for Ray Data: with none it waits forever."""
 CHECKED_FILES = 64
-"""Number of shards whose size is compared with the manifest before training; the readers check all shards."""
+"""Number of files of a folder whose size is compared with the manifest before training; the readers check all files."""
 
 
 def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) -> bool:
@@ -27,14 +27,15 @@ def check_run(config: RunConfig, inputs: Inputs, resources: dict[str, float]) ->
 
     Raises:
         ConfigurationError: resources or permissions are insufficient.
-        DataError: a shard or a split is missing.
+        DataError: a shard, a file of links or a split is missing.
     """
     use_gpu = check_resources(config.scale, resources)
     storage.check_writable(config.storage)
     inputs.shards.places_of("validation")
     for corpus in inputs.corpora:
         corpus.shards.places_of("train")
-        check_shards(corpus.folders.shards, corpus.shards)
+        check_files(corpus.folders.shards, corpus.shards.shards, "shard", "jobs/prepare.py")
+        check_files(corpus.folders.links, corpus.links.files, "file of links", "jobs/link.py")
     return use_gpu
 
 
@@ -52,7 +53,7 @@ def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
     option = "scale.workers" if scale.minimum_workers is None else "scale.minimum_workers"
     left = cpus - workers * scale.cpus_per_worker
     if left < DATA_CPUS:
-        fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker)
+        fitting = int((cpus - DATA_CPUS) / scale.cpus_per_worker) if scale.cpus_per_worker else 0
         raise ConfigurationError(
             f"{workers} workers of {scale.cpus_per_worker:g} CPUs leave {max(left, 0):g} of the cluster's {cpus:g} CPUs to Ray Data, "
             f"which needs at least {DATA_CPUS:g}, or training waits forever: set {option} to at most {max(fitting, 0)}, "
@@ -63,16 +64,16 @@ def check_resources(scale: ScaleConfig, resources: dict[str, float]) -> bool:
     return use_gpu
 
 
-def check_shards(folder: str, manifest: ShardManifest) -> None:
-    """Compare the sizes of some shards, evenly spaced, with the manifest.
+def check_files(folder: str, records: RecordTable[Any], what: str, maker: str) -> None:
+    """Compare the sizes of some files, evenly spaced, with their records in a manifest.
 
     Raises:
         DataError: one is missing or of another size.
     """
-    every = max(1, len(manifest.shards) // CHECKED_FILES)
-    for shard in manifest.shards[::every]:
-        uri = storage.join(folder, shard.name)
-        check_size(uri, "shard", storage.file_size(uri), shard.bytes, "make it again with jobs/prepare.py")
+    every = max(1, len(records) // CHECKED_FILES)
+    for record in records[::every]:
+        uri = storage.join(folder, record.name)
+        check_size(uri, what, storage.file_size(uri), record.bytes, f"make it again with {maker}")
 
 
 def cluster_resources() -> dict[str, Any]:

@@ -10,7 +10,6 @@ from PIL import Image
 
 from medvlp.data.image import ImageConfig, decode_image
 from medvlp.data.rgb import UndecodableImage
-from medvlp.errors import ConfigurationError
 from tests.medvlp.tiny import encoded_image
 
 
@@ -113,9 +112,3 @@ def test_damaged_files_raise_nothing_else(image_format: str, changes: list[tuple
     except UndecodableImage:
         return
     assert decoded.shape == (3, 8, 8)
-
-
-@pytest.mark.parametrize("settings", [{"size": 0}, {"minimum_crop": 0.0}, {"minimum_crop": 1.1}])
-def test_settings_that_cannot_work_are_refused(settings: dict) -> None:
-    with pytest.raises(ConfigurationError, match="minimum_crop"):
-        ImageConfig(**settings)

@@ -28,6 +28,15 @@ def test_a_name_that_is_held_is_refused_before_anything_is_written(
     assert storage.list_names(run_folder(config)) == [LEASE_FOLDER]
 
 
+def test_a_best_metric_that_the_task_lacks_is_refused(
+    phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(phantom_shards, phantom_links, phantom_knowledge, tmp_path)
+    prepare(replace(config, train=replace(config.train, best_metric="val/itm_accuracy")))
+    with pytest.raises(ConfigurationError, match=r"train\.best_metric 'val/itm_acuracy' is no metric .* did you mean 'val/itm_accuracy'\?"):
+        prepare(replace(config, train=replace(config.train, best_metric="val/itm_acuracy")))
+
+
 def test_findings_of_a_type_that_the_bundle_lacks_are_refused(
     phantom_shards: str, phantom_links: str, phantom_knowledge: Path, tmp_path: Path
 ) -> None:

@@ -28,39 +28,9 @@ def test_any_number_of_workers_shares_the_micro_batches_of_a_step(workers: int) 
     assert config(scale=ScaleConfig(workers=workers)).schedule(workers).micro_batches == 6
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "max_steps",
-        "global_batch",
-        "micro_batch",
-        "log_every",
-        "validate_every",
-        "validation_samples",
-        "checkpoint_every",
-        "keep_checkpoints",
-    ],
-)
-def test_counts_are_at_least_one(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"train\.{name} is 0: take at least 1"):
-        TrainConfig(**{"max_steps": 1, name: 0})
-
-
 def test_a_batch_is_made_of_whole_micro_batches() -> None:
     with pytest.raises(ConfigurationError, match="global_batch 20 is not a multiple"):
         TrainConfig(max_steps=1, global_batch=20, micro_batch=8)
-
-
-@pytest.mark.parametrize("scale", [{"workers": 0}, {"zero_stage": 4}, {"zero_stage": -1}])
-def test_scale_has_limits(scale: dict[str, int]) -> None:
-    with pytest.raises(ConfigurationError, match="scale: workers"):
-        ScaleConfig(**scale)
-
-
-@pytest.mark.parametrize("name", ["", "a/b", "a b", "a:b", "a\\b", ".", "..", "a\0"])
-def test_a_name_is_a_folder(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="cannot name a folder"):
-        config(name=name)
 
 
 def test_reconstruction_reads_a_layer_that_exists() -> None:
@@ -79,18 +49,9 @@ def test_texts_fit_the_position_table(architecture: str, capacity: int) -> None:
         with_tokens(capacity + 1)
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"workers": 2, "minimum_workers": 3}, "scale.minimum_workers is 3: take 1 to scale.workers 2"),
-        ({"minimum_workers": 0}, "scale.minimum_workers is 0"),
-        ({"collective_timeout_minutes": 0}, "scale.collective_timeout_minutes is 0: take more than 0"),
-        ({"resize_minutes": -1}, "scale.resize_minutes is -1: take more than 0"),
-    ],
-)
-def test_impossible_ranges_and_times_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigurationError, match=said):
-        ScaleConfig(**settings)
+def test_the_minimum_of_workers_is_no_more_than_the_maximum() -> None:
+    with pytest.raises(ConfigurationError, match=r"scale\.minimum_workers is 3: take 1 to scale\.workers 2"):
+        ScaleConfig(workers=2, minimum_workers=3)
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,10 @@ def test_a_mixture_is_trained_on_and_its_first_corpus_is_validated(config: RunCo
     assert inputs.fingerprints.items() >= alone.items()
     assert inputs.fingerprints["mixed_with"].endswith(" 0.5")
     check_run(mixed, inputs, {"CPU": 4.0})
-    Path(shards, "train-00000.tar").unlink()
-    with pytest.raises(DataError, match=r"train-00000\.tar"):
-        check_run(mixed, inputs, {"CPU": 4.0})
+    for file in (Path(links, "train-00000.parquet"), Path(shards, "train-00000.tar")):
+        file.unlink()
+        with pytest.raises(DataError, match=file.name):
+            check_run(mixed, inputs, {"CPU": 4.0})
 
 
 @pytest.mark.parametrize(("name", "error"), [("shards", DataError), ("links", DataError)])

@@ -9,7 +9,9 @@ import pytest
 
 from medvlp.configuration import to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
+from medvlp.optimisation import OptimiserConfig
 from medvlp.tasks.vqa.task import QuestionAnswering
+from medvlp.values import unchecked
 from scaleout.runs.config import DataConfig, RunConfig, ScaleConfig, TrackingConfig, TrainConfig
 from scaleout.runs.record import RUN_FILE, RunRecord, create_run, load_run, run_folder, update_run
 
@@ -135,6 +137,17 @@ def test_a_field_that_is_younger_than_the_run_has_its_default(tmp_path: Path, pa
     del section[last]
     file.write_text(json.dumps(content))
     load_run(str(tmp_path)).going_on("pretrain", CONFIG, FINGERPRINTS, "here")
+
+
+def test_a_run_from_before_a_rule_is_read_and_continues(tmp_path: Path) -> None:
+    with unchecked():
+        old = changed(data__bad_samples=1.5, train__optimiser=OptimiserConfig(weight_decay=-1.0), name="a+b")
+    begun = RunRecord(kind="pretrain", config=to_plain(old), fingerprints=FINGERPRINTS, mlflow_run="m")
+    create_run(str(tmp_path), begun)
+    read = load_run(str(tmp_path))
+    assert read is not None
+    assert read.open_config(RunConfig, "here") == old
+    assert read.going_on("pretrain", old, FINGERPRINTS, "here") is read
 
 
 def test_a_field_that_this_version_does_not_know_is_refused(tmp_path: Path) -> None:

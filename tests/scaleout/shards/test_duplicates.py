@@ -1,6 +1,7 @@
 """Images that occur twice are found in whatever bytes, and under whatever name."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,33 @@ def test_leaks_are_found_by_public_name_and_by_picture(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit):
         run_job(leaks, [*options, "--fail"])
     assert "are in" in capsys.readouterr().err
+
+
+def test_a_split_does_not_leak_into_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = make(tmp_path, {"a.png": (0, "train"), "b.png": (1, "test"), "c.png": (2, "validation")})
+    copy = str(shutil.copytree(shards, tmp_path / "copy"))
+    for benchmark in (shards, copy):
+        run_job(leaks, ["--shards", shards, "--benchmark", benchmark, "--fail"])
+        assert "test:" not in capsys.readouterr().out
+    leaking = make(tmp_path / "leaking", {"a.png": (0, "train"), "b.png": (0, "test")})
+    with pytest.raises(SystemExit):
+        run_job(leaks, ["--shards", leaking, "--benchmark", leaking, "--fail"])
+
+
+def test_the_report_of_leaks_goes_to_any_place(tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shards = make(tmp_path / "a", {"a.png": (0, "train"), "b.png": (0, "test")})
+    for output in (f"{tmp_path}/missing/folder/report.json", f"{s3}/leaks/report.json"):
+        run_job(leaks, ["--shards", shards, "--benchmark", shards, "--output", output])
+        assert LeftOutItems.read(output, open_csv(tmp_path / "a")).keys == {0}
+    (tmp_path / "file").write_text("")
+    for output, message in (
+        (str(tmp_path), "is a folder: add a file name"),
+        (s3, "is no file"),
+        (f"{tmp_path}/file/report.json", "cannot write below"),
+    ):
+        with pytest.raises(SystemExit):
+            run_job(leaks, ["--shards", shards, "--benchmark", shards, "--output", output])
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.real_data

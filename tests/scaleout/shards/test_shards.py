@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -269,6 +270,10 @@ def test_foreign_tars_are_refused(tmp_path: Path, members: list[tuple[str, bytes
         parse_shard((tmp_path / "x.tar").read_bytes(), "x.tar")
 
 
+def altered(manifest: str, fact: str, value: object) -> str:
+    return json.dumps({**json.loads(manifest), fact: value})
+
+
 def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"manifest\.json is missing.*jobs/prepare\.py"):
         ShardManifest.load(str(tmp_path))
@@ -281,6 +286,8 @@ def test_an_altered_or_absent_manifest_is_refused(tmp_path: Path) -> None:
         (whole.replace('"version": 3', '"version": 99'), "has version 99, this code reads 3; use the release of medvlp that made it"),
         (whole[:100], "damaged"),
         (whole.replace('"public"', '"open"'), "damaged"),
+        (altered(whole, "splits", {"train": 9, "test": 99}), r"states splits \{'train': 9, 'test': 99\}, its shards have \{'train'"),
+        (altered(whole, "texts", {}), r"was altered: it states texts \{\}"),
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):

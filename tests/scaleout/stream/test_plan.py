@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvlp.errors import ConfigurationError, DataError
+from medvlp.errors import DataError
 from scaleout.io.record_table import RecordTable
 from scaleout.links.manifest import LinksManifest, LinksRecord
 from scaleout.shards.manifest import ShardManifest, ShardRecord
@@ -141,13 +141,6 @@ def test_a_split_is_planned_from_its_shards_alone() -> None:
     assert [record.name for record in corpus.links] == ["train-00000.parquet", "train-00003.parquet"]
     with pytest.raises(DataError, match="no sample of split 'test'"):
         PlannedCorpus.of_split(manifest, links, "test")
-
-
-def test_what_cannot_be_planned_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"data\.window_shards is 0"):
-        plan_of([1], window_shards=0)
-    with pytest.raises(ConfigurationError, match="has no weight"):
-        StreamPlan(corpora=(corpus_of([1]), corpus_of([1], weight=0.0)), seed=0, window_shards=1)
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.37)])

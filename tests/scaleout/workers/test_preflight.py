@@ -11,7 +11,7 @@ from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.inputs import Inputs
 from scaleout.shards.manifest import ShardManifest, ShardRecord
 from scaleout.shards.prepare import prepare_shards
-from scaleout.workers.preflight import CHECKED_FILES, check_resources, check_run, check_shards
+from scaleout.workers.preflight import CHECKED_FILES, check_files, check_resources, check_run
 from tests.scaleout.shards.toy import ToyCorpus
 from tests.scaleout.stream.plans import shard_record
 from tests.scaleout.train.tiny_run import tiny_config
@@ -59,7 +59,7 @@ def shards(tmp_path: Path) -> Path:
 
 
 def test_whole_shards_pass(shards: Path) -> None:
-    check_shards(str(shards), ShardManifest.load(str(shards)))
+    check_files(str(shards), ShardManifest.load(str(shards)).shards, "shard", "jobs/prepare.py")
 
 
 @pytest.mark.parametrize(("cut", "said"), [(-512, "is truncated"), (None, "no such file")])
@@ -70,7 +70,7 @@ def test_a_damaged_shard_is_named(shards: Path, cut: int | None, said: str) -> N
     if cut:
         path.write_bytes(content[:cut])
     with pytest.raises(DataError, match=rf"train-00001\.tar.*{said}"):
-        check_shards(str(shards), ShardManifest.load(str(shards)))
+        check_files(str(shards), ShardManifest.load(str(shards)).shards, "shard", "jobs/prepare.py")
 
 
 def test_of_many_shards_some_are_looked_at_from_first_to_last(tmp_path: Path) -> None:
@@ -80,10 +80,10 @@ def test_of_many_shards_some_are_looked_at_from_first_to_last(tmp_path: Path) ->
     manifest = ShardManifest(corpus="many", public=True, shards=RecordTable.of(ShardRecord, shards))
     for shard in shards[:: count // CHECKED_FILES]:
         (tmp_path / shard.name).write_bytes(b"x")
-    check_shards(str(tmp_path), manifest)
+    check_files(str(tmp_path), manifest.shards, "shard", "jobs/prepare.py")
     (tmp_path / shards[-count // CHECKED_FILES].name).unlink()
     with pytest.raises(DataError):
-        check_shards(str(tmp_path), manifest)
+        check_files(str(tmp_path), manifest.shards, "shard", "jobs/prepare.py")
 
 
 @pytest.fixture

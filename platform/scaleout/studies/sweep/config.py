@@ -3,15 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Annotated
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError, DataError
 from medvlp.redaction import without_credentials
 from medvlp.tasks.pretrain.config import Objective, ObjectiveWeights
 from medvlp.tasks.pretrain.task import Pretraining
+from medvlp.values import AnyInteger, AnyNumber, Checked, Count, Positive, Range
+from scaleout.io.places import check_name
 from scaleout.runs.config import RunConfig
 
-Range = tuple[float, float]
+Weights = tuple[Positive, Positive]
 
 
 def _default_score() -> dict[str, float]:
@@ -20,32 +23,31 @@ def _default_score() -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchConfig:
+class SearchConfig(Checked):
     """The search space and the score of a trial."""
 
-    trials: int = 16
+    trials: Count = 16
     """Number of trials, each with its own weights."""
-    mlm: Range = (0.1, 10.0)
+    mlm: Weights = (0.1, 10.0)
     """Range of the weight of masked language modelling; sampled log-uniformly, as all weights."""
-    mim: Range = (0.1, 10.0)
-    itm: Range = (0.1, 10.0)
-    align: Range = (0.1, 10.0)
-    seed: int = 0
+    mim: Weights = (0.1, 10.0)
+    itm: Weights = (0.1, 10.0)
+    align: Weights = (0.1, 10.0)
+    seed: AnyInteger = 0
     """Seed of the sampled weights; the weights of a trial depend on it and on the trial's number."""
-    score: dict[str, float] = field(default_factory=_default_score)
+    score: dict[str, AnyNumber] = field(default_factory=_default_score)
     """Weights of the validation metrics in the score. No losses: losses of trials with different weights are not comparable."""
-    grace_steps: int | None = None
+    grace_steps: Count | None = None
     """Optimiser steps before a trial may be stopped; by default up to the first validation."""
-    reduction: int = 3
+    reduction: Annotated[int, Range(at_least=2)] = 3
     """Reduction factor of successive halving: at every rung, one in this many trials continues."""
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or self.reduction < 2:
-            raise ConfigurationError(f"sweep.trials {self.trials} must be at least 1, sweep.reduction {self.reduction} at least 2")
+        super().__post_init__()
         for objective in Objective:
             low, high = getattr(self, objective)
-            if not 0 < low <= high:
-                raise ConfigurationError(f"sweep.{objective} [{low}, {high}]: give two weights above 0, the smaller one first")
+            if low > high:
+                raise ConfigurationError(f"sweep.{objective} [{low}, {high}]: give the smaller weight first")
         losses = [name for name in self.score if "loss" in name]
         if losses or not self.score:
             raise ConfigurationError(
@@ -83,6 +85,9 @@ class SweepConfig(RunConfig):
         super().__post_init__()
         if not isinstance(self.task, Pretraining):
             raise ConfigurationError("a sweep searches the weights of the pretext objectives: use task pretrain")
+        for name in self.sweep.score:
+            replace(self.task, weights=self.sweep.weights(0)).check_metric(name, "sweep.score")
+        check_name(self.trial_name(self.sweep.trials - 1), "the name of the last trial")
 
     def trial(self, number: int, tracking_uri: str, parent_run: str) -> RunConfig:
         """Return the configuration of trial ``number`` as an ordinary run."""

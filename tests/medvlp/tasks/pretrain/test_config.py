@@ -15,7 +15,6 @@ def test_weight_zero_is_not_built() -> None:
     assert ObjectiveWeights(mim=0, align=0).built() == (Objective.MLM, Objective.ITM)
 
 
-@pytest.mark.parametrize("weights", [{"mlm": -1.0}, dict.fromkeys(("mlm", "mim", "itm", "align"), 0.0)])
-def test_weights_that_cannot_work_are_refused(weights: dict[str, float]) -> None:
-    with pytest.raises(ConfigurationError, match=r"pretext\.weights"):
-        ObjectiveWeights(**weights)
+def test_one_weight_is_above_zero() -> None:
+    with pytest.raises(ConfigurationError, match=r"pretext\.weights are all 0"):
+        ObjectiveWeights(**dict.fromkeys(("mlm", "mim", "itm", "align"), 0.0))
