@@ -12,8 +12,7 @@ ONTOLOGY := $(CURDIR)/medvlp/corpora/phantom/phantom.obo
 
 export PATH := $(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/platform:$(CURDIR)
-# DeepSpeed compiles its CPU communication on first use. A process that is killed meanwhile leaves a lock behind, and
-# every later one would wait for it forever. So it is compiled once, at set-up, in a folder that no other environment shares.
+# DeepSpeed compiles its CPU communication on first use. So it is compiled once, at set-up, in a folder that no other environment shares.
 export TORCH_EXTENSIONS_DIR := $(CURDIR)/.venv/torch_extensions
 
 # Arguments of Python to compile DeepSpeed's CPU communication.

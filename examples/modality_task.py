@@ -7,7 +7,6 @@ No other file refers to it. From the root of the repository, after ``make pretra
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -46,9 +45,9 @@ class ModalityCollate(CommonCollate):
 
     classes: tuple[str, ...]
 
-    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> ModalityBatch:
+    def __call__(self, rows: Sequence[StreamRow]) -> ModalityBatch:
         """See ``Collate``."""
-        common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens), executor)
+        common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens))
         return ModalityBatch(**common, labels=torch.tensor([self.classes.index(row.modality) for row in rows]))
 
 

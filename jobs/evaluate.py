@@ -20,6 +20,8 @@ def evaluate(
     split: str = "test",
     shards: Place | None = None,
     links: Place | None = None,
+    knowledge: Place | None = None,
+    tokenizer: str | None = None,
     output: Place | None = None,
     workers: Count | None = None,
     micro_batch: Count | None = None,
@@ -37,11 +39,14 @@ def evaluate(
         split: Split to evaluate: validation, test …
         shards: Shards to use instead of the run's.
         links: Links of these shards.
+        knowledge: New location of the knowledge bundle, if it was moved.
+        tokenizer: New location of the tokenizer, if it was moved; the shards of the training contain it by default.
         output: Folder for the results; by default below the run or the model folder.
         workers: Number of workers; by default as in training.
         micro_batch: Samples per forward pass; by default as in training.
     """
     subject, below = _subject(run, storage, checkpoint, model, shards, links)
+    subject = subject.moved(knowledge, tokenizer)
     evaluation = evaluate_subject(subject, split, absolute(output) if output else below, workers=workers, micro_batch=micro_batch)
     print("\n".join(metrics_table(split, evaluation.metrics, evaluation.task)))
     print(f"metrics and samples: {evaluation.folder}")

@@ -1,14 +1,11 @@
 """Convert a published checkpoint of METER, M3AE or ARL to weights that jobs/pretrain.py can start from."""
 
-import tempfile
-from pathlib import Path
-
-from medvlp.errors import CheckpointError
-from medvlp.interchange.weights_folder import WEIGHTS_FILE, import_checkpoint
+from medvlp.interchange.weights_folder import REPORT_FILE, import_checkpoint
 from medvlp.model.config import ARLConfig
 from medvlp.tasks.pretrain.config import MaskedImageConfig
 from scaleout.cli import run_job
 from scaleout.io import storage
+from scaleout.io.output import output_folder
 from scaleout.io.places import Place
 
 PAPER, PAPER_MASKED_IMAGE = ARLConfig(), MaskedImageConfig()
@@ -34,16 +31,14 @@ def import_weights(
         model: Model sizes, as in the recipe that will train it.
         masked_image: Sizes of the masked-image decoder.
         entity_vectors: Import the entity vectors too; use only with the same knowledge graph that the checkpoint was trained with.
-        overwrite: Replace existing weights.
+        overwrite: Write into a folder that is not empty, and replace its files of the same names.
     """
     output = storage.absolute(output)
-    if storage.exists(storage.join(output, WEIGHTS_FILE)) and not overwrite:
-        raise CheckpointError(f"{output} already holds imported weights; choose another --output, or add --overwrite")
-    storage.check_writable(output)
-    with tempfile.TemporaryDirectory(prefix="medvlp-import-") as temporary, storage.local_copy(storage.absolute(checkpoint)) as file:
-        folder = Path(temporary, "weights")
+    with (
+        output_folder(output, last=REPORT_FILE, overwrite=overwrite) as folder,
+        storage.local_copy(storage.absolute(checkpoint)) as file,
+    ):
         report = import_checkpoint(file, folder, model, masked_image, entity_vectors=entity_vectors)
-        storage.upload_folder(folder, output)
     print(f"parameters: {report}")
     for theirs, reason in report.unused.items():
         print(f"  unused        {theirs}: {reason}")

@@ -5,8 +5,6 @@ With ``--inspect``, show the content of a bundle instead.
 
 import io
 import sys
-import tempfile
-from pathlib import Path
 
 from medvlp.errors import KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
@@ -19,6 +17,7 @@ from medvlp.knowledge.vocabulary import build_bundle
 from medvlp.values import Count, CountOrZero
 from scaleout.cli import run_job
 from scaleout.io import storage
+from scaleout.io.output import check_free, output_folder
 from scaleout.io.places import Place
 from scaleout.links.manifest import LinksManifest
 from scaleout.links.ontologies import check_links, read_ontology_uris
@@ -60,10 +59,10 @@ def knowledge(
         ancestor_steps: Join concepts that no triple joins with the nearest concepts above and below them, or else with those that share an
             ancestor, at most this many steps up the hierarchy; 0 drops them, as the paper does.
         transe: How to train the entity vectors.
-        overwrite: Replace an existing bundle.
+        overwrite: Replace an existing bundle, or write into a folder that holds other files; those stay.
     """
     output = storage.absolute(output)
-    storage.check_writable(output)
+    check_free(output, overwrite=overwrite or storage.exists(storage.join(output, METADATA_FILE)))
     merged = read_ontology_uris(ontology, umls=umls, language=language, leave_out=leave_out)
     manifest = LinksManifest.load(storage.absolute(links))
     check_links(manifest, ShardManifest.load(storage.absolute(shards)), merged)
@@ -99,9 +98,8 @@ def save_bundle(bundle: KnowledgeBundle, output: str, *, overwrite: bool) -> Non
                 f"{output} holds another bundle ({found}, this one is {bundle.fingerprint}); choose another --output, or add --overwrite"
             )
         return
-    with tempfile.TemporaryDirectory() as folder:
-        bundle.save(Path(folder))
-        storage.upload_folder(Path(folder), output)
+    with output_folder(output, last=METADATA_FILE, overwrite=overwrite) as new:
+        bundle.save(new)
 
 
 def inspect_knowledge(*, inspect: Place, concept: str | None = None, picture: Place | None = None, commonest: CountOrZero = 20) -> None:

@@ -18,6 +18,7 @@ def load(folder: str | Path, device: str = "cpu", task: "type[Task] | None" = No
 
     Raises:
         CheckpointError: there is no model, or it is damaged.
+        ConfigurationError: the folder is not on this machine, or the device cannot be used.
     """
     from medvlp.inference import Model  # late: every job imports this package, and torch takes seconds
 

@@ -8,10 +8,12 @@ section, named by the dataclass, holds the dataclass's own fields::
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import Field, dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from medvlp.errors import ConfigurationError
 
@@ -57,7 +59,7 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     A field that ``values`` lacks takes its default: it was added later.
 
     Raises:
-        ConfigurationError: a field is unknown, or one without a default is missing.
+        ConfigurationError: a field is unknown or of the wrong type, or one without a default is missing.
     """
     hints = get_type_hints(kind)
     values = dict(values)
@@ -67,7 +69,8 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
         known = ", ".join(_fields(kind))
         raise ConfigurationError(f"{kind.__name__} has no {', '.join(unknown)}, only {known}: was it written by a newer version?")
     try:
-        return kind(**{name: _value(hints[name], value) for name, value in values.items() if name not in chosen}, **chosen)
+        rest = {name: _value(f"{kind.__name__}.{name}", hints[name], value) for name, value in values.items() if name not in chosen}
+        return kind(**rest, **chosen)
     except TypeError as error:
         raise ConfigurationError(f"{kind.__name__} is incomplete: {error}; was it written by another version?") from error
 
@@ -87,8 +90,8 @@ def _fields(kind: type) -> dict[str, Field[Any]]:
 
 def _chosen(field: Field[Any], values: dict[str, Any]) -> Any:
     """Return the value of a choice; removes its section from ``values``."""
-    chosen: Any = field.metadata[_CHOICE].find(values[field.name])
-    return from_plain(chosen, values.pop(chosen.section, {}))
+    chosen: Any = field.metadata[_CHOICE].find(_value(field.name, str, values[field.name]))
+    return _value(chosen.section, chosen, values.pop(chosen.section, {}))
 
 
 def _plain(value: Any) -> Any:
@@ -103,14 +106,36 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, PurePath) else value
 
 
-def _value(hint: Any, value: Any) -> Any:
-    """Convert ``value`` to the type ``hint``: a dataclass (or an optional one), or a list or tuple of dataclasses or other values."""
-    if value is None:
-        return None
-    for choice in (hint, *get_args(hint)):
-        if isinstance(choice, type) and is_dataclass(choice) and isinstance(value, Mapping):
-            return from_plain(choice, value)
-    if get_origin(hint) in (list, tuple) and not isinstance(value, str):
-        items = [_value(get_args(hint)[0], item) for item in value]
-        return tuple(items) if get_origin(hint) is tuple else items
+def _value(name: str, hint: Any, value: Any) -> Any:
+    """Convert ``value`` to the type ``hint``: a dataclass, a simple type, a collection of these, or one of several types.
+
+    Raises:
+        ConfigurationError: it has another type.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        *others, last = sorted(inner, key=lambda kind: kind is not NoneType)  # an error is about the last one
+        for kind in others:
+            with suppress(ConfigurationError):
+                return _value(name, kind, value)
+        return _value(name, last, value)
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, Mapping):
+        return from_plain(hint, value)
+    if origin in (list, tuple) and isinstance(value, list | tuple):
+        return origin(_value(f"an item of {name}", inner[0], item) for item in value)
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
+        return {key: _value(f"{name}.{key}", inner[1], item) for key, item in value.items()}
+    if not _fits(hint, value):
+        raise ConfigurationError(f"{name} is {value!r}, which is no {getattr(hint, '__name__', hint)}: was it edited?")
     return value
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Return whether a simple value has a type. JSON has no paths and enumerations: any value but None fits these."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint in (int, float):
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    if hint in (str, bool, NoneType):
+        return isinstance(value, hint)
+    return hint is Any or not (get_origin(hint) or is_dataclass(hint) or value is None)

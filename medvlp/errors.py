@@ -1,11 +1,16 @@
 """The exceptions of the project: one hierarchy, for errors that a user can fix.
 
-A message says what happened, where, and what to do.
+A message says what happened, where, and what to do. It never contains a password or a token.
 """
+
+from medvlp.redaction import redact
 
 
 class MedvlpError(Exception):
     """Base of every error that this project raises on purpose."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redact(message))
 
 
 class ConfigurationError(MedvlpError):

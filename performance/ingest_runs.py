@@ -48,7 +48,7 @@ def stream_batches(source: Source, server: Any) -> Iterator[Batch]:
         micro_batch=source.micro_batch,
         first=0,
         stride=1,
-        threads=source.cores,
+        processes=source.cores,
         ahead=AHEAD,
     )
     return (micro.batch for micro in stream)

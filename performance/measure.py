@@ -84,7 +84,7 @@ def machine() -> dict[str, Any]:
 
 def _processor() -> str:
     """Return the CPU model as Linux names it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 

@@ -1,22 +1,26 @@
 """The training step against the paper's procedure, which runs the objectives one by one with a full forward each.
 
 Both schedules run the same modules with the same weights on the same batch, without dropout, with the same negatives and
-patch masks, and must compute the same losses; only the order of the work differs. One by one, as the authors' code does:
+patch masks, and must compute the same losses; only the order of the work differs, and how graph attention sums. One by one, as the
+authors' code does:
 
 - masked language: whole image and masked text through all fusion layers, the vocabulary head on every token;
 - masked image: kept patches and text through all fusion layers, though the features are taken before a middle one;
 - matching: the images with the negatives mixed in, encoded again, and the text through all fusion layers;
-- alignment: image and text encoded once more, and a pass over the graph for each of them.
+- alignment: image and text encoded once more, and a pass over the graph for each of them;
+- every pass over the graph with torch_geometric's GATConv, which writes a vector for every edge.
 """
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch_geometric.nn import GATConv
 
 from medvlp.cost import batch_flops
 from medvlp.data.batch import PretrainBatch
@@ -25,6 +29,7 @@ from medvlp.data.synthetic import synthetic_batch
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
 from medvlp.model.execution import ExecutionConfig, configure_execution
+from medvlp.model.knowledge import BaggedGATConv
 from medvlp.model.vision import patchify
 from medvlp.tasks.module import TaskOutput
 from medvlp.tasks.pretrain.alignment import AlignmentHead, alignment_loss
@@ -198,12 +203,13 @@ def largest_difference(expected: dict[str, Tensor], found: dict[str, Tensor]) ->
 def one_by_one(task: PretrainingModule, batch: PretrainBatch) -> TaskOutput:
     """Return the same total and losses as ``task``, each objective computed from the inputs."""
     pixels = task.arl.vision.normalise(batch.images)
-    losses = {
-        Objective.MLM: _masked_language(task, batch, pixels),
-        Objective.MIM: _masked_image(task, batch, pixels),
-        Objective.ITM: _matching(task, batch, pixels),
-        Objective.ALIGN: _alignment(task, batch, pixels),
-    }
+    with patch.object(BaggedGATConv, "propagate", GATConv.propagate):
+        losses = {
+            Objective.MLM: _masked_language(task, batch, pixels),
+            Objective.MIM: _masked_image(task, batch, pixels),
+            Objective.ITM: _matching(task, batch, pixels),
+            Objective.ALIGN: _alignment(task, batch, pixels),
+        }
     weights = task.pretext.weights.by_objective()
     total_loss = torch.stack([weights[objective] * loss for objective, loss in losses.items()]).sum()
     return TaskOutput(total_loss, {objective.value: loss.detach() for objective, loss in losses.items()})

@@ -126,6 +126,16 @@ def s3(s3_server: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An SQLite store; making its tables takes seconds, so tests share it and use experiments of their own."""
+    from scaleout.tracking.runs import open_client, resolve_tracking_uri
+
+    uri = resolve_tracking_uri(str(tmp_path_factory.mktemp("store")))
+    open_client(uri).search_experiments()
+    return uri
+
+
+@pytest.fixture(scope="session")
 def ray_cluster(s3_server: str) -> Iterator[None]:
     """One small Ray for all tests; its workers know the S3 server."""
     from scaleout.cluster import connect

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -48,11 +50,11 @@ def requirements(*extras: str) -> list[Requirement]:
     return [Requirement(line) for line in lines]
 
 
-def constraints() -> dict[str, Requirement]:
-    """What constraints.txt pins for this Python, by name."""
+def constraints(python: str = ".".join(map(str, sys.version_info[:3]))) -> dict[str, Requirement]:
+    """What constraints.txt pins for a version of Python, by default this one, by name."""
     lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
     pins = [Requirement(line) for line in lines if not line.startswith("#")]
-    return {canonicalize_name(pin.name): pin for pin in pins if pin.marker is None or pin.marker.evaluate()}
+    return {canonicalize_name(pin.name): pin for pin in pins if pin.marker is None or pin.marker.evaluate({"python_full_version": python})}
 
 
 def pinned_version(pin: Requirement) -> str:
@@ -111,6 +113,17 @@ def test_constraints_are_within_the_ranges_and_allow_wheels_of_every_kind() -> N
         assert requirement.specifier.contains(pinned), f"{requirement}, but constraints.txt says {pinned}: make constraints"
     assert not [name for name, pin in pins.items() if Version(pinned_version(pin)).local], "+cpu would shut out GPUs"
     assert pins["botocore"].specifier.contains(pinned_version(pins["boto3"])), "boto3 and botocore are released together"
+
+
+@pytest.mark.parametrize("python", ["3.11.0", "3.12.0", "3.13.0"])
+def test_constraints_can_be_installed_with_the_first_release_of_every_python(python: str) -> None:
+    refused = []
+    for name, pin in constraints(python).items():
+        with suppress(PackageNotFoundError):
+            needs = metadata(name).get("Requires-Python") or ""
+            if pin.specifier.contains(version(name), prereleases=True) and not SpecifierSet(needs).contains(python):
+                refused.append(f"{pin} needs Python {needs}")
+    assert not refused, "pip would find no version, as it did with Debian's 3.11.2"
 
 
 def test_the_environment_of_the_repository_is_what_constraints_say() -> None:

@@ -14,8 +14,8 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 EXTRAS = ("test", "docs")
 """Extras that ``make setup`` installs in addition to the dependencies of a run."""
-PYTHONS = ("3.11", "3.12", "3.13")
-"""The versions of Python that pyproject.toml allows."""
+PYTHONS = tuple(f"{minor}.{patch}" for minor in ("3.11", "3.12", "3.13") for patch in (0, 99))
+"""The oldest and the newest patch release of every Python that pyproject.toml allows."""
 HEADER = """\
 # The versions with which CI passed, on Python {python}. Written by `make constraints`.
 # pip installs nothing because it stands here: what is installed anyway gets the version that stands here."""
@@ -48,13 +48,15 @@ def installed() -> dict[str, Distribution]:
 
 
 def constraint(name: str, package: Distribution) -> str:
-    """Return the constraint on the public version: ``torch==2.9.0`` allows ``2.9.0+cpu`` too. Unsupported Pythons are unconstrained."""
+    """Return the constraint on the public version: ``torch==2.9.0`` allows ``2.9.0+cpu`` too.
+
+    A version that refuses some of the supported Pythons, such as the older patch releases of 3.11, is unconstrained on these.
+    """
     allowed = SpecifierSet(",".join(package.metadata.get_all("Requires-Python") or []))
-    supported = [python for python in PYTHONS if allowed.contains(f"{python}.99")]
     pinned = f"{name}=={Version(package.version).public}"
-    if len(supported) == len(PYTHONS):
+    if all(allowed.contains(python) for python in PYTHONS):
         return pinned
-    return f"{pinned}; " + " or ".join(f'python_version == "{python}"' for python in supported)
+    return f"{pinned}; " + " and ".join(sorted(f'python_full_version {each.operator} "{each.version}"' for each in allowed))
 
 
 if __name__ == "__main__":

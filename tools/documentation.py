@@ -176,7 +176,7 @@ def _inside(name: str, known: list[str]) -> list[str]:
 
 def _summary(path: Path) -> str:
     """Return the first sentence of a module's docstring, on one line."""
-    text = (ast.get_docstring(ast.parse(path.read_text())) or "") if path.is_file() else ""
+    text = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "") if path.is_file() else ""
     return " ".join(text.split("\n\n")[0].split()).replace("``", "`").replace("|", "\\|")
 
 

@@ -1,7 +1,6 @@
 """Collate rows of the stream to typed batches: decode, tokenize, mask, pad. Every draw is keyed, so any worker gives the same result."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -25,9 +24,9 @@ IMAGE_ENTITY_MULTIPLE = 8
 
 
 class Collate(Protocol):
-    """Collates rows to a batch, with an executor for parallel work."""
+    """Collates rows to a batch. Picklable: the processes that decode get a copy."""
 
-    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> Batch:
+    def __call__(self, rows: Sequence[StreamRow]) -> Batch:
         """Return the batch."""
         ...
 
@@ -43,9 +42,9 @@ class CommonCollate:
     augment: bool
     """Random crops (training) or centre crops (validation)."""
 
-    def common_fields(self, rows: Sequence[StreamRow], texts: list[EncodedText], executor: Executor | None) -> dict[str, Any]:
+    def common_fields(self, rows: Sequence[StreamRow], texts: list[EncodedText]) -> dict[str, Any]:
         """Return the fields of ``Batch``."""
-        decoded = list(_map(executor, self._decode, rows))
+        decoded = list(map(self._decode, rows))
         images, weight = self._stack(decoded)
         width = padded_width(max(len(text.token_ids) for text in texts), self.text)
         ids = padded([text.token_ids for text in texts], width, self.tokenizer.pad_token_id)
@@ -95,10 +94,10 @@ class PretrainCollate(CommonCollate):
     masking: MaskingConfig
     negatives: Negatives
 
-    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> PretrainBatch:
+    def __call__(self, rows: Sequence[StreamRow]) -> PretrainBatch:
         """See ``Collate``."""
         texts = encode_texts(self.tokenizer, rows, self.text.maximum_tokens)
-        fields = self.common_fields(rows, texts, executor)
+        fields = self.common_fields(rows, texts)
         width = fields["token_ids"].shape[1]
         slots = self.masking.slots(self.text.maximum_tokens)
         masked = [self._mask(row, text) for row, text in zip(rows, texts, strict=True)]
@@ -111,7 +110,7 @@ class PretrainCollate(CommonCollate):
         own = np.flatnonzero(~matched & (partner >= len(rows)))
         partner[own] = len(rows) + np.arange(len(own))
         negatives = [replace(rows[index], image=rows[index].negative_image) for index in own.tolist()]
-        negative_images, negative_weight = self._stack(list(_map(executor, self._decode, negatives)))
+        negative_images, negative_weight = self._stack(list(map(self._decode, negatives)))
         return PretrainBatch(
             **fields,
             masked_token_ids=padded([text.token_ids for text in masked], width, self.tokenizer.pad_token_id),
@@ -174,7 +173,3 @@ def _cycle(members: np.ndarray, generator: np.random.Generator, partner: np.ndar
     joined = partner.copy()
     joined[order] = np.roll(order, -1)
     return joined
-
-
-def _map(executor: Executor | None, function: Callable, items: Sequence) -> Iterable:
-    return map(function, items) if executor is None else executor.map(function, items)

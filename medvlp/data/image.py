@@ -22,11 +22,11 @@ class ImageConfig(Checked):
     """Smallest fraction of the area that a random training crop keeps; 1 disables the augmentation (ARL: 0.9)."""
 
 
-def decode_image(image: bytes | Image.Image, config: ImageConfig, generator: np.random.Generator | None = None) -> np.ndarray:
+def decode_image(image: bytes | Image.Image | np.ndarray, config: ImageConfig, generator: np.random.Generator | None = None) -> np.ndarray:
     """Decode, resize the shorter side (bicubic) and crop to uint8 [3, S, S].
 
     Args:
-        image: the content of a JPEG or PNG file, or a Pillow image; see ``decode_rgb``.
+        image: the content of a JPEG or PNG file, a Pillow image or an array; see ``decode_rgb``.
         config: S, and how much a random crop keeps.
         generator: source of the random crop; None crops the centre.
 

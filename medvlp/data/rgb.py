@@ -39,22 +39,28 @@ class UndecodableImage(Exception):
         self.reason = reason
 
 
-def decode_rgb(image: bytes | Image.Image, *, draft_side: int | None = None) -> Image.Image:
+def decode_rgb(image: bytes | Image.Image | np.ndarray, *, draft_side: int | None = None) -> Image.Image:
     """Return a picture as a viewer shows it, as an RGB image with 8 bits per channel.
 
     It is turned upright as its EXIF orientation says. Transparent parts are laid on white. For samples of more than 8 bits see
     ``eight_bits``.
 
     Args:
-        image: the content of a JPEG or PNG file, or a Pillow image of any mode.
+        image: the content of a JPEG or PNG file, a Pillow image of any mode, or samples [H, W] or [H, W, C] of grey, grey and alpha, RGB or
+            RGBA. A Pillow image of a JPEG or PNG file is read from the file, unless it was changed: Pillow itself reads 8 bits of 16.
         draft_side: a large JPEG file may be decoded at 1/2, 1/4 or 1/8 of its size, if both sides keep at least this many pixels.
 
     Raises:
-        UndecodableImage: the file is damaged, of another format, or has more than ``MAXIMUM_PIXELS``.
+        UndecodableImage: the file is damaged, of another format, or has more than ``MAXIMUM_PIXELS``, or the array has another shape.
     """
     try:
+        if isinstance(image, np.ndarray):
+            return _from_array(image)
         if isinstance(image, Image.Image):
-            return _rgb(image)
+            content = _file_content(image)
+            if content is None:
+                return _rgb(image)
+            image = content
         opened = _open(image)
         if draft_side is not None:
             opened.draft("RGB", (draft_side, draft_side))
@@ -82,7 +88,8 @@ def eight_bits(samples: np.ndarray) -> np.ndarray:
     values = samples if whole else np.nan_to_num(samples, nan=0, posinf=0, neginf=0)
     least, greatest = values.min().item(), values.max().item()
     if least < 0:
-        return ((values - float(least)) * (255 / (greatest - least))).round().astype(np.uint8)
+        halves = values / 2 - least / 2  # the difference of two floats can be infinite
+        return (halves * (255 / (halves.max().item() or 1))).round().astype(np.uint8)
     if greatest <= 1 and not whole:
         return (values * 255).round().astype(np.uint8)
     bits = max(8, int(greatest).bit_length())
@@ -99,13 +106,40 @@ def _open(encoded: bytes) -> ImageFile:
         image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
     except UnidentifiedImageError:
         raise UndecodableImage(f"image is {Image.open(io.BytesIO(encoded)).format}, neither JPEG nor PNG") from None
-    if image.width * image.height > MAXIMUM_PIXELS:
-        raise UndecodableImage(TOO_MANY_PIXELS)
+    _check_pixels(image.width * image.height)
     return image
+
+
+def _check_pixels(count: int) -> None:
+    if not 0 < count <= MAXIMUM_PIXELS:
+        raise UndecodableImage(TOO_MANY_PIXELS if count else "image has no pixels")
+
+
+def _file_content(image: Image.Image) -> bytes | None:
+    """Return the content of the JPEG or PNG file of a Pillow image; None if its pixels were read already and may have been changed."""
+    if not isinstance(image, ImageFile) or image.format not in (*_FORMATS, "MPO") or not image.tile or image.fp is None or image.tell():
+        return None
+    position = image.fp.tell()
+    image.fp.seek(0)
+    content: bytes = image.fp.read()
+    image.fp.seek(position)
+    return content
+
+
+def _from_array(samples: np.ndarray) -> Image.Image:
+    """Return an RGB image of samples [H, W] or [H, W, C]."""
+    channels = 1 if samples.ndim == 2 else samples.shape[-1] if samples.ndim == 3 else 0
+    if samples.dtype.kind not in "buif" or channels not in (1, 2, 3, 4):
+        raise UndecodableImage(f"array of {samples.dtype} and shape {samples.shape}, not numbers of shape [H, W], [H, W, 3] or [H, W, 4]")
+    _check_pixels(samples.shape[0] * samples.shape[1])
+    if channels in (2, 4) and samples.dtype not in (np.uint8, np.uint16):
+        raise UndecodableImage(f"array of {samples.dtype} with alpha, which must be uint8 or uint16")
+    return _from_samples(samples.reshape(*samples.shape[:2], channels), None)
 
 
 def _rgb(image: Image.Image, samples: np.ndarray | None = None) -> Image.Image:
     """Convert to an upright RGB image; ``samples`` are those of ``image`` [H, W, C] if Pillow cannot represent them."""
+    _check_pixels(image.width * image.height)
     image.load()
     if samples is None and image.mode[0] in "IF":
         samples = np.asarray(image)[..., None]
@@ -122,7 +156,7 @@ def _from_samples(samples: np.ndarray, transparency: int | tuple[int, ...] | Non
     colour = samples[..., : channels - 1] if channels in (2, 4) else samples
     rgb = Image.fromarray(np.broadcast_to(eight_bits(colour), (*colour.shape[:2], 3)).copy())
     if channels in (2, 4):
-        rgb.putalpha(Image.fromarray((samples[..., -1] >> 8).astype(np.uint8)))
+        rgb.putalpha(Image.fromarray((samples[..., -1] >> 8 * (samples.itemsize - 1)).astype(np.uint8)))
     elif isinstance(transparency, int | tuple):
         rgb.putalpha(Image.fromarray(np.where((samples == np.array(transparency)).all(axis=-1), 0, 255).astype(np.uint8)))
     return _on_white(rgb)

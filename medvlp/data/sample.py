@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_origin, get_type_hin
 
 import pyarrow as pa
 
+from medvlp.json_values import parse_object
+
 State = Literal["positive", "negative", "uncertain"]
 
 _WHITESPACE = re.compile(r"\s+")
@@ -154,7 +156,7 @@ def _plain(value: Any) -> Any:
 
 def _typed(name: str, value: Any) -> Any:
     if name in _AS_JSON:
-        return json.loads(value) if value else {}
+        return parse_object(value) if value else {}
     column = SAMPLE_COLUMNS[name]
     if not pa.types.is_list(column):
         return value

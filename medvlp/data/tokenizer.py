@@ -1,11 +1,14 @@
 """Tokenizers: any from Hugging Face, or a byte-level BPE trained on the corpus itself."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerFast, RobertaTokenizer
+from transformers import AutoTokenizer, BertTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast, RobertaTokenizer
 
+from medvlp.data.foreign import plain_reasons
 from medvlp.data.hub import reads_only_local_files
 from medvlp.data.text import MINIMUM_VOCABULARY, SPECIAL_TOKENS
 from medvlp.errors import ConfigurationError
@@ -48,20 +51,26 @@ def load_tokenizer(folder_or_name: str | Path) -> PreTrainedTokenizerFast:
     A folder with only a vocabulary (``vocab.json`` and ``merges.txt``, or ``vocab.txt``) is read as RoBERTa's or BERT's.
 
     Raises:
-        ConfigurationError: there is none, or it has no mask token, padding token or offsets.
+        ConfigurationError: there is none, or it has no vocabulary, mask token, padding token or offsets.
     """
     folder = Path(folder_or_name)
     complete = any((folder / name).exists() for name in ("tokenizer.json", "tokenizer_config.json"))
-    try:
+    with plain_reasons(lambda why: ConfigurationError(f"no tokenizer at {folder_or_name}: {why}; give a Hugging Face folder or model")):
         if not complete and (folder / "merges.txt").exists():
             tokenizer = RobertaTokenizer.from_pretrained(folder, add_prefix_space=True)
         elif not complete and (folder / "vocab.txt").exists():
             tokenizer = BertTokenizer.from_pretrained(folder)
         else:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder_or_name), local_files_only=reads_only_local_files(str(folder_or_name)))
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigurationError(f"no tokenizer at {folder_or_name}: {reason}; give a Hugging Face folder or model") from error
+            name = str(folder_or_name)
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=reads_only_local_files(name))
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or tokenizer.mask_token_id is None or tokenizer.pad_token_id is None:
         raise ConfigurationError(f"the tokenizer of {folder_or_name} cannot be used: it needs offsets, a mask token and a padding token")
+    if len(tokenizer) <= len(set(tokenizer.all_special_ids)):  # transformers makes one from the configuration of an encoder alone
+        raise ConfigurationError(f"no tokenizer at {folder_or_name}: there is no vocabulary; give a Hugging Face folder or model")
     return tokenizer
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return a hash of the vocabulary: equal hashes mean equal token ids."""
+    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]

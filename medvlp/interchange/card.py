@@ -19,6 +19,9 @@ model = medvlp.load("this folder")
 {example}
 ```
 
+An image is a path, bytes, a file opened in binary mode, a Pillow image or a numpy array; JPEG and PNG files are read as in training.
+`sha256sum --check SHA256SUMS` finds damaged files, and so does `medvlp.load`. This card may be edited.
+
 ## Origin
 
 | | |

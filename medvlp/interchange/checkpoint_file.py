@@ -1,9 +1,8 @@
 """Read a third-party checkpoint: tensors by name. Nothing in the file is ever executed."""
 
-import pickle
 import zipfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
+from medvlp.data.foreign import plain_reasons
 from medvlp.errors import CheckpointError
 
 _BOOKKEEPING = ("pytorch_lightning.", "lightning.", "torchmetrics.", "sacred.")
@@ -44,17 +44,14 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    try:
+    with _clear_errors(path):
         return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): is the download complete?") from error
 
 
 def _read_pickle(path: Path) -> Any:
-    try:
+    with _clear_errors(path), ExitStack() as stack:
         unknown = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
         foreign = [name for name in unknown if not name.startswith(_BOOKKEEPING)]
         if foreign:
@@ -62,12 +59,9 @@ def _read_pickle(path: Path) -> Any:
                 f"{path} refers to code ({', '.join(foreign[:3])}), which weights do not need: nothing was executed; "
                 "ask its authors for safetensors"
             )
-        with ExitStack() as stack:
-            stack.enter_context(safe_globals([(type(name, (Inert,), {}), name) for name in unknown]))
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"{path} contains more than weights, or is damaged; nothing was executed ({reason})") from error
-    except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f"{path} cannot be read ({reason}): is the download complete?") from error
+        stack.enter_context(safe_globals([(type(name, (Inert,), {}), name) for name in unknown]))
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _clear_errors(path: Path) -> AbstractContextManager[None]:
+    return plain_reasons(lambda why: CheckpointError(f"{path} cannot be read: {why}; is the download complete?"))

@@ -1,6 +1,7 @@
 """A trained model as a folder: weights, configuration, tokenizer, knowledge and a card. Nothing in it is ever executed.
 
-``config.json`` and ``README.md``, ``model.safetensors`` (float32), ``tokenizer/`` and ``knowledge/``.
+``config.json`` and ``README.md``, ``model.safetensors`` (float32), ``tokenizer/`` and ``knowledge/``, and the digests of all of them but
+the card in ``SHA256SUMS``.
 """
 
 import json
@@ -9,17 +10,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from medvlp.configuration import from_plain, to_plain
+from medvlp.data.foreign import plain_reason, plain_reasons
 from medvlp.data.image import ImageConfig
 from medvlp.data.text import TextConfig
-from medvlp.data.tokenizer import load_tokenizer
+from medvlp.data.tokenizer import load_tokenizer, tokenizer_fingerprint
 from medvlp.errors import CheckpointError, ConfigurationError, KnowledgeError
 from medvlp.interchange.card import model_card
+from medvlp.interchange.digests import DIGESTS_FILE, check_digests, warn_without_digests, write_digests
+from medvlp.json_values import parse_object
 from medvlp.knowledge.bundle import KnowledgeBundle
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import load_weights
@@ -28,7 +31,10 @@ from medvlp.tasks.module import TaskModule
 from medvlp.tasks.pretrain.task import Pretraining
 from medvlp.tasks.registry import REGISTERED_TASK, task_name
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+_WITHOUT_DIGESTS = 2
+"""The version before digests; such folders are still read."""
+_AGAIN = "export it again with jobs/export.py"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
@@ -67,6 +73,10 @@ class ModelFolderConfig:
     """Semantic types of the entities that count as findings; empty for all."""
     origin: Origin
 
+    def __post_init__(self) -> None:
+        if self.image.size != self.model.vision.image_size:
+            raise ConfigurationError(f"image.size {self.image.size} is not model.vision.image_size {self.model.vision.image_size}")
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
@@ -94,6 +104,7 @@ def save_model_folder(
     (folder / CARD_FILE).write_text(model_card(config.origin, config.task.card(context), bundle), encoding="utf-8")
     record = {"version": FORMAT_VERSION, **to_plain(config)}
     (folder / CONFIG_FILE).write_text(json.dumps(record, ensure_ascii=False, indent=1), encoding="utf-8")
+    write_digests(folder, but=[CARD_FILE])
 
 
 def load_model_folder(folder: Path, task: type[Task] | None = None) -> LoadedModel:
@@ -106,41 +117,69 @@ def load_model_folder(folder: Path, task: type[Task] | None = None) -> LoadedMod
     Raises:
         CheckpointError: the folder is missing or damaged, has another version or task, or its parts do not belong together.
     """
-    config = read_config(folder / CONFIG_FILE, task)
+    config = read_config(folder, task)
+    check_digests(folder)
     try:
         tokenizer = load_tokenizer(folder / TOKENIZER_FOLDER)
         bundle = KnowledgeBundle.load(folder / KNOWLEDGE_FOLDER)
-        weights = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError, ConfigurationError, KnowledgeError) as error:
-        raise CheckpointError(f"the model in {folder} is damaged: {error}; export it again with jobs/export.py") from error
-    if bundle.fingerprint != config.origin.fingerprints.get("knowledge"):
-        raise CheckpointError(f"{folder / KNOWLEDGE_FOLDER} is not the knowledge of this model; export it again with jobs/export.py")
+    except (ConfigurationError, KnowledgeError) as error:
+        raise CheckpointError(f"the model in {folder} is damaged: {error}; {_AGAIN}") from error
+    for name, found in (("knowledge", bundle.fingerprint), ("tokenizer", tokenizer_fingerprint(tokenizer))):
+        if found != config.origin.fingerprints.get(name):
+            raise CheckpointError(f"{folder / name} is not the {name} of this model; {_AGAIN}")
+    weights = _read_weights(folder / WEIGHTS_FILE)
     context = _context(config, tokenizer, bundle)
-    module = config.task.build(context)
+    with plain_reasons(lambda why: CheckpointError(f"no model can be built from {folder / CONFIG_FILE}: {why}; {_AGAIN}")):
+        module = config.task.build(context)
     load_weights(module, weights, str(folder))
     return LoadedModel(config, context, module.eval())
 
 
-def read_config(path: Path, task: type[Task] | None = None) -> ModelFolderConfig:
-    """Read the configuration of a model folder; for ``task`` see ``load_model_folder``.
+def read_config(folder: Path, task: type[Task] | None = None) -> ModelFolderConfig:
+    """Read the configuration of a model folder and compare it with its digest; for ``task`` see ``load_model_folder``.
 
     Raises:
         CheckpointError: it is missing or damaged, or has another version or task.
     """
+    path = folder / CONFIG_FILE
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse_object(path.read_bytes())
         version = record.pop("version")
-        name = record["task"] if version == FORMAT_VERSION else ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"no model at {path.parent}: {path.name}: {error}; make one with jobs/export.py") from error
-    if version != FORMAT_VERSION:
+        name = record["task"] if version in (FORMAT_VERSION, _WITHOUT_DIGESTS) else ""
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"no model at {folder}: {CONFIG_FILE}: {plain_reason(error)}; make one with jobs/export.py") from error
+    if not name:
         raise CheckpointError(f"{path} has format {version}, this code reads {FORMAT_VERSION}; export the model again")
+    _check_config(folder, version)
     if task is not None and name != task_name(task):
-        raise CheckpointError(f"the model in {path.parent} has task {name!r}, not {task_name(task)!r}")
+        raise CheckpointError(f"the model in {folder} has task {name!r}, not {task_name(task)!r}")
     try:
         return _from_record(record, task)
     except ConfigurationError as error:
         raise CheckpointError(f"{path} cannot be read: {error}; export the model again, or install its task") from error
+
+
+def read_weights_file(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file and compare it with its digest, if its folder has digests.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    check_digests(path.parent, [path.name])
+    return _read_weights(path)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    with plain_reasons(lambda why: CheckpointError(f"{path} is missing or damaged: {why}; copy its whole folder again, or make it again")):
+        return load_file(path)
+
+
+def _check_config(folder: Path, version: int) -> None:
+    if check_digests(folder, [CONFIG_FILE]):
+        return
+    if version != _WITHOUT_DIGESTS:
+        raise CheckpointError(f"the model in {folder} is incomplete: {DIGESTS_FILE} is missing; copy the whole folder again")
+    warn_without_digests(folder, "jobs/export.py")
 
 
 def _from_record(record: dict[str, Any], task: type[Task] | None) -> ModelFolderConfig:
@@ -153,7 +192,7 @@ def _from_record(record: dict[str, Any], task: type[Task] | None) -> ModelFolder
 
 def _context(config: ModelFolderConfig, tokenizer: PreTrainedTokenizerBase, bundle: KnowledgeBundle) -> TaskContext:
     return TaskContext(
-        model=config.model,
+        model=config.model.from_scratch(),
         image=config.image,
         text=config.text,
         tokenizer=tokenizer,

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from medvlp.data.foreign import plain_reasons
 from medvlp.errors import CheckpointError
 from medvlp.interchange.checkpoint_file import read_checkpoint
 from medvlp.interchange.convert import ENTITY_VECTORS, ImportReport, convert, is_optional
+from medvlp.interchange.digests import check_digests, warn_without_digests, write_digests
 from medvlp.knowledge.bundle import Entity, KnowledgeBundle, Provenance
 from medvlp.model.config import ARLConfig
 from medvlp.model.weights import check_weights
@@ -24,6 +25,7 @@ WEIGHTS_FILE = "weights.safetensors"
 REPORT_FILE = "import.json"
 _WORDS = "language_encoder.embeddings.word_embeddings.weight", "text_transformer.embeddings.word_embeddings.weight"
 _VECTORS = "align_head.x"
+_MAKER = "jobs/import_weights.py"
 _KNOWLEDGE_WIDTH = 256
 """The authors' value; for a checkpoint without knowledge it only decides which parameters are reported as missing."""
 
@@ -45,6 +47,7 @@ def import_checkpoint(
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     record = {"version": FORMAT_VERSION, "checkpoint": checkpoint.name, "sha256": digest, "model": asdict(model), **asdict(report)}
     (folder / REPORT_FILE).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    write_digests(folder)
     return report
 
 
@@ -56,10 +59,10 @@ def load_imported(task: nn.Module, folder: Path) -> list[str]:
     Raises:
         CheckpointError: the folder is damaged, or its weights have another size.
     """
-    try:
+    if not check_digests(folder) and folder.exists():
+        warn_without_digests(folder, _MAKER)
+    with plain_reasons(lambda why: CheckpointError(f"no imported weights in {folder} ({why}); make them with {_MAKER}")):
         weights = load_file(folder / WEIGHTS_FILE)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"no imported weights in {folder} ({error}); make them with jobs/import_weights.py") from error
     parts = {name.split(".")[0] for name, _ in task.named_parameters()}
     used = {name: value for name, value in weights.items() if name.split(".")[0] in parts}
     unset = [name for name, _ in task.named_parameters() if name not in used and (is_optional(name) or name == ENTITY_VECTORS)]

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from medvlp.errors import ConfigurationError, KnowledgeError
+from medvlp.json_values import parse_object, typed
 from medvlp.knowledge.ontology import Concept, Ontology, Triple
 
 FORMAT_VERSION = 2
@@ -36,11 +37,6 @@ class Entity:
     """Number of mentions in the training split."""
     synonyms: tuple[str, ...] = ()
     """Other names that a linker finds in a text."""
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> "Entity":
-        """Create an entity from the result of ``asdict`` after a JSON round trip."""
-        return cls(**{**record, "synonyms": tuple(record["synonyms"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +59,16 @@ class Provenance:
     links_fingerprint: str
     linker: str
     minimum_count: int
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """The content of ``METADATA_FILE``."""
+
+    entities: tuple[Entity, ...]
+    relations: tuple[str, ...]
+    provenance: Provenance
+    dropped: tuple[DroppedConcept, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,19 +169,12 @@ class KnowledgeBundle:
         Raises:
             KnowledgeError: a file is missing, damaged or of another version, or the content does not match its fingerprint.
         """
-        record = _read_record(folder)
+        metadata = _read_metadata(folder)
         tensors, written = _read_tensors(folder)
         try:
-            bundle = cls(
-                entities=tuple(Entity.from_record(entity) for entity in record["entities"]),
-                relations=tuple(record["relations"]),
-                triples=tensors["triples"],
-                vectors=tensors["vectors"],
-                provenance=Provenance(**record["provenance"]),
-                dropped=tuple(DroppedConcept(**each) for each in record.get("dropped", ())),
-            )
-        except (KeyError, TypeError) as error:
-            raise KnowledgeError(f"the knowledge bundle in {folder} is damaged: {error}; build it again with jobs/knowledge.py") from error
+            bundle = cls(**vars(metadata), triples=tensors["triples"], vectors=tensors["vectors"])
+        except KeyError as error:
+            raise KnowledgeError(f"the knowledge bundle in {folder} has no {error}; build it again with jobs/knowledge.py") from error
         if written != bundle.fingerprint:
             raise KnowledgeError(
                 f"the files of the knowledge bundle in {folder} were changed or do not belong together (fingerprint {bundle.fingerprint}, "
@@ -188,16 +187,15 @@ def _json(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, indent=1, sort_keys=True)
 
 
-def _read_record(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> _Metadata:
     path = folder / METADATA_FILE
     try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_object(path.read_bytes())
+        if (version := record.get("version")) == FORMAT_VERSION:
+            return typed(_Metadata, record)
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if not isinstance(record, dict) or record.get("version") != FORMAT_VERSION:
-        version = record.get("version") if isinstance(record, dict) else None
-        raise KnowledgeError(f"{path} is a knowledge bundle of version {version}, this code reads {FORMAT_VERSION}; build it again")
-    return record
+    raise KnowledgeError(f"{path} is a knowledge bundle of version {version}, this code reads {FORMAT_VERSION}; build it again")
 
 
 def _read_tensors(folder: Path) -> tuple[dict[str, Tensor], str | None]:

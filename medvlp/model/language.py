@@ -1,12 +1,12 @@
 """The language encoder: RoBERTa or BERT without its pooler. Shapes: B texts, L tokens, W width."""
 
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, BertConfig, BertModel, PreTrainedModel, RobertaConfig, RobertaModel
+from transformers import AutoModel, BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerBase, RobertaConfig, RobertaModel
 
-from medvlp.data.hub import reads_only_local_files
+from medvlp.data.tokenizer import load_tokenizer, tokenizer_fingerprint
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import LanguageConfig
-from medvlp.model.hugging_face import clear_errors, load_published
+from medvlp.model.hugging_face import load_published, published_config
 
 _SIZES = {
     "architecture": "model_type",
@@ -17,6 +17,7 @@ _SIZES = {
     "positions": "max_position_embeddings",
 }
 """Sizes that the weights determine, and their names in transformers."""
+_OPTION = "model.language.pretrained"
 
 
 class LanguageEncoder(nn.Module):
@@ -53,8 +54,7 @@ def _from_scratch(config: LanguageConfig, vocabulary: int, padding_id: int) -> P
 
 
 def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrainedModel:
-    with clear_errors(source):
-        published = AutoConfig.from_pretrained(source, local_files_only=reads_only_local_files(source))
+    published = published_config(source, _OPTION, ("roberta", "bert"))
     wanted = {name: getattr(config, name) for name in _SIZES}
     found = {name: getattr(published, theirs, None) for name, theirs in _SIZES.items()}
     if wanted != found or published.vocab_size < vocabulary:
@@ -64,3 +64,28 @@ def _pretrained(config: LanguageConfig, source: str, vocabulary: int) -> PreTrai
         )
     dropout = {"hidden_dropout_prob": config.dropout, "attention_probs_dropout_prob": config.dropout}
     return load_published(AutoModel, source, add_pooling_layer=False, **dropout)
+
+
+def check_tokenizer(config: LanguageConfig, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Check that pretrained weights were trained with the ids of this tokenizer: with others, each token gets the vector of another word.
+
+    If there is no tokenizer beside the weights, only the number of tokens is compared.
+
+    Raises:
+        ConfigurationError: they were not, or there are no weights.
+    """
+    source = config.pretrained
+    if source is None:
+        return
+    published = published_config(source, _OPTION, ("roberta", "bert"))
+    try:
+        own = load_tokenizer(source)
+    except ConfigurationError:
+        same = published.vocab_size == len(tokenizer)
+    else:
+        same = tokenizer_fingerprint(own) == tokenizer_fingerprint(tokenizer)
+    if not same:
+        raise ConfigurationError(
+            f"{_OPTION} {source} has {published.vocab_size} tokens, and the tokenizer of this run, with {len(tokenizer)}, is not the one "
+            f"that it was trained with: set data.tokenizer to that one, usually {source} too"
+        )

@@ -10,7 +10,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModel
 from medvlp.data.image import CLIP_MEAN, CLIP_STD
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import VisionConfig
-from medvlp.model.hugging_face import load_published
+from medvlp.model.hugging_face import load_published, published_config
 from medvlp.model.positions import resized_positions
 
 
@@ -81,8 +81,8 @@ def _clip_config(config: VisionConfig) -> CLIPVisionConfig:
 
 def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
     """Load published weights: the first ``layers`` blocks, positions interpolated to the image size."""
-    clip: CLIPVisionModel = load_published(CLIPVisionModel, source)
-    published = clip.config
+    whole = published_config(source, "model.vision.pretrained", ("clip", "clip_vision_model"))
+    published = getattr(whole, "vision_config", whole)
     wanted = (config.width, config.heads, config.patch)
     found = (published.hidden_size, published.num_attention_heads, published.patch_size)
     if wanted != found or published.num_hidden_layers < config.layers:
@@ -90,6 +90,7 @@ def _pretrained(config: VisionConfig, source: str) -> CLIPVisionModel:
             f"{source} has (width, heads, patch) {found} and {published.num_hidden_layers} blocks; "
             f"model.vision has {wanted} and {config.layers}: set model.vision to the sizes of the weights"
         )
+    clip: CLIPVisionModel = load_published(CLIPVisionModel, source)
     clip.encoder.layers = clip.encoder.layers[: config.layers]
     _resize_positions(clip, config.image_size, config.patch)
     return clip

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import signal
 import sys
 import time
 import traceback
@@ -23,8 +22,11 @@ from jsonargparse import ArgumentError, ArgumentParser, Namespace, get_loader, s
 
 from medvlp.configuration import choices, to_plain
 from medvlp.errors import ConfigurationError, Interrupted, MedvlpError
+from medvlp.redaction import redact_output
 from medvlp.values import check_value
 from scaleout.compat.jsonargparse_internals import destinations, option_types
+from scaleout.environment import settle_environment
+from scaleout.signals import Stopped, exit_status, handle_stops, received
 
 T = TypeVar("T")
 DEBUG_VARIABLE = "MEDVLP_DEBUG"
@@ -43,22 +45,29 @@ def run_job(function: Callable[..., T], argv: Sequence[str] | None = None) -> T:
 
     If its first parameter is a dataclass, the fields of this class become options, next to the other parameters. An error that the
     user can fix is one line on stderr and exit code 2; ``--debug``, or the environment variable MEDVLP_DEBUG, adds the traceback. A job
-    that is interrupted by SIGTERM exits with 143, as usual.
+    that is stopped by SIGTERM, SIGINT or SIGHUP cleans up and exits with 143, 130 or 129, as usual; a second signal ends it at once.
     """
     global _is_command
     _is_command = True
+    redact_output()
     logging.basicConfig(format="%(message)s")
     for package in ("medvlp", "scaleout"):
         logging.getLogger(package).setLevel(logging.INFO)
+    settle_environment()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get(DEBUG_VARIABLE))
     try:
-        return function(**_parameters(function, arguments))
-    except MedvlpError as error:
+        with handle_stops():
+            return function(**_parameters(function, arguments))
+    except (MedvlpError, Stopped) as error:
         if debug:
             traceback.print_exc()
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        status = 128 + signal.SIGTERM if isinstance(error, Interrupted) else 2
+        stopped = isinstance(error, Stopped)
+        message = (
+            f"Interrupted: {received()} stopped this job; the same command continues" if stopped else f"{type(error).__name__}: {error}"
+        )
+        sys.stderr.write(f"{message}\n")
+        status = exit_status() if isinstance(error, Interrupted | Stopped) else 2
         raise SystemExit(status) from (error if debug else None)
 
 
@@ -156,7 +165,7 @@ def _said(names: Iterable[str], argv: Sequence[str]) -> dict[str, Any]:
 
 def _content(recipe: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(recipe.read_text())
+        content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return {}  # the parser reports what is wrong with it
     return content if isinstance(content, dict) else {}

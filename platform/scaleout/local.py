@@ -3,8 +3,12 @@
 Submits a job as to a cluster (``ray job submit`` with a snapshot of the working directory). If ``RAY_ADDRESS`` or
 ``RAY_API_SERVER_ADDRESS`` names a cluster, the job goes there. Otherwise a Ray head runs on loopback for the duration of the
 job, with its own ports, folder and token, so it neither joins nor disturbs another Ray on the machine.
+
+SIGTERM, Ctrl-C and a closed terminal stop a job of that head like ``ray job stop``: a training run saves a checkpoint first.
 """
 
+import ctypes
+import http.client
 import json
 import os
 import secrets
@@ -15,25 +19,28 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from medvlp.errors import MedvlpError
-
-ADDRESS_VARIABLES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
+from medvlp.errors import ConfigurationError, MedvlpError
+from scaleout.cluster import ANSWER_SECONDS, check_answers, named_cluster
+from scaleout.environment import settle_environment, short_temporary_folder
+from scaleout.signals import Stopped, exit_status, handle_stops
 
 HEAD_LOG = "head.log"
 
 _LOOPBACK = "127.0.0.1"
 _READY_POLL_SECONDS = 0.1
 _STOP_SECONDS = 15.0
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -49,10 +56,10 @@ class Head:
     environment: Mapping[str, str]
     """Everything that a process needs to reach this head and to find this Python: addresses, token, loopback only, PATH."""
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, method: str = "GET") -> Any:
         """Return the JSON response of the dashboard."""
         headers = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
-        request = urllib.request.Request(self.dashboard + path, headers=headers)
+        request = urllib.request.Request(self.dashboard + path, headers=headers, method=method)
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # ignores any proxy of the network
         with direct.open(request, timeout=5) as response:
             return json.load(response)
@@ -61,6 +68,8 @@ class Head:
 @contextmanager
 def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]:
     """Start a Ray head and stop it at the end; its folder, with Ray's logs, is kept if the block raises an error.
+
+    If this process is killed, the kernel terminates the head, and with it its jobs.
 
     Args:
         cpus: its logical CPUs; all of the machine's, but at least 2, if None: training and its data need one each.
@@ -74,7 +83,7 @@ def head(cpus: int | None = None, start_seconds: float = 60.0) -> Iterator[Head]
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches only this process; the head is stopped after the job
+            **_DETACHED,
         )
         try:
             _wait_until_ready(started, process, start_seconds)
@@ -114,7 +123,7 @@ def submit(
     """
     job = f"{name or 'job'}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     arguments = [f"--submission-id={job}", f"--working-dir={working_dir}", f"--runtime-env={runtime_env}", "--", *command]
-    if any(os.environ.get(variable) for variable in ADDRESS_VARIABLES):
+    if _names_cluster():
         _submit_to_cluster(job, arguments)
     else:
         with head(cpus) as started:
@@ -137,18 +146,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = _parser().parse_args(list(arguments[:end]))
     if not (command := arguments[end + 1 :]):
         _parser().error("the command to submit is missing: … submit -- python jobs/pretrain.py …")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    settle_environment()
     try:
-        submit(command, **settings.submit.as_dict())
+        with handle_stops():
+            submit(command, **settings.submit.as_dict())
     except JobError as error:
         print(error, file=sys.stderr)
         return error.exit_status
     except MedvlpError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except Stopped:
+        return exit_status()
     return 0
 
 
@@ -160,15 +169,34 @@ def _parser() -> ArgumentParser:
     return parser
 
 
-def _interrupt(signal_number: int, frame: FrameType | None) -> None:
-    """Handle a kill or a closed terminal like Ctrl-C, so that the head is stopped."""
-    raise KeyboardInterrupt
+def _names_cluster() -> bool:
+    """Return whether the environment names a cluster, which must answer: Ray's own client would wait for minutes.
+
+    Raises:
+        ConfigurationError: nothing answers there.
+    """
+    server, address = os.environ.get("RAY_API_SERVER_ADDRESS", ""), named_cluster()
+    variable = "RAY_API_SERVER_ADDRESS" if server else "RAY_ADDRESS"
+    if not (url := server or address).startswith(("http://", "https://")):
+        if url:
+            check_answers(url, variable)
+        return bool(url)
+    try:
+        urllib.request.urlopen(f"{url.rstrip('/')}/api/version", timeout=ANSWER_SECONDS).close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # Ray's own client explains what a server says that does not accept this user.
+        if not isinstance(error, urllib.error.HTTPError) or error.code not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise ConfigurationError(f"no Ray job server answers at {variable}={url} ({error}); correct or unset the variable") from error
+    return True
 
 
 def _submit_to_cluster(job: str, arguments: Sequence[str]) -> None:
+    client = _client(arguments, os.environ)
     try:
-        status = _follow(arguments, os.environ)
-    except KeyboardInterrupt:
+        status = client.wait()
+    except Stopped:
+        client.kill()
+        client.wait()
         print(f"\njob {job} continues in the cluster; to stop it: ray job stop {job}", file=sys.stderr)
         raise
     if status:
@@ -176,8 +204,23 @@ def _submit_to_cluster(job: str, arguments: Sequence[str]) -> None:
 
 
 def _submit_to_head(job: str, arguments: Sequence[str], started: Head) -> None:
-    if _follow(arguments, started.environment):
+    client = _client(arguments, started.environment)
+    try:
+        status = client.wait()
+    except Stopped:
+        _stop_job(job, started, client)
+        raise
+    if status:
         raise JobError(f"job {job} did not succeed; Ray's logs are kept in {started.folder}", _exit_status(job, started))
+
+
+def _stop_job(job: str, started: Head, client: "subprocess.Popen[bytes]") -> None:
+    """Stop the job like ``ray job stop`` and show its output until it has ended."""
+    try:
+        started.get(f"/api/jobs/{job}/stop", method="POST")
+    except OSError:  # the job does not exist yet, or the head died
+        client.kill()
+    client.wait()
 
 
 def _exit_status(job: str, started: Head) -> int:
@@ -188,9 +231,22 @@ def _exit_status(job: str, started: Head) -> int:
         return 1
 
 
-def _follow(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run ``ray job submit``, which follows the job's output, and return its exit status."""
-    return subprocess.call(_ray("job", "submit", *arguments), env=dict(environment))
+def _client(arguments: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Start ``ray job submit``, which follows the job's output."""
+    return subprocess.Popen(_ray("job", "submit", *arguments), env=dict(environment), **_DETACHED)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel terminate this process when the thread that started it ends.
+
+    Not by SIGKILL: Ray's head then stops the drivers of its jobs, which would otherwise live on.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+_libc = ctypes.CDLL(None)  # loaded here: between fork and exec a process should do little
+_DETACHED: dict[str, Any] = {"start_new_session": True, "preexec_fn": _die_with_parent}
+"""For processes that signals to this process's group must not reach, and that must not outlive this process."""
 
 
 def _wait_until_ready(started: Head, process: "subprocess.Popen[bytes]", seconds: float) -> None:
@@ -228,8 +284,7 @@ def _group_lives(group: int) -> bool:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    # A socket's path has at most 107 bytes, and the TMPDIR of a batch system alone can exceed that.
-    folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="medvlp-", dir=short_temporary_folder()))
     failed = False
     try:
         yield folder

@@ -63,7 +63,8 @@ def test_what_a_resume_does_not_load_it_does_not_miss(config: RunConfig, unbroke
     stopped.run(stop_at=8)
     folder, _ = stopped.store.newest()
     cut(Path(folder, WEIGHTS_FILE))
-    with pytest.raises(DamagedCheckpointError, match=f"{WEIGHTS_FILE} was altered"):
+    others = r"name another one of its run with --start_checkpoint .*: 6$"
+    with pytest.raises(DamagedCheckpointError, match=f"{WEIGHTS_FILE} was altered; restore the checkpoint from a copy, or {others}"):
         read_weights(folder)
     assert resume(config).lost_steps == 0
     assert_as_unbroken(left_by(run_folder(config)), unbroken)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from medvlp.errors import ConfigurationError
 from scaleout.launch.launch import deliver_rest
 from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
@@ -77,6 +78,24 @@ def test_it_is_away_from_the_start_of_a_resumed_run_to_its_end(config: RunConfig
     )
 
 
+def test_the_run_is_deleted_while_it_trains_and_restored(config: RunConfig, unbroken: Left, server: MlflowServer) -> None:
+    run_id = start_run(server.uri, "chaos", config.name)
+    client = open_client(server.uri)
+    mlflow = tracker(server, run_id, config, patience=0.5)
+    TinyRun(config, trackers=[mlflow, At({3: lambda: client.delete_run(run_id)})]).run()
+    mlflow.finish(RunStatus.FINISHED)
+    assert_as_unbroken(left_by(run_folder(config)), unbroken)
+    with pytest.raises(ConfigurationError, match=f"mlflow runs restore --run-id {run_id}"):
+        start_run(server.uri, "chaos", config.name, run_id=run_id)
+    client.restore_run(run_id)
+    deliver_rest(config, server.uri, run_id)
+    assert_mlflow_as_unbroken(client, run_id, unbroken)
+    outcome = "training continues; when the run is restored, the same command sends what was missed"
+    record(
+        Fault(fault="the run is deleted in MLflow while it trains", setting=SETTING, outcome=outcome, lost_steps=0, recovery_seconds=None)
+    )
+
+
 def test_what_mlflow_does_not_take_stays_for_the_next_time(
     config: RunConfig, server: MlflowServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,7 +109,7 @@ def test_what_mlflow_does_not_take_stays_for_the_next_time(
     offline.finish(RunStatus.FINISHED)
     caplog.clear()
     deliver_rest(config, server.uri, run_id)
-    assert "still does not answer" in caplog.messages[-1]
+    assert "does not answer" in caplog.messages[-1]
     server.start()
     deliver_rest(config, server.uri, run_id)
     assert "MLflow has the last" in caplog.messages[-1]

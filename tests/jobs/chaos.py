@@ -1,13 +1,15 @@
 """What tests that break runs share: when to strike, what it cost, and that the run ended as if nothing had happened."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -171,18 +173,21 @@ def assert_one_whole_curve(tracking_uri: str, name: str, steps: int) -> None:
 
 
 class Driver:
-    """jobs/pretrain.py as a process of its own."""
+    """jobs/pretrain.py as a process of its own, in a process group of its own."""
 
-    def __init__(self, options: list[str], log: Path, **environment: str) -> None:
+    def __init__(self, options: list[str], log: Path, command: Sequence[str] = ("jobs/pretrain.py",), **environment: str) -> None:
         self._log = log
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name.startswith("RAY_TRAIN")}
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "jobs/pretrain.py", *options],
+                [sys.executable, *command, *options],
                 cwd=REPOSITORY,
                 env=inherited | {"PYTHONPATH": f"platform{os.pathsep}."} | environment,
                 stdout=output,
                 stderr=output,
+                start_new_session=True,
+                # A suite in the background of a shell ignores Ctrl-C, and so would all that it starts.
+                preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
             )
 
     @property
@@ -194,6 +199,18 @@ class Driver:
     def said(self) -> str:
         """All it and the drivers before it wrote into the log."""
         return self._log.read_text()
+
+    def stop(self, number: signal.Signals, run: str) -> float:
+        """Send a signal to its process group, as a terminal or a batch system does, and return the seconds until it has saved and ended."""
+        children, told = psutil.Process(self.process.pid).children(recursive=True), time.monotonic()
+        os.killpg(self.process.pid, number)
+        assert self.wait() == 128 + number, self.said
+        seconds = time.monotonic() - told
+        assert f"Interrupted: run {Path(run).name!r} was asked to stop; the same command continues" in self.said
+        assert not psutil.wait_procs(children, timeout=60)[1], "processes of the driver live on"
+        assert newest_step(run) == max(steps_seen(run)), "steps are lost"
+        assert '"released": true' in max(Path(run, "lease").iterdir()).read_text()
+        return seconds
 
     def wait(self) -> int:
         """Its exit status."""

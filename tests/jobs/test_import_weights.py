@@ -8,8 +8,7 @@ import torch
 
 from jobs.import_weights import import_weights
 from jobs.pretrain import pretrain
-from medvlp.errors import CheckpointError
-from medvlp.interchange.weights_folder import REPORT_FILE
+from medvlp.errors import CheckpointError, ConfigurationError
 from medvlp.tasks.pretrain.module import PretrainingModule
 from scaleout.checkpoint.read import read_weights
 from scaleout.runs.inputs import Inputs, open_tokenizer
@@ -35,8 +34,8 @@ def test_pretraining_starts_from_meter(phantoms: Artefacts, ray_cluster: None, t
 
 
 def test_a_second_import_replaces_nothing_unasked(tmp_path: Path) -> None:
-    (tmp_path / "weights.safetensors").touch()
-    with pytest.raises(CheckpointError, match="--overwrite"):
+    (tmp_path / "README.md").touch()
+    with pytest.raises(ConfigurationError, match=r"is not empty .README\.md.: choose another --output, or add --overwrite"):
         import_weights(checkpoint="x.ckpt", output=str(tmp_path))
 
 
@@ -44,4 +43,4 @@ def test_another_architecture_leaves_no_folder(tmp_path: Path) -> None:
     torch.save({"state_dict": {"encoder.weight": torch.zeros(2, 2)}}, tmp_path / "a.ckpt")
     with pytest.raises(CheckpointError, match="not a checkpoint of METER, M3AE or ARL"):
         import_weights(checkpoint=str(tmp_path / "a.ckpt"), output=str(tmp_path / "out"))
-    assert not (tmp_path / "out" / REPORT_FILE).exists()
+    assert not (tmp_path / "out").exists()

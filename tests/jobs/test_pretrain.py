@@ -46,7 +46,7 @@ BESIDE = {
     "perf/checkpoint_stall_seconds",
     "perf/start_seconds",
     "perf/spilled_bytes",
-    *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
+    *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "make", "transfer")),
     "val/modality_only_itm_accuracy",
     "val/modality_only_mlm_entity_accuracy",
     *(f"val/modality_only_align_{side}_{figure}" for side in SIDES for figure in ("auroc", "f1")),

@@ -69,6 +69,16 @@ def test_what_is_younger_has_its_default() -> None:
         ({"name": "a", "inner": {"height": 1}}, "Small has no height"),
         ({"name": "a", "kind": "large", "small": {}}, "Whole has no small"),
         ({}, "Whole is incomplete"),
+        ({"name": None}, "Whole.name is None, which is no str"),
+        ({"name": "a", "kind": ["large"]}, "kind is .'large'., which is no str"),
+        ({"name": "a", "kind": "large", "large": None}, "large is None, which is no Large"),
+        ({"name": "a", "inner": None}, "Whole.inner is None, which is no Small"),
+        ({"name": "a", "inner": {"width": True}}, "Small.width is True, which is no int"),
+        ({"name": "a", "inner": {"width": 2.5}}, "Small.width is 2.5, which is no int"),
+        ({"name": "a", "inner": {"scales": 1}}, "Small.scales is 1"),
+        ({"name": "a", "inner": {"scales": ["1"]}}, "an item of Small.scales is '1', which is no float"),
+        ({"name": "a", "maybe": []}, "Whole.maybe is .., which is no Small"),
+        ({"name": "a", "paths": [None]}, "an item of Whole.paths is None"),
     ],
 )
 def test_what_does_not_fit_is_refused(values: dict, said: str) -> None:

@@ -5,16 +5,20 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import ExifTags, Image
 
 import medvlp
+from medvlp.data.tokenizer import tokenizer_fingerprint, train_tokenizer
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
 from medvlp.inference import Model
+from medvlp.interchange.digests import DIGESTS_FILE, write_digests
 from medvlp.interchange.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
@@ -33,7 +37,8 @@ from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
 from tests.conftest import REPOSITORY
 from tests.medvlp import tiny
 
-ORIGIN = Origin(run="tiny-run", step=7, samples=70, fingerprints={"knowledge": tiny.bundle().fingerprint}, metrics={"itm_accuracy": 0.75})
+FINGERPRINTS = {"knowledge": tiny.bundle().fingerprint, "tokenizer": tokenizer_fingerprint(tiny.tokenizer())}
+ORIGIN = Origin(run="tiny-run", step=7, samples=70, fingerprints=FINGERPRINTS, metrics={"itm_accuracy": 0.75})
 ANSWERS = ("yes", "no", "left")
 REPORTS = ["there is a left effusion", "there is a large stone in the image", "nothing"]
 
@@ -129,23 +134,6 @@ def test_findings_are_the_entities_of_the_trained_types_likeliest_first(trained:
         model.findings(image, ["other", "disease"])
 
 
-def test_an_image_may_come_as_pillow_file_or_path(model: Model, tmp_path: Path) -> None:
-    content = tiny.encoded_image(1)
-    path = tmp_path / "image.png"
-    path.write_bytes(content)
-    expected = model.match(content, REPORTS)
-    for image in (Image.open(io.BytesIO(content)), path, str(path)):
-        assert model.match(image, REPORTS) == expected
-    for mode in ("CMYK", "LA", "F", "I;16", "YCbCr"):
-        assert (
-            len(model.match(Image.open(path).convert("L").convert("RGB" if mode in ("CMYK", "YCbCr") else "L").convert(mode), REPORTS)) == 3
-        )
-    with pytest.raises(DataError, match="cannot be decoded"):
-        model.match(b"no image", REPORTS)
-    with pytest.raises(DataError, match="cannot read the image"):
-        model.match(tmp_path / "absent.png", REPORTS)
-
-
 def test_an_image_is_turned_upright_and_laid_on_white_however_it_comes(model: Model) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
@@ -196,32 +184,69 @@ def test_the_card_says_where_the_model_comes_from(folder: Path) -> None:
         assert expected in card
 
 
-def change_config(folder: Path, **changes: object) -> None:
-    path = folder / CONFIG_FILE
-    content = {**json.loads(path.read_text()), **changes}
+def change_config(folder: Path, *path: str, to: object) -> None:
+    """Change a value of the configuration, as somebody would who also makes new digests."""
+    content = json.loads((folder / CONFIG_FILE).read_text())
+    place = content
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = to
     if content.get("task") != "pretrain":
         content.pop("pretext", None)
-    path.write_text(json.dumps(content))
+    (folder / CONFIG_FILE).write_text(json.dumps(content))
+    write_digests(folder)
 
 
-DAMAGES = {
-    "no folder": (lambda folder: shutil.rmtree(folder), "no model at"),
-    "no weights": (lambda folder: (folder / WEIGHTS_FILE).unlink(), "damaged"),
-    "cut weights": (lambda folder: (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-10]), "damaged"),
-    "no tokenizer": (lambda folder: shutil.rmtree(folder / "tokenizer"), "no tokenizer"),
-    "no knowledge": (lambda folder: shutil.rmtree(folder / "knowledge"), "no readable knowledge bundle"),
+def change_files(folder: Path, change: Callable[[Path], object]) -> None:
+    """Change files, as somebody would who also makes new digests."""
+    change(folder)
+    write_digests(folder)
+
+
+def other_tokenizer(folder: Path) -> None:
+    train_tokenizer(["other words"], 300).save_pretrained(folder / "tokenizer")
+
+
+def cut_weights(folder: Path) -> None:
+    (folder / WEIGHTS_FILE).write_bytes((folder / WEIGHTS_FILE).read_bytes()[:-10])
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (shutil.rmtree, "no model at"),
+    "no digests": (lambda folder: (folder / DIGESTS_FILE).unlink(), "SHA256SUMS is missing; copy the whole folder again"),
+    "odd digests": (lambda folder: (folder / DIGESTS_FILE).write_bytes(b"x"), "SHA256SUMS is damaged"),
+    "no weights": (lambda folder: (folder / WEIGHTS_FILE).unlink(), "cannot be read .No such file or directory.; copy the whole folder"),
+    "no weights in the digests": (lambda folder: change_files(folder, lambda _: (folder / WEIGHTS_FILE).unlink()), "is missing or damaged"),
+    "cut weights": (cut_weights, "was changed or damaged"),
+    "cut weights in the digests": (lambda folder: change_files(folder, cut_weights), "is missing or damaged: Error while des"),
+    "other heads": (
+        lambda folder: (folder / CONFIG_FILE).write_text((folder / CONFIG_FILE).read_text().replace('"heads": 2', '"heads": 4')),
+        "config.json was changed or damaged",
+    ),
+    "no tokenizer": (lambda folder: change_files(folder, lambda _: shutil.rmtree(folder / "tokenizer")), "no tokenizer"),
+    "other tokenizer": (lambda folder: change_files(folder, other_tokenizer), "not the tokenizer of this model"),
+    "no knowledge": (lambda folder: change_files(folder, lambda _: shutil.rmtree(folder / "knowledge")), "no readable knowledge bundle"),
     "other knowledge": (
-        lambda folder: (shutil.rmtree(folder / "knowledge"), tiny.bundle(4).save(folder / "knowledge")),
+        lambda folder: change_files(folder, lambda _: tiny.bundle(4).save(folder / "knowledge")),
         "not the knowledge",
     ),
-    "other version": (lambda folder: change_config(folder, version=99), "has format 99"),
-    "unknown key": (lambda folder: change_config(folder, surprise=1), "has no surprise"),
+    "other version": (lambda folder: change_config(folder, "version", to=99), "has format 99"),
+    "unknown key": (lambda folder: change_config(folder, "surprise", to=1), "has no surprise"),
     "other kind": (
-        lambda folder: change_config(folder, task="vqa", targets={"answers": ["yes"]}),
+        lambda folder: (change_config(folder, "targets", to={"answers": ["yes"]}), change_config(folder, "task", to="vqa")),
         "answering.hidden.weight .none, wanted 32x32",
     ),
-    "task of an unknown module": (lambda folder: change_config(folder, task="os:system"), "unknown task 'os:system'"),
-    "no text": (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "no model at"),
+    "no answers": (lambda folder: change_config(folder, "task", to="vqa"), "targets.answers is no list of answers"),
+    "task of an unknown module": (lambda folder: change_config(folder, "task", to="os:system"), "unknown task 'os:system'"),
+    "task of another type": (lambda folder: change_config(folder, "task", to=["vqa"]), "task is ..vqa.., which is no str"),
+    "no fingerprints": (lambda folder: change_config(folder, "origin", "fingerprints", to=None), "Origin.fingerprints is None"),
+    "no model": (lambda folder: change_config(folder, "model", to=None), "ModelFolderConfig.model is None"),
+    "number as text": (lambda folder: change_config(folder, "model", "vision", "heads", to="2"), "VisionConfig.heads is '2', .* no int"),
+    "other image size": (lambda folder: change_config(folder, "image", "size", to=24), "image.size 24 is not model.vision.image_size 16"),
+    "impossible size": (lambda folder: change_config(folder, "model", "language", "layers", to=-1), "do not fit|no model can be built"),
+    "impossible share": (lambda folder: change_config(folder, "model", "language", "dropout", to=2.5), "no model can be built"),
+    "no object": (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "no model at"),
+    "deep": (lambda folder: (folder / CONFIG_FILE).write_text("[" * 10**5 + "]" * 10**5), "no model at .*nested too deeply"),
 }
 
 
@@ -231,8 +256,50 @@ def test_a_damaged_folder_is_refused(folder: Path, tmp_path: Path, damage: str) 
     shutil.copytree(folder, copy)
     harm, message = DAMAGES[damage]
     harm(copy)
-    with pytest.raises(CheckpointError, match=message):
+    with pytest.raises((CheckpointError, ConfigurationError), match=message):
         load_model_folder(copy)
+
+
+def test_every_flipped_bit_is_noticed(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    names = sorted(path.relative_to(copy) for path in copy.rglob("*") if path.is_file() and path.name != CARD_FILE)
+    assert len(names) >= 7
+    for name in names:
+        content = (copy / name).read_bytes()
+        place = len(content) // 2
+        (copy / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(CheckpointError):
+            load_model_folder(copy)
+        (copy / name).write_bytes(content)
+    (copy / CARD_FILE).write_text("# My model")
+    assert subprocess.run(["sha256sum", "--check", "--quiet", DIGESTS_FILE], cwd=copy, check=False).returncode == 0
+    load_model_folder(copy)
+
+
+def test_a_folder_of_the_version_before_digests_is_loaded_with_a_warning(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(folder, copy)
+    change_config(copy, "version", to=2)
+    load_model_folder(copy)
+    assert "SHA256SUMS" not in caplog.text
+    (copy / DIGESTS_FILE).unlink()
+    load_model_folder(copy)
+    assert "has no SHA256SUMS" in caplog.text
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "", "meta", "xla", "hpu", None, 3.5])
+def test_a_device_that_is_not_there_is_refused(folder: Path, device: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^device .* cannot be used here \(.*\): take one of cpu"):
+        medvlp.load(folder, device)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/model", "https://host/model", None, 3])
+def test_a_model_that_is_not_in_a_local_folder_is_refused(place: Any) -> None:
+    with pytest.raises(ConfigurationError, match="give a local folder"):
+        medvlp.load(place)
 
 
 def test_weights_of_another_model_are_not_written(tmp_path: Path, trained: PretrainingModule) -> None:

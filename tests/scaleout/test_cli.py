@@ -225,3 +225,29 @@ def test_debug_adds_the_traceback(capsys: pytest.CaptureFixture[str], monkeypatc
     with pytest.raises(SystemExit):
         cli.run_job(fail)
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_no_output_of_a_job_shows_a_password(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0k3n")
+    address = "http://user:s3cr%40t@127.0.0.1:9"
+
+    def job(uri: str) -> None:
+        """Print, log, and fail."""
+        print(f"printed {uri}")
+        try:
+            raise OSError(f"cause at {uri} with t0k3n")
+        except OSError as error:
+            raise DataError(f"failed at {uri} with t0k3n") from error
+
+    with pytest.raises(SystemExit):
+        cli.run_job(job, ["--print_config", "--uri", address])
+    shown = capsys.readouterr().out
+    assert "uri: http://127.0.0.1:9" in shown
+    with pytest.raises(SystemExit):
+        cli.run_job(job, ["--uri", address, "--debug"])
+    output = capsys.readouterr()
+    for text in ("printed http://127.0.0.1:9", "cause at http://127.0.0.1:9 with ***", "DataError: failed at http://127.0.0.1:9 with ***"):
+        assert text in output.out + output.err
+    for secret in ("s3cr", "t0k3n", "user:"):
+        assert secret not in shown
+        assert secret not in output.out + output.err

@@ -3,6 +3,9 @@
 A failure here means that the library changed. Mend the file in ``scaleout/compat`` that is named, nothing else.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +21,7 @@ from jsonargparse import ArgumentParser
 from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.execution.scaling_policy.autoscaling_coordinator_client import TrainAutoscalingCoordinatorClient
+from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from torch import multiprocessing, nn
 
 from scaleout.compat import ray_internals
@@ -141,3 +145,28 @@ def test_jsonargparse_knows_the_types_of_options(parser: ArgumentParser) -> None
 
 def test_jsonargparse_lists_the_keys_of_a_configuration(parser: ArgumentParser) -> None:
     assert {"flag", "names", "data.rows"} <= destinations(parser), "jsonargparse changed where it keeps the keys of options"
+
+
+_SESSIONS = """
+import os, psutil, ray
+from scaleout.cluster import connect
+with connect(num_cpus=1, object_store_bytes=100_000_000):
+    print(*(os.getsid(child.pid) == os.getsid(0) for child in psutil.Process().children()))
+"""
+
+
+@pytest.mark.ray
+def test_ray_starts_its_processes_where_they_get_sessions_of_their_own() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    output = subprocess.run([sys.executable, "-c", _SESSIONS], env=environment, capture_output=True, text=True, check=True).stdout
+    assert set(output.split()) == {"False"}, "Ray no longer starts its processes by services.ConsolePopen"
+
+
+@pytest.mark.usefixtures("ray_cluster")
+@pytest.mark.ray
+def test_a_ray_answers_by_its_address() -> None:
+    assert ray_internals.answers(ray.get_runtime_context().gcs_address, 10), "the service or method of the GCS has another name"
+
+
+def test_ray_train_leaves_ctrl_c_alone() -> None:
+    assert "_register_sigint_handler" in vars(DataParallelTrainer), "Ray Train handles SIGINT elsewhere"

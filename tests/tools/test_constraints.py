@@ -23,7 +23,8 @@ class Package:
     [
         (Package("2.13.0", None), "torch==2.13.0"),
         (Package("2.13.0+cpu", ">=3.10"), "torch==2.13.0"),
-        (Package("2.13.0", ">=3.12"), 'torch==2.13.0; python_version == "3.12" or python_version == "3.13"'),
+        (Package("2.13.0", ">=3.12,<4"), 'torch==2.13.0; python_full_version < "4" and python_full_version >= "3.12"'),
+        (Package("2.13.0", ">=3.11.5"), 'torch==2.13.0; python_full_version >= "3.11.5"'),
     ],
 )
 def test_a_line_fits_every_build_and_only_the_pythons_that_can_have_it(package: Package, line: str) -> None:

@@ -1,7 +1,6 @@
 """Batches of questions about images, and the collate that makes them. Shapes: B samples."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -40,9 +39,9 @@ class QuestionCollate(CommonCollate):
 
     vocabulary: AnswerVocabulary
 
-    def __call__(self, rows: Sequence[StreamRow], executor: Executor | None = None) -> QuestionBatch:
+    def __call__(self, rows: Sequence[StreamRow]) -> QuestionBatch:
         """See ``Collate``."""
-        common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens), executor)
+        common = self.common_fields(rows, encode_texts(self.tokenizer, rows, self.text.maximum_tokens))
         generator = keyed_generator(self.seed, Purpose.PARTNERS, rows[0].position)
         usable = common["weight"].numpy() > 0
         partner, has_partner = choose_partners([row.modality for row in rows], usable, generator, "same_modality")

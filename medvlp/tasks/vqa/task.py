@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from medvlp.data.collate import Collate
+from medvlp.errors import ConfigurationError
 from medvlp.metrics.records import Records
 from medvlp.tasks.base import Card, ReportRow, Task, TaskContext
 from medvlp.tasks.vqa.vocabulary import AnswerVocabulary
@@ -92,5 +93,12 @@ class QuestionAnswering(Task):
 
 
 def vocabulary(context: TaskContext) -> AnswerVocabulary:
-    """Return the answers that the module of this context chooses from."""
-    return AnswerVocabulary(tuple(context.targets[ANSWERS]))
+    """Return the answers that the module of this context chooses from.
+
+    Raises:
+        ConfigurationError: the targets have none.
+    """
+    answers = context.targets.get(ANSWERS)
+    if not isinstance(answers, list | tuple) or not answers or not all(isinstance(answer, str) for answer in answers):
+        raise ConfigurationError(f"targets.{ANSWERS} is no list of answers: export the run again")
+    return AnswerVocabulary(tuple(answers))

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from medvlp.errors import ConfigurationError, DataError, TrainingError
+from medvlp.json_values import parse_json, typed
 from scaleout.io import storage
 
 logger = logging.getLogger(__name__)
@@ -188,8 +189,8 @@ def _read(lease: Lease) -> bytes | None:
 def _parse(content: bytes) -> Holder | None:
     """Parse the holder of a lease; return None if the holder died during its first write."""
     try:
-        return Holder(**json.loads(content))
-    except (ValueError, TypeError):
+        return typed(Holder, parse_json(content))
+    except ValueError:
         return None
 
 

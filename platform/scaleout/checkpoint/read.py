@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from medvlp.errors import CheckpointError, DamagedCheckpointError
-from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, CheckpointRecord, read_record
+from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, CheckpointRecord, others_named, read_record
 from scaleout.checkpoint.universal import universal_engine_folder
 from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
@@ -30,7 +30,7 @@ def read_weights(folder: str) -> dict[str, Tensor]:
     """
     if not storage.exists(storage.join(folder, COMPLETE_FILE)):
         raise CheckpointError(f"{folder} is not a complete checkpoint: {COMPLETE_FILE} is missing")
-    with verified_copy(folder, read_record(folder), [WEIGHTS_FILE]) as local:
+    with others_named(folder), verified_copy(folder, read_record(folder), [WEIGHTS_FILE]) as local:
         return load_file(local / WEIGHTS_FILE)
 
 

@@ -19,9 +19,18 @@ from typing import Any
 from safetensors.torch import save_file
 
 from medvlp.errors import CheckpointError, DamagedCheckpointError
+from medvlp.json_values import parse_object
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import description, load_training_state
-from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, FORMAT_VERSION, WEIGHTS_FILE, CheckpointRecord, read_record
+from scaleout.checkpoint.record import (
+    COMPLETE_FILE,
+    ENGINE_FOLDER,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    CheckpointRecord,
+    others_named,
+    read_record,
+)
 from scaleout.engine.base import Engine
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.io import storage
@@ -81,7 +90,7 @@ class CheckpointStore:
             try:
                 return storage.join(self.uri, name), read_record(storage.join(self.uri, name))
             except DamagedCheckpointError as error:
-                logger.warning("%s", error)
+                logger.warning("%s: the newest intact checkpoint before it is used", error)
                 damage = damage or error
         if damage is not None:
             raise DamagedCheckpointError(f"{damage}, and there is no intact one before it: {_REMEDY}")
@@ -115,7 +124,8 @@ class CheckpointStore:
             raise CheckpointError(f"there is no checkpoint {which!r} in {self.uri}; choose last, best or one of the steps {steps}")
         assert name is not None
         folder = storage.join(self.uri, name)
-        return folder, read_record(folder)
+        with others_named(folder):
+            return folder, read_record(folder)
 
     def resume(self, engine: Engine, folder: str, record: CheckpointRecord, processes: ProcessGroup) -> None:
         """Continue from the newest checkpoint, as ``load_training_state`` does; a damaged one is set aside if there is another.
@@ -182,7 +192,8 @@ class CheckpointStore:
     def upload(self, written: Written) -> None:
         """Upload this worker's part. Not collective: it may run during the next steps.
 
-        The first worker waits for all parts, completes the checkpoint and deletes the oldest ones beyond ``keep``, except the best.
+        The first worker waits for all parts, completes the checkpoint and deletes the oldest ones beyond ``keep``, except the best. One
+        that ends with a skipped step does not count.
 
         Raises:
             DataError: the upload to storage failed.
@@ -218,12 +229,20 @@ class CheckpointStore:
 
     def _delete_old(self) -> None:
         complete = self._complete()
-        oldest_kept, best = complete[-self.keep :][0], self._best(complete)
+        # Steps are skipped when something is wrong with the weights: checkpoints of skipped steps must not displace those before them.
+        counted = [name for name in complete if not self._ends_with_skipped_step(name)] or complete
+        oldest_kept, best = counted[-self.keep :][0], self._best(complete)
         for name in self._names():
             if name < oldest_kept and name != best:
                 # The completion file goes first: a kill in between leaves an incomplete folder, not a damaged one.
                 storage.delete(storage.join(self.uri, name, COMPLETE_FILE))
                 storage.delete(storage.join(self.uri, name))
+
+    def _ends_with_skipped_step(self, name: str) -> bool:
+        try:
+            return read_record(storage.join(self.uri, name)).ends_with_skipped_step
+        except CheckpointError:
+            return False
 
     def _best(self, names: list[str]) -> str | None:
         """Return the best of these complete checkpoints, the newest if tied; None if no metric is known."""
@@ -266,7 +285,7 @@ def _joined(parts: str, written: Written) -> dict[str, dict[str, Any]]:
     while not set(expected) <= set(storage.list_names(parts)):
         time.sleep(seconds)
         seconds = min(2 * seconds, 2.0)
-    lists = [json.loads(storage.read_bytes(storage.join(parts, name))) for name in expected]
+    lists = [parse_object(storage.read_bytes(storage.join(parts, name))) for name in expected]
     return {name: description for part in lists for name, description in part.items()}
 
 

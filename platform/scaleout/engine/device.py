@@ -77,5 +77,5 @@ def peak_memory(device: torch.device) -> int:
 
 def peak_resident(process: int | Literal["self"] = "self") -> int:
     """Bytes of the largest resident set of a process. Not getrusage, whose maximum starts at that of the process which started it."""
-    status = Path(f"/proc/{process}/status").read_text()
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     return int(status.split("VmHWM:")[1].split()[0]) * 1024

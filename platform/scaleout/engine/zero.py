@@ -14,7 +14,6 @@ from medvlp.tasks.module import TaskOutput
 from scaleout.compat.deepspeed_internals import fp32_masters
 from scaleout.compat.torch_internals import wrap_forward_hooks
 from scaleout.engine.base import TAG, EngineConfig
-from scaleout.engine.build_lock import refuse_stale_lock
 from scaleout.engine.readings import follow_schedule, gradient_norm, learning_rates
 
 
@@ -24,7 +23,6 @@ class DeepSpeedEngine:
     def __init__(self, task: nn.Module, optimiser: torch.optim.Optimizer, config: EngineConfig):
         import deepspeed
 
-        refuse_stale_lock()
         self.task, self.layout = task, config.layout
         self._engine, self._optimiser, _, self._scheduler = deepspeed.initialize(
             model=task,

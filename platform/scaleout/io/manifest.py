@@ -4,10 +4,12 @@ The manifest is written last, so its existence shows that the folder is complete
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import make_dataclass
 from typing import Any, TypeVar
 
 from medvlp.errors import DataError
+from medvlp.json_values import parse_object, typed
 from scaleout.io import storage
 from scaleout.io.artefacts import MANIFEST_FILE, instead, kind_of_manifest
 from scaleout.io.record_table import RecordTable
@@ -26,15 +28,15 @@ def write_manifest(folder: str, facts: Mapping[str, Any], records: RecordTable[A
 
 
 def read_manifest(
-    folder: str, kind: type[R], version: int, names: Sequence[str], what: str, maker: str
+    folder: str, kind: type[R], version: int, facts: Mapping[str, Any], what: str, maker: str
 ) -> tuple[dict[str, Any], RecordTable[R]]:
-    """Return the facts with these names and "fingerprint", and the records, as written by ``write_manifest``.
+    """Return the given facts and "fingerprint", and the records, as written by ``write_manifest``.
 
     Args:
         folder: URI of the folder.
         kind: Dataclass of a record.
         version: Version that this code reads.
-        names: Names of the facts to return.
+        facts: Names and types of the facts to return.
         what: Content of the folder, in the plural, for messages.
         maker: Job that makes the folder.
 
@@ -43,18 +45,22 @@ def read_manifest(
     """
     uri = storage.join(folder, MANIFEST_FILE)
     if not storage.exists(uri):
-        raise DataError(f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}; make them with {maker}")
+        option = f"--{what} (of jobs/pretrain.py and jobs/finetune.py: --data.{what})"
+        raise DataError(
+            f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}; make them with {maker}, or correct {option}"
+        )
     try:
-        facts = dict(json.loads(storage.read_bytes(uri)))
-        held = kind_of_manifest(facts)
-        found = facts["version"]
-        wanted = {name: facts[name] for name in ("fingerprint", *names)} if found == version and held in ("", what) else {}
-    except (ValueError, KeyError, TypeError) as error:
+        content = parse_object(storage.read_bytes(uri))
+        held = kind_of_manifest(content)
+        found = typed(int, content.get("version"))
+        kinds = make_dataclass("Facts", [("fingerprint", str), *facts.items()])
+        wanted = dict(vars(typed(kinds, content))) if found == version and held in ("", what) else {}
+    except ValueError as error:
         raise DataError(f"{uri} is damaged ({error}); make the {what} again with {maker}") from error
     if held not in ("", what):
         raise DataError(f"{folder} holds {held}, not {what}: give the folder that {maker} made")
     if found != version:
-        newer = isinstance(found, int) and found > version
+        newer = found > version
         remedy = "use the release of medvlp that made it, or a newer one" if newer else f"make the {what} again with {maker}"
         raise DataError(f"{uri} has version {found}, this code reads {version}; {remedy}")
     records = RecordTable.load(kind, storage.join(folder, INDEX_FILE), maker)

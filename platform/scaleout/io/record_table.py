@@ -126,13 +126,13 @@ class RecordTable(Sequence[R], Generic[R]):
         digest = hashlib.sha256()
         for first in range(0, len(self), _CHUNK):
             for name in names:
-                column = self._table.column(name).slice(first, _CHUNK)
-                if pa.types.is_integer(column.type):
-                    digest.update(column.to_numpy().astype("<i8").tobytes())
+                array = self._table.column(name).slice(first, _CHUNK).combine_chunks()
+                if pa.types.is_integer(array.type):
+                    digest.update(array.to_numpy().astype("<i8").tobytes())
                 else:
-                    content = column.cast(pa.binary())
-                    digest.update(pyarrow.compute.binary_length(content).to_numpy().astype("<i8").tobytes())
-                    digest.update(b"".join(content.to_pylist()))
+                    lengths, content = _lengths_and_content(array.cast(pa.binary()))
+                    digest.update(lengths.astype("<i8").tobytes())
+                    digest.update(content)
         return digest.hexdigest()
 
     def save(self, uri: str) -> None:
@@ -159,7 +159,18 @@ class RecordTable(Sequence[R], Generic[R]):
             raise DataError(f"{uri} is damaged ({error}); make it again with {maker}") from error
         if not table.schema.remove_metadata().equals(_schema(kind)):
             raise DataError(f"{uri} has other columns than {', '.join(_schema(kind).names)}; make it again with {maker}")
+        if any(column.null_count for column in table.columns):
+            raise DataError(f"{uri} was altered: it has empty cells; make it again with {maker}")
         return cls(kind, table)
+
+
+def _lengths_and_content(array: pa.BinaryArray) -> tuple[np.ndarray, memoryview]:
+    """Return the length of every value, and all values joined, without a Python object for each: a manifest may have a million records."""
+    if not len(array):
+        return np.zeros(0), memoryview(b"")
+    _, offsets, content = array.buffers()
+    bounds = np.frombuffer(offsets, "<i4")[array.offset : array.offset + len(array) + 1]
+    return np.diff(bounds), memoryview(content)[bounds[0] : bounds[-1]]
 
 
 def _schema(kind: type[Any]) -> pa.Schema:

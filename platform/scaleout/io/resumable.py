@@ -8,10 +8,13 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from medvlp.errors import ConfigurationError, DataError, MedvlpError
+from medvlp.json_values import parse_object, typed
 from scaleout.cluster import connect
 from scaleout.io import storage
 from scaleout.io.ahead import in_flight, read_ahead
@@ -45,6 +48,8 @@ def begin(output: str, plan: Record, *, overwrite: bool = False) -> None:
         if not overwrite:
             change = _difference(plan_uri, plan)
             raise ConfigurationError(f"{output} was made from other input or options ({change}); choose another --output, or --overwrite")
+        _check_own(plan_uri, plan)
+        logger.info("%s was made from other input or options: all its files are replaced", output)
         storage.delete(output)
     elif storage.list_names(output):
         raise ConfigurationError(f"{output} is not empty and was not made by this job; choose another --output")
@@ -127,20 +132,36 @@ def _make_file(output: str, make: Make, name: str) -> Record:
     return record
 
 
+@dataclass(frozen=True)
+class _File:
+    """What every record contains, beside its details."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
 def _read_record(output: str, name: str) -> Record:
     uri = storage.join(output, RECORDS, f"{name}.json")
     try:
-        record = dict(json.loads(storage.read_bytes(uri)))
-        if record["name"] != name:
-            raise ValueError
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{uri} is damaged; delete it and run again") from error
+        record = parse_object(storage.read_bytes(uri))
+        if typed(_File, record).name != name:
+            raise ValueError("it is about another file")
+    except ValueError as error:
+        raise DataError(f"{uri} is damaged ({error}); delete it and run again") from error
     return record
+
+
+def _check_own(plan_uri: str, plan: Record) -> None:
+    """Check that what is to be deleted was made by the same job; a damaged plan of it may be replaced."""
+    with suppress(ValueError):
+        if parse_object(storage.read_bytes(plan_uri)).keys() != plan.keys():
+            raise ConfigurationError(f"{plan_uri} is that of another job, or of another version of this one: choose another --output")
 
 
 def _difference(plan_uri: str, plan: Record) -> str:
     try:
-        found = json.loads(storage.read_bytes(plan_uri))
+        found = parse_object(storage.read_bytes(plan_uri))
     except ValueError:
         return f"{PLAN_FILE} is damaged"
     keys = sorted({*found, *plan})

@@ -1,11 +1,14 @@
 """Retries for a store that is temporarily unavailable: temporary errors are retried, permanent ones are raised."""
 
 import logging
+import math
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+from medvlp.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +41,11 @@ def retry(what: str, call: Callable[[], T]) -> T:
         call: the call to repeat.
 
     Raises:
+        ConfigurationError: ``MEDVLP_STORAGE_RETRY_SECONDS`` is no number.
         GaveUpError: temporary errors lasted for ``MEDVLP_STORAGE_RETRY_SECONDS`` seconds.
         Exception: a permanent error, unchanged.
     """
-    patience = float(os.environ.get(RETRY_VARIABLE, _DEFAULT_SECONDS))
+    patience = _patience()
     failed_since: float | None = None
     for pause in _pauses():
         try:
@@ -61,6 +65,17 @@ def retry(what: str, call: Callable[[], T]) -> T:
                 logger.warning("storage answers again, after %.0f s", time.monotonic() - failed_since)
             return value
     raise AssertionError("pauses do not end")
+
+
+def _patience() -> float:
+    given = os.environ.get(RETRY_VARIABLE) or str(_DEFAULT_SECONDS)
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ConfigurationError(f"{RETRY_VARIABLE} is {given!r}: take a number of seconds, at least 0")
+    return seconds
 
 
 def is_passing(error: BaseException | None) -> bool:

@@ -7,6 +7,7 @@ Calls to an unavailable bucket are retried (``retry.py``), and so are truncated 
 
 import errno
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pyarrow.fs
 from fsspec import AbstractFileSystem
@@ -26,6 +28,7 @@ from scaleout.io.retry import GaveUpError, retry
 _AT_ONCE = 8
 """Number of files of a folder that are transferred at the same time."""
 
+_ACCESS = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_DEFAULT_REGION"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 T = TypeVar("T")
@@ -169,13 +172,19 @@ def arrow_filesystem(uri: str | Path) -> tuple[pyarrow.fs.FileSystem, str]:
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(_s3(attempts=10))), str(uri).removeprefix(S3)
 
 
+def existing_folder(uri: str | Path) -> str:
+    """Return the nearest existing folder or file at or above a local ``uri``."""
+    path = Path(absolute(uri))
+    return str(next(place for place in (path, *path.parents) if place.exists()))
+
+
 def check_writable(uri: str | Path) -> None:
-    """Check, before any work is done, that files can be written below ``uri``.
+    """Check, before any work is done, that files can be written below ``uri``; no folder is made.
 
     Raises:
         ConfigurationError: they cannot.
     """
-    probe = join(uri, f".writable-{uuid.uuid4().hex}")
+    probe = join(uri if is_remote(uri) else existing_folder(uri), f".writable-{uuid.uuid4().hex}")
     try:
         write_bytes(probe, b"")
         delete(probe)
@@ -203,12 +212,34 @@ def _s3(attempts: int | None = None) -> Any:
     """
     from s3fs import S3FileSystem
 
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = _endpoint()
     retries = {"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})}
     s3 = S3FileSystem(endpoint_url=endpoint, use_listings_cache=False, config_kwargs={"retries": retries})
     if attempts is None:
         s3.retries = 1  # s3fs would retry silently, and only some errors: ``retry`` covers more and logs
     return s3
+
+
+def _endpoint() -> str | None:
+    """Return the address of the S3 server; None for Amazon's.
+
+    Raises:
+        ConfigurationError: the environment names something else.
+    """
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if address := os.environ.get(name):
+            try:
+                parts = urlsplit(address)
+                is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", address)
+                has_login = parts.username is not None
+            except ValueError:  # of the port, or of brackets
+                is_address = has_login = False
+            if has_login:
+                raise ConfigurationError(f"{name} {address} contains credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
+            if not is_address:
+                raise ConfigurationError(f"{name} is {address!r}, which is no address of a server: take http://HOST:PORT or https://HOST")
+            return address
+    return None
 
 
 class _LocalFiles(LocalFileSystem):
@@ -227,6 +258,10 @@ def _on_files(verb: str, uri: str | Path, call: Callable[[AbstractFileSystem], T
     """Return ``call`` of the filesystem that contains ``uri``; with retries for a bucket, so calling it twice must be harmless."""
     with _clear_errors(verb, uri):
         if is_remote(uri):
+            if "@" in str(uri).removeprefix(S3).partition("/")[0]:
+                raise ConfigurationError(
+                    f"{uri} contains credentials: give the bucket without them, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
             return retry(f"{verb} {uri}", lambda: call(_s3()))
         return call(_LocalFiles(auto_mkdir=True))
 
@@ -265,16 +300,22 @@ def _clear_errors(verb: str, uri: str | Path) -> Iterator[None]:
         raise DataError(f"cannot {verb} {uri}: {error}; {remedy}") from error
     except OSError as error:
         remedy = "; free some space there, then the same command continues" if error.errno in _FULL else ""
+        if is_remote(uri) and isinstance(error, PermissionError):
+            remedy = f"; check {_ACCESS}, the bucket's policy and the clock of this machine"
         raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
     except Exception as error:
         if not _is_client_error(error):
             raise
-        raise DataError(f"cannot {verb} {uri}: {_reason(error)}; check AWS_ENDPOINT_URL and the keys") from error
+        remedy = f"; check AWS_ENDPOINT_URL, {_ACCESS}" if is_remote(uri) else ""
+        raise DataError(f"cannot {verb} {uri}: {_reason(error)}{remedy}") from error
 
 
 def _is_client_error(error: Exception) -> bool:
-    """Return whether botocore or its HTTP client raised it: s3fs turns error responses into OSError, but not a missing server or key."""
-    return type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
+    """Return whether botocore or its HTTP client raised it: s3fs turns error responses into OSError, but not a missing server or key.
+
+    Python raises a ValueError for a path with a null byte, and botocore for a server's name or a variable that it cannot use.
+    """
+    return isinstance(error, ValueError) or type(error).__module__.split(".")[0] in {"botocore", "aiobotocore", "aiohttp"}
 
 
 def _says_it_exists(error: BaseException | None) -> bool:
@@ -284,4 +325,4 @@ def _says_it_exists(error: BaseException | None) -> bool:
 def _reason(error: BaseException | None) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file or folder"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+    return " ".join((getattr(error, "strerror", None) or str(error) or type(error).__name__).split())[:300]

@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from medvlp.errors import CheckpointError, ConfigurationError, MedvlpError
+from medvlp.errors import CheckpointError, MedvlpError
 from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, TOKENIZER_FOLDER, load_model_folder
 from medvlp.metrics.records import Records
 from medvlp.model.weights import load_weights
+from medvlp.redaction import redact_output
 from medvlp.tasks.base import Task
 from medvlp.values import unchecked
 from scaleout.cluster import connect
@@ -23,10 +24,10 @@ from scaleout.io import storage
 from scaleout.io.artefacts import instead
 from scaleout.io.sidecar import pack_sidecar
 from scaleout.runs.config import CorpusConfig, DataConfig, RunConfig, TrainConfig
-from scaleout.runs.inputs import Inputs, evaluation_split, task_context, tokenizer_uri
+from scaleout.runs.inputs import Inputs, check_fingerprints, evaluation_split, task_context, tokenizer_uri, with_moved_inputs
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.start import read_any_weights
-from scaleout.stream.batches import decode_threads
+from scaleout.stream.batches import cores_of_worker
 from scaleout.stream.local import EvaluationBatches
 from scaleout.tracking import log_evaluation, resolve_tracking_uri
 from scaleout.train.evaluation import KEY, Evaluator, join_records
@@ -111,6 +112,10 @@ class Subject:
             data = replace(own, shards=corpus.shards, links=corpus.links, mixed_with=[], tokenizer=tokenizer_uri(own))
             return replace(self, config=replace(self.config, data=data))
 
+    def moved(self, knowledge: str | None, tokenizer: str | None) -> "Subject":
+        """Return the same subject with new locations of its knowledge bundle and its tokenizer."""
+        return replace(self, config=with_moved_inputs(self.config, knowledge, tokenizer))
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -141,7 +146,7 @@ def evaluate(subject: Subject, split: str, output: str, *, workers: int | None =
             config = replace(config, train=replace(config.train, micro_batch=micro_batch, global_batch=micro_batch))
     subject = replace(subject, config=config)
     inputs = Inputs.open(config)
-    _check_same_world(subject, inputs)
+    check_fingerprints(subject.fingerprints, inputs.bundle, inputs.tokenizer, subject.weights)
     planned = evaluation_split(config, inputs, split)  # its error lists the existing splits
     count = max(1, min(workers or config.scale.workers, -(-planned.plan.rows // config.train.micro_batch)))
     storage.check_writable(output)
@@ -175,8 +180,9 @@ def _records(subject: Subject, split: str, workers: int) -> Records:
 
 def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Records:
     """Evaluate the share of one worker."""
+    redact_output()
     config = subject.config
-    threads = config.scale.threads or decode_threads(workers)
+    threads = config.scale.threads or cores_of_worker(workers)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
     context = task_context(config, inputs.tokenizer, inputs.bundle, subject.targets)
@@ -193,18 +199,11 @@ def _evaluate_share(subject: Subject, split: str, rank: int, workers: int) -> Re
             micro_batch=config.train.micro_batch,
             rank=rank,
             workers=workers,
-            threads=threads,
+            processes=config.data.decoders(threads, uses_gpu=device.type == "cuda"),
         ),
         seed=config.train.seed,
     )
     return evaluator.evaluate(module.to(device).eval(), device)[0]
-
-
-def _check_same_world(subject: Subject, inputs: Inputs) -> None:
-    for name in ("knowledge", "tokenizer"):
-        then, now = subject.fingerprints.get(name), inputs.fingerprints[name]
-        if then != now:
-            raise ConfigurationError(f"{subject.weights} was trained with {name} {then}, but found {now}: restore the old one")
 
 
 def _track(subject: Subject, split: str, metrics: Mapping[str, float], content: bytes) -> None:

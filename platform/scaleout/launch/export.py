@@ -1,41 +1,47 @@
 """Export a run as a folder that ``medvlp.load`` reads."""
 
-import tempfile
 from pathlib import Path
 
-from medvlp.errors import CheckpointError
 from medvlp.interchange.model_folder import CONFIG_FILE, ModelFolderConfig, Origin, save_model_folder
 from scaleout.checkpoint.read import read_weights
 from scaleout.io import storage
-from scaleout.runs.inputs import open_knowledge, open_tokenizer, task_context, tokenizer_fingerprint
+from scaleout.io.output import check_free, output_folder
+from scaleout.runs.inputs import check_fingerprints, open_knowledge, open_tokenizer, task_context, with_moved_inputs
 from scaleout.runs.opened import OpenedRun
 from scaleout.tracking.jsonlines import METRICS_FILE
 from scaleout.tracking.records import decode_metrics, read_records
 
 
-def export_run(run: str, output: str, *, checkpoint: str = "last", overwrite: bool = False) -> ModelFolderConfig:
+def export_run(
+    run: str,
+    output: str,
+    *,
+    checkpoint: str = "last",
+    knowledge: str | None = None,
+    tokenizer: str | None = None,
+    overwrite: bool = False,
+) -> ModelFolderConfig:
     """Write a checkpoint of a run as a model folder.
 
     Args:
         run: URI of the run's folder, or of one of its checkpoints.
         output: URI of the folder to make.
         checkpoint: checkpoint of the run: "last", "best" or a step number.
-        overwrite: whether an existing model may be replaced.
+        knowledge: new URI of the run's knowledge bundle, if it was moved.
+        tokenizer: new location of the run's tokenizer, if it was moved.
+        overwrite: whether files in ``output`` may be replaced.
 
     Raises:
-        CheckpointError: there is no such checkpoint, its tokenizer or knowledge is missing, or ``output`` holds another model.
+        CheckpointError: there is no such checkpoint, or its tokenizer or knowledge was changed.
+        ConfigurationError: ``output`` is not empty, or there is no tokenizer.
+        KnowledgeError: there is no knowledge bundle.
     """
-    if storage.exists(storage.join(output, CONFIG_FILE)) and not overwrite:
-        raise CheckpointError(f"{output} already holds a model; choose another --output, or add --overwrite")
-    storage.check_writable(output)
+    check_free(output, overwrite=overwrite)
     opened = OpenedRun.open(run, checkpoint)
-    config = opened.config
-    bundle, tokenizer = open_knowledge(config.knowledge), open_tokenizer(config.data)
-    found = {"knowledge": bundle.fingerprint, "tokenizer": tokenizer_fingerprint(tokenizer)}
-    for name, fingerprint in found.items():
-        if opened.record.fingerprints.get(name) != fingerprint:
-            raise CheckpointError(f"the {name} of run {opened.folder} was changed after training ({fingerprint}): restore the old one")
-    context = task_context(config, tokenizer, bundle, opened.record.targets)
+    config = with_moved_inputs(opened.config, knowledge, tokenizer)
+    bundle, own_tokenizer = open_knowledge(config.knowledge), open_tokenizer(config.data)
+    check_fingerprints(opened.record.fingerprints, bundle, own_tokenizer, f"run {opened.folder}")
+    context = task_context(config, own_tokenizer, bundle, opened.record.targets)
     exported = ModelFolderConfig(
         task=config.task,
         targets=opened.record.targets,
@@ -45,10 +51,8 @@ def export_run(run: str, output: str, *, checkpoint: str = "last", overwrite: bo
         finding_types=context.finding_types,
         origin=_origin(opened),
     )
-    with tempfile.TemporaryDirectory(prefix="medvlp-export-") as temporary:
-        folder = Path(temporary, "model")  # a subfolder: copies keep modes, and a temporary folder is readable only by its owner
-        save_model_folder(folder, exported, read_weights(opened.checkpoint), tokenizer, bundle)
-        storage.upload_folder(folder, output)
+    with output_folder(output, last=CONFIG_FILE, overwrite=overwrite) as folder:
+        save_model_folder(folder, exported, read_weights(opened.checkpoint), own_tokenizer, bundle)
     return exported
 
 

@@ -1,13 +1,17 @@
 """The driver of a training run: open the inputs, check, find or create the run, train, and report the outcome."""
 
 import logging
+import shutil
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 from medvlp.configuration import to_plain
 from medvlp.errors import Interrupted
+from medvlp.redaction import without_credentials
 from medvlp.tasks.registry import task_name
 from scaleout.checkpoint.lease import hold
 from scaleout.cli import command_began, to_yaml
@@ -15,10 +19,11 @@ from scaleout.cluster import connect
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs
-from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder, update_run
+from scaleout.runs.record import RunRecord, checkpoint_store, create_run, find_own_run, run_folder, update_run
 from scaleout.runs.start import find_targets, settle_start
-from scaleout.tracking import RunStatus, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
-from scaleout.tracking.unreachable import unreachable_errors
+from scaleout.signals import Stopped
+from scaleout.tracking import RunStatus, deliver_anew, end_run, import_mlflow, replay, resolve_tracking_uri, start_run
+from scaleout.tracking.unreachable import explain, unreachable_errors
 from scaleout.train.loop import KeepTraining
 from scaleout.train.start_times import StartTimes
 from scaleout.train.worker import WorkerSetup, tracking_folder
@@ -50,19 +55,20 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         keep_training: may end the run early, as a sweep ends a trial that falls behind.
 
     Raises:
-        Interrupted: the process received SIGTERM; the same command continues from the checkpoint saved then.
+        Interrupted: the process was stopped by a signal; the same command continues from the checkpoint saved then.
         MedvlpError: an error that the user can fix; earlier output is not lost.
     """
     times = StartTimes(command_began())
     times.end_part("imports")
+    tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     config, inputs = prepare(config)
     times.end_part("inputs")
-    tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
     threading.Thread(target=import_mlflow).start()  # while Ray starts, which is mostly waiting
     with ExitStack() as stack:
         stack.enter_context(connect())
         times.end_part("Ray")
         use_gpu = check_run(config, inputs, cluster_resources())
+        find_own_run(config)
         lease = stack.enter_context(hold(run_folder(config)))  # after the checks: a rejected run leaves nothing behind
         newest = checkpoint_store(config).newest()
         if newest and newest[1].step >= config.train.max_steps:
@@ -84,7 +90,7 @@ def launch(config: RunConfig, *, keep_training: KeepTraining | None = None) -> O
         times.end_part("checks and record")
         try:
             metrics = run_group(setup, actors, times, use_gpu=use_gpu, keep_training=keep_training)
-        except Interrupted:
+        except (Interrupted, Stopped):
             _close(tracking_uri, record.mlflow_run, RunStatus.KILLED)
             raise
         except BaseException:
@@ -106,14 +112,14 @@ def check(config: RunConfig) -> None:
     config, inputs = prepare(config)
     with connect():
         use_gpu = check_run(config, inputs, cluster_resources())
-    record = load_run(run_folder(config))
+    record = find_own_run(config)
     if record is not None:
         record.going_on(kind_of(config), config, inputs.fingerprints, run_folder(config))
     check_layout(config, use_gpu=use_gpu)
 
 
 def prepare(config: C) -> tuple[C, Inputs]:
-    """Return the configuration as workers need it, with the starting point resolved, and the inputs.
+    """Return the configuration as workers need it and records keep it, with the starting point resolved, and the inputs.
 
     Raises:
         MedvlpError: the inputs or the starting point are missing, damaged, or do not belong together.
@@ -121,8 +127,14 @@ def prepare(config: C) -> tuple[C, Inputs]:
     if config.train.best_metric is not None:
         config.task.check_metric(config.train.best_metric, "train.best_metric", prefix="val/")
     config, point = settle_start(with_absolute_uris(config))
+    tracking = replace(config.tracking, uri=config.tracking.uri and without_credentials(config.tracking.uri))
+    config = replace(config, tracking=tracking)
     inputs = Inputs.open(config)
     inputs.bundle.entities_of_types(config.train.findings, "train.findings")  # else validation would measure none, and say nothing
+    if config.model.language.pretrained:
+        from medvlp.model.language import check_tokenizer  # late: the model takes seconds to import
+
+        check_tokenizer(config.model.language, inputs.tokenizer)
     if point is not None:
         point.check_same_world(inputs)
         if config.start_state == "full":
@@ -161,23 +173,36 @@ def find_or_create(kind: str, config: RunConfig, inputs: Inputs, tracking_uri: s
 
     Raises:
         ConfigurationError: the name is taken by another configuration, or MLflow does not answer.
+        CheckpointError: the folder holds the rest of a run.
     """
     folder = run_folder(config)
-    known = load_run(folder)
+    known = find_own_run(config)
     tracking = config.tracking
+    tags = {"kind": kind, "corpus": inputs.shards.corpus}
+    start = partial(start_run, tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
     if known is not None:
         record = known.going_on(kind, config, inputs.fingerprints, folder)
-        start_run(tracking_uri, tracking.experiment, config.name, run_id=record.mlflow_run)
         if record != known:
             logger.info("run %r continues to step %d; the learning rates follow the longer schedule", config.name, config.train.max_steps)
+        run_id = start(run_id=record.mlflow_run, replaces_lost=tracking.new_run)
+        if run_id != record.mlflow_run:
+            _move_curves(tracking_folder(config, record.mlflow_run), tracking_folder(config, run_id))
+            record = replace(record, mlflow_run=run_id)
+        if record != known:
             update_run(folder, record)
         return record
     targets = find_targets(config)
-    tags = {"kind": kind, "corpus": inputs.shards.corpus}
-    run_id = start_run(tracking_uri, tracking.experiment, config.name, parent_run_id=tracking.parent_run, tags=tags)
+    run_id = start()
     record = RunRecord(kind=kind, config=to_plain(config), fingerprints=inputs.fingerprints, mlflow_run=run_id, targets=targets)
     create_run(folder, record)
     return record
+
+
+def _move_curves(old: Path, new: Path) -> None:
+    """Prepare to send everything in a run's tracking folder to its new MLflow run; for a remote run, the folder has the id's name."""
+    if old != new and old.exists():
+        shutil.copytree(old, new)
+    deliver_anew(new)
 
 
 def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
@@ -188,7 +213,7 @@ def deliver_rest(config: RunConfig, tracking_uri: str, run_id: str) -> None:
     try:
         sent = replay(tracking_uri, run_id, folder)
     except unreachable_errors() as error:
-        logger.warning("MLflow still does not answer (%s): what it missed of the run stays in %s", type(error).__name__, folder)
+        logger.warning("%s; what MLflow missed of the run stays in %s", explain(error, tracking_uri), folder)
     else:
         if sent:
             logger.info("MLflow has the last %d records of the run, which it had missed", sent)
@@ -198,4 +223,4 @@ def _close(tracking_uri: str, run_id: str, status: RunStatus) -> None:
     try:
         end_run(tracking_uri, run_id, status)
     except unreachable_errors() as error:
-        logger.warning("MLflow did not accept the status %s of the run (%s)", status, type(error).__name__)
+        logger.warning("MLflow did not accept the status %s of the run: %s", status, explain(error, tracking_uri))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from medvlp.redaction import without_credentials
 from medvlp.tasks.base import Task
 from scaleout.launch.launch import Outcome
-from scaleout.tracking import redacted
 
 
 def outcome_card(outcome: Outcome, task: Task) -> str:
@@ -28,4 +28,4 @@ def ui_command(tracking_uri: str) -> str:
     """Return how to view the run in MLflow."""
     if tracking_uri.startswith("sqlite:"):
         return f"mlflow ui --backend-store-uri {tracking_uri}"
-    return f"open {redacted(tracking_uri)}"
+    return f"open {without_credentials(tracking_uri)}"

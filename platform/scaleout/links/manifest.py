@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import get_type_hints
 
 from scaleout.io.manifest import check_fingerprint, check_stated, read_manifest, write_manifest
 from scaleout.io.record_table import Digest, RecordTable
@@ -68,7 +69,8 @@ class LinksManifest:
         Raises:
             DataError: there is no complete set of links, or the manifest has another version or was changed.
         """
-        facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, ("texts", *_FACTS), _WHAT, _MAKER)
+        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS} | {"texts": int}
+        facts, files = read_manifest(folder, LinksRecord, FORMAT_VERSION, types, _WHAT, _MAKER)
         fingerprint, texts = facts.pop("fingerprint"), facts.pop("texts")
         manifest = cls(files=files, **facts)
         check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)

@@ -58,8 +58,15 @@ class SourceConfig(CorpusConfig):
     """Number of shards that are read and shuffled together."""
     ahead: Count = field(default=3, metadata=MAY_CHANGE)
     """Number of micro-batches that each worker prefetches."""
+    processes: Count | None = field(default=None, metadata=MAY_CHANGE)
+    """Processes of each worker that decode and collate; 1 does both in the worker itself. By default as many as its share of the machine's
+    cores if it has a GPU, else 1, because these cores train."""
     bad_samples: Share = field(default=0.01, metadata=MAY_CHANGE)
     """Stop the run when more than this fraction of its samples cannot be decoded."""
+
+    def decoders(self, cores: int, *, uses_gpu: bool) -> int:
+        """Return the number of processes that decode in a worker with this share of the cores."""
+        return self.processes or (cores if uses_gpu else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +113,8 @@ class TrainConfig(Checked):
     """Semantic types of the entities that count as findings in validation, of those that jobs/knowledge.py --inspect lists; empty for
     all."""
     checkpoint_every: Count = field(default=1000, metadata=MAY_CHANGE)
-    """Optimiser steps between two checkpoints; the last step always writes one."""
+    """Optimiser steps between two checkpoints; the last step always writes one. At a skipped step, it waits for the next step that is not
+    skipped."""
     keep_checkpoints: Count = field(default=2, metadata=MAY_CHANGE)
     """Number of newest complete checkpoints to keep."""
     checkpoint_minutes: MinutesOrZero = field(default=0.0, metadata=MAY_CHANGE)
@@ -178,12 +186,16 @@ class TrackingConfig(Checked):
     """MLflow."""
 
     uri: str | None = None
-    """MLflow tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder."""
+    """MLflow tracking store; by default MLFLOW_TRACKING_URI, else mlflow.db in the storage folder. Credentials in it are not stored: give
+    them again to resume, here or in the variable."""
     experiment: str = "medvlp"
     pictures: bool | None = None
     """Log pictures of images; by default only if the manifest says that the corpus is public."""
     parent_run: str | None = None
     """MLflow id of the parent run, as in a sweep."""
+    new_run: bool = False
+    """If MLflow has deleted the run, or does not know it after a copy to another machine, begin a new one with all points of the run's
+    files."""
 
 
 State = Literal["weights", "full"]

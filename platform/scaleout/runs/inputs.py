@@ -1,18 +1,17 @@
 """The inputs of a run, opened once on the driver: manifests, fingerprints, and the check that they belong together."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from medvlp.data.image import ImageConfig
 from medvlp.data.text import TextConfig
-from medvlp.errors import DataError, KnowledgeError
+from medvlp.errors import CheckpointError, ConfigurationError, DataError, KnowledgeError
 from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
 from scaleout.io.artefacts import instead
+from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
@@ -21,6 +20,14 @@ from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase  # takes a second, and reading rows does not need it
+
+_MAKERS = {"shards": "jobs/prepare.py", "links": "jobs/link.py"}
+"""The jobs that make inputs."""
+_OPTIONS = {
+    "knowledge": "--knowledge",
+    "tokenizer": "--data.tokenizer (of jobs/finetune.py, evaluate.py and export.py: --tokenizer)",
+}
+"""The options for the locations of inputs that were moved."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +46,18 @@ class CorpusInputs:
         Raises:
             DataError: shards or links are missing or damaged, or the links were made from other shards.
         """
+        for option, uri in (("shards", shards), ("links", links)):
+            if not storage.exists(storage.join(uri, MANIFEST_FILE)):
+                raise DataError(
+                    f"no complete {option} in {uri} ({MANIFEST_FILE} is missing): if they were moved, give their new place with "
+                    f"--data.{option} (of jobs/evaluate.py: --{option}), else make them with {_MAKERS[option]}"
+                )
         corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
         if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
-            raise DataError(f"the links {links} were made from other shards than {shards}; make them again with jobs/link.py")
+            raise DataError(
+                f"the links {links} were made from other shards than {shards}: give those that belong together with --data.shards and "
+                "--data.links (of jobs/evaluate.py: --shards and --links), or make the links again with jobs/link.py"
+            )
         return corpus
 
     def planned(self, split: str) -> PlannedCorpus:
@@ -85,6 +101,8 @@ class Inputs:
     @property
     def fingerprints(self) -> dict[str, str]:
         """Return the fingerprints of everything that determines what the model sees."""
+        from medvlp.data.tokenizer import tokenizer_fingerprint
+
         found = {"shards": self.shards.fingerprint, "links": self.links.fingerprint, "knowledge": self.bundle.fingerprint}
         mixed = [f"{each.shards.fingerprint} {each.links.fingerprint} {each.weight:g}" for each in self.corpora[1:]]
         return {**found, "tokenizer": tokenizer_fingerprint(self.tokenizer), **({"mixed_with": ", ".join(mixed)} if mixed else {})}
@@ -95,12 +113,13 @@ class Inputs:
             raise KnowledgeError(
                 f"the links {where} name concepts of ontology {links.ontology!r} ({links.ontology_fingerprint}), "
                 f"but the bundle {knowledge} was made from {made_with.ontology!r} ({made_with.ontology_fingerprint}): "
-                "make one of them again with the other's ontology"
+                "give another bundle with --knowledge or other links with --data.links, or make one of them again with the other's ontology"
             )
         if made_with.linker != links.linker_version:
             raise KnowledgeError(
                 f"the links {where} were made by linker {links.linker_version}, but the bundle {knowledge} was made with "
-                f"{made_with.linker}: make the older one again, with jobs/link.py or jobs/knowledge.py"
+                f"{made_with.linker}: give another bundle with --knowledge or other links with --data.links, or make the older one again, "
+                "with jobs/link.py or jobs/knowledge.py"
             )
 
 
@@ -174,7 +193,10 @@ def open_knowledge(uri: str) -> KnowledgeBundle:
         KnowledgeError: there is none, or it is damaged.
     """
     if not storage.exists(storage.join(uri, METADATA_FILE)):
-        raise KnowledgeError(f"no knowledge bundle in {uri} ({METADATA_FILE} is missing){instead(uri)}; make it with jobs/knowledge.py")
+        raise KnowledgeError(
+            f"no knowledge bundle in {uri} ({METADATA_FILE} is missing){instead(uri)}: if it was moved, give its new place with "
+            f"{_OPTIONS['knowledge']}, else make it with jobs/knowledge.py"
+        )
     with storage.local_copy(uri) as folder:
         return KnowledgeBundle.load(folder)
 
@@ -193,13 +215,37 @@ def open_tokenizer(data: DataConfig) -> "PreTrainedTokenizerBase":
     from medvlp.data.tokenizer import load_tokenizer
 
     uri = tokenizer_uri(data)
-    if not storage.exists(uri):
-        return load_tokenizer(uri)
-    with storage.local_copy(uri) as folder:
-        return load_tokenizer(folder)
+    try:
+        if not storage.exists(uri):
+            return load_tokenizer(uri)
+        with storage.local_copy(uri) as folder:
+            return load_tokenizer(folder)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; if it was moved, give its new place with {_OPTIONS['tokenizer']}") from error
 
 
-def tokenizer_fingerprint(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """Return a hash of the vocabulary: equal hashes mean equal token ids."""
-    vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    return hashlib.sha256(json.dumps(vocabulary).encode()).hexdigest()[:16]
+def with_moved_inputs(config: RunConfig, knowledge: str | None, tokenizer: str | None) -> RunConfig:
+    """Return the configuration of a run with new locations of its knowledge bundle and its tokenizer."""
+    if tokenizer and storage.exists(tokenizer):  # otherwise a Hugging Face name
+        tokenizer = storage.absolute(tokenizer)
+    data = replace(config.data, tokenizer=tokenizer or config.data.tokenizer)
+    return replace(config, knowledge=storage.absolute(knowledge) if knowledge else config.knowledge, data=data)
+
+
+def check_fingerprints(trained_with: Mapping[str, str], bundle: KnowledgeBundle, tokenizer: "PreTrainedTokenizerBase", what: str) -> None:
+    """Check that these are the knowledge and the tokenizer that weights were trained with.
+
+    Args:
+        trained_with: fingerprints of a run or a model folder.
+        bundle: the knowledge that was found.
+        tokenizer: the tokenizer that was found.
+        what: what was trained, for messages.
+
+    Raises:
+        CheckpointError: they are others.
+    """
+    from medvlp.data.tokenizer import tokenizer_fingerprint
+
+    for name, found in (("knowledge", bundle.fingerprint), ("tokenizer", tokenizer_fingerprint(tokenizer))):
+        if (then := trained_with.get(name)) != found:
+            raise CheckpointError(f"{what} was trained with {name} {then}, but found {found}: give the old one with {_OPTIONS[name]}")

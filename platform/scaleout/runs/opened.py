@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from medvlp.errors import CheckpointError
-from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_record
+from medvlp.interchange.model_folder import CONFIG_FILE
+from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, others_named, read_record
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.io.artefacts import instead
 from scaleout.runs.config import RunConfig
-from scaleout.runs.record import CHECKPOINTS_FOLDER, RunRecord, load_run
+from scaleout.runs.record import CHECKPOINTS_FOLDER, RUN_FILE, RunRecord, load_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,11 @@ class OpenedRun:
         uri = storage.absolute(uri)
         if storage.exists(storage.join(uri, COMPLETE_FILE)):
             folder = uri.rsplit(f"/{CHECKPOINTS_FOLDER}/", 1)[0]
-            return cls(record=_record(folder), folder=folder, checkpoint=uri, progress=read_record(uri))
+            with others_named(uri):
+                return cls(record=_record(folder), folder=folder, checkpoint=uri, progress=read_record(uri))
         record = _record(uri)
-        metric = record.config.get("train", {}).get("best_metric")
+        train = record.config.get("train")
+        metric = train.get("best_metric") if isinstance(train, dict) else None
         found = CheckpointStore(storage.join(uri, CHECKPOINTS_FOLDER), keep=1, best_metric=metric).find(checkpoint)
         return cls(record=record, folder=uri, checkpoint=found[0], progress=found[1])
 
@@ -55,8 +58,15 @@ class OpenedRun:
 
 def _record(folder: str) -> RunRecord:
     record = load_run(folder)
-    if record is None:
+    if record is not None:
+        return record
+    if storage.exists(storage.join(folder, COMPLETE_FILE)):
+        raise CheckpointError(f"{folder} is a checkpoint without its run: give the one in STORAGE/RUN/{CHECKPOINTS_FOLDER}")
+    if storage.exists(storage.join(folder, CONFIG_FILE)):
         raise CheckpointError(
-            f"there is no run at {folder} (run.json is missing){instead(folder)}; give the folder STORAGE/RUN, or a checkpoint in it"
+            f"{folder} is a model folder, not a run: give it to jobs/pretrain.py or jobs/finetune.py as --start_from, "
+            "or to jobs/evaluate.py as --model"
         )
-    return record
+    raise CheckpointError(
+        f"there is no run at {folder} ({RUN_FILE} is missing){instead(folder)}; give the folder STORAGE/RUN, or a checkpoint in it"
+    )

@@ -7,11 +7,13 @@ from typing import Any, Self, TypeVar
 
 from medvlp.configuration import choices, from_plain, to_plain
 from medvlp.errors import CheckpointError, ConfigurationError
+from medvlp.json_values import parse_object, typed
 from medvlp.values import unchecked
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.store import CheckpointStore
 from scaleout.io import storage
 from scaleout.runs.config import MAY_CHANGE, MAY_GROW, RunConfig
+from scaleout.tracking.jsonlines import EVENTS_FILE, METRICS_FILE
 
 FORMAT_VERSION = 2
 RUN_FILE = "run.json"
@@ -45,7 +47,7 @@ class RunRecord:
         try:
             with unchecked():  # a run that was started before a rule of a field stays readable
                 return from_plain(kind, self.config)
-        except ConfigurationError as error:
+        except (ConfigurationError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"the configuration of run {where} is unreadable: {error}") from error
 
     def going_on(self, kind: str, config: RunConfig, fingerprints: Mapping[str, str], where: str) -> Self:
@@ -89,14 +91,31 @@ def load_run(folder: str) -> RunRecord | None:
     if not storage.exists(uri):
         return None
     try:
-        record = json.loads(storage.read_bytes(uri))
-        version = record.pop("version")
+        record = parse_object(storage.read_bytes(uri))
+        version = typed(int, record.get("version"))
         if version == FORMAT_VERSION:
-            return RunRecord(**{**record, "extended": tuple(record["extended"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{uri} is damaged ({error}); start under another name") from error
+            return typed(RunRecord, record)
+    except ValueError as error:
+        raise CheckpointError(f"{uri} is damaged ({error}); restore it from a copy, or start under another --name") from error
     remedy = "use that version" if version > FORMAT_VERSION else "start again under another --name"
     raise CheckpointError(f"{uri} has format {version}, this code reads {FORMAT_VERSION}: another version of it wrote the file; {remedy}")
+
+
+def find_own_run(config: RunConfig) -> RunRecord | None:
+    """Return the record of the run with the name of ``config``; None if there is no such run.
+
+    Raises:
+        CheckpointError: the record is damaged or of another version, or missing beside the other files of a run, whose they are.
+    """
+    folder = run_folder(config)
+    record = load_run(folder)
+    rest = sorted(set(storage.list_names(folder)) & {CHECKPOINTS_FOLDER, METRICS_FILE, EVENTS_FILE}) if record is None else []
+    if rest:
+        raise CheckpointError(
+            f"{folder} has {', '.join(rest)} of a run whose {RUN_FILE} is missing: restore it from a copy, choose another --name, or "
+            "empty the folder to start again"
+        )
+    return record
 
 
 def create_run(folder: str, record: RunRecord) -> None:

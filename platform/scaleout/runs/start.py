@@ -1,16 +1,25 @@
 """What a new run starts from: another run, one of its checkpoints, imported weights, or a model folder."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from medvlp.data.sample import SAMPLE_COLUMNS, field_values
 from medvlp.errors import CheckpointError, ConfigurationError, DataError
-from medvlp.interchange.model_folder import CONFIG_FILE, KNOWLEDGE_FOLDER, WEIGHTS_FILE, ModelFolderConfig, read_config
+from medvlp.interchange.digests import DIGESTS_FILE
+from medvlp.interchange.model_folder import (
+    CONFIG_FILE,
+    KNOWLEDGE_FOLDER,
+    WEIGHTS_FILE,
+    ModelFolderConfig,
+    read_config,
+    read_weights_file,
+)
 from medvlp.interchange.model_folder import TOKENIZER_FOLDER as MODEL_TOKENIZER
 from medvlp.interchange.weights_folder import REPORT_FILE, load_imported
 from medvlp.model.weights import load_weights
@@ -20,7 +29,7 @@ from scaleout.checkpoint.record import COMPLETE_FILE, CheckpointRecord, read_rec
 from scaleout.io import storage
 from scaleout.io.artefacts import instead
 from scaleout.runs.config import CorpusConfig, DataConfig, FinetuneConfig, RunConfig, SourceConfig, StartConfig
-from scaleout.runs.inputs import Inputs, tokenizer_uri
+from scaleout.runs.inputs import Inputs, check_fingerprints, tokenizer_uri
 from scaleout.runs.opened import OpenedRun
 from scaleout.runs.record import RUN_FILE, RunRecord, load_run, run_folder
 from scaleout.shards.manifest import ShardManifest
@@ -72,13 +81,8 @@ class StartPoint:
         Raises:
             CheckpointError: they have others.
         """
-        for name in ("knowledge", "tokenizer"):
-            then, now = self.fingerprints.get(name), inputs.fingerprints[name]
-            if self.fingerprints and then != now:
-                option = "--knowledge" if name == "knowledge" else "--data.tokenizer (of jobs/finetune.py: --tokenizer)"
-                raise CheckpointError(
-                    f"{self.uri} was trained with {name} {then}, but found {now}: give the location of the old one with {option}"
-                )
+        if self.fingerprints:
+            check_fingerprints(self.fingerprints, inputs.bundle, inputs.tokenizer, self.uri)
 
     def check_fork(self, config: RunConfig) -> None:
         """Check that the run can continue from the full state.
@@ -114,7 +118,7 @@ def settle_start(config: S) -> tuple[S, StartPoint | None]:
     begun: RunRecord | None = load_run(storage.join(config.storage, config.name))  # type: ignore[attr-defined]
     wanted = storage.absolute(config.start_from)
     known = begun.config.get("start_from") if begun else None
-    if begun is not None and known and (known == wanted or known.startswith(f"{wanted}/")):
+    if begun is not None and isinstance(known, str) and (known == wanted or known.startswith(f"{wanted}/")):
         kept = replace(config, start_from=known, start_checkpoint=begun.config.get("start_checkpoint", "last"))
         if isinstance(config, RunConfig):  # its weights are no longer needed, so they are not looked up
             return kept, None
@@ -221,13 +225,25 @@ def read_any_weights(uri: str) -> dict[str, Tensor]:
     """
     if not storage.exists(storage.join(uri, CONFIG_FILE)):
         return read_weights(uri)
-    with storage.local_copy(storage.join(uri, WEIGHTS_FILE)) as file:
-        return load_file(file)
+    with _model_files(uri, WEIGHTS_FILE) as folder:
+        return read_weights_file(folder / WEIGHTS_FILE)
 
 
 def _read_model_config(uri: str) -> ModelFolderConfig:
-    with storage.local_copy(storage.join(uri, CONFIG_FILE)) as file:
-        return read_config(Path(file))
+    with _model_files(uri, CONFIG_FILE) as folder:
+        return read_config(folder)
+
+
+@contextmanager
+def _model_files(uri: str, name: str) -> Iterator[Path]:
+    """Yield a local folder with one file of a model folder and the digests, if it has any."""
+    if not storage.is_remote(uri):
+        yield Path(uri)
+        return
+    with TemporaryDirectory(prefix="medvlp-model-") as temporary:
+        digests = [DIGESTS_FILE] if storage.exists(storage.join(uri, DIGESTS_FILE)) else []
+        storage.download_files(uri, [name, *digests], Path(temporary))
+        yield Path(temporary)
 
 
 def _training_columns(corpora: Iterable[CorpusConfig], names: tuple[str, ...]) -> Iterator[dict[str, list[Any]]]:

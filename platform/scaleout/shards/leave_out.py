@@ -9,6 +9,7 @@ from pathlib import Path
 from medvlp.corpora.corpus import Corpus
 from medvlp.data.sample import Excluded, Sample
 from medvlp.errors import DataError
+from medvlp.json_values import parse_object
 from scaleout.io import storage
 from scaleout.shards.manifest import Counts, first_key
 
@@ -40,7 +41,7 @@ class LeftOutItems:
         if groups and all(map(_HASH.fullmatch, groups)):
             return cls(groups=frozenset(groups))
         try:
-            record = json.loads(content)
+            record = parse_object(content)
             source = record["source"]
             keys = frozenset(int(key) for part in record["leaks"].values() for key in part["keys"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:

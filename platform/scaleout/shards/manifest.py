@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
@@ -113,7 +113,8 @@ class ShardManifest:
         Raises:
             DataError: there is no complete set of shards, or the manifest has another version or was changed.
         """
-        facts, shards = read_manifest(folder, ShardRecord, FORMAT_VERSION, (*_DERIVED, *_FACTS), _WHAT, _MAKER)
+        types = {name: hint for name, hint in get_type_hints(cls).items() if name in _FACTS} | dict.fromkeys(_DERIVED, dict[str, int])
+        facts, shards = read_manifest(folder, ShardRecord, FORMAT_VERSION, types, _WHAT, _MAKER)
         fingerprint, *stated = (facts.pop(name) for name in ("fingerprint", *_DERIVED))
         manifest = cls(shards=shards, **facts)
         check_fingerprint(folder, fingerprint, manifest.fingerprint, _WHAT, _MAKER)

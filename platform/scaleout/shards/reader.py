@@ -1,7 +1,6 @@
 """Read shards as Arrow tables. Nothing in a shard is ever executed: members are images and JSON, never pickle."""
 
 import io
-import json
 import re
 import tarfile
 from typing import Any
@@ -10,6 +9,7 @@ import pyarrow as pa
 
 from medvlp.data.sample import SAMPLE_COLUMNS, SAMPLE_SCHEMA
 from medvlp.errors import DataError
+from medvlp.json_values import parse_object
 from scaleout.io import storage
 from scaleout.io.sidecar import read_recorded
 from scaleout.shards.manifest import KEY_DIGITS, ShardRecord
@@ -80,7 +80,7 @@ def _row(members: dict[str, Any]) -> dict[str, Any]:
     images = [name for name in _IMAGE_MEMBERS if name in names]
     if len(images) != 1 or "json" not in names:
         raise ValueError(f"sample {key} {'has two images' if len(images) > 1 else 'lacks its ' + ('json member' if images else 'image')}")
-    metadata = json.loads(members["json"])
+    metadata = parse_object(members["json"])
     if missing := SAMPLE_COLUMNS.keys() - metadata.keys():
         raise ValueError(f"sample {key} lacks {', '.join(sorted(missing))}")
     return {"key": key, "image": members[images[0]], **{name: metadata[name] for name in SAMPLE_COLUMNS}}

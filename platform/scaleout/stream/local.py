@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from medvlp.data.collate import Collate
 from medvlp.data.sample import StreamRow
-from scaleout.stream.batches import BatchMaker, MicroBatch, ahead_of
+from scaleout.stream.batches import MicroBatch, NumberedRows, made_ahead
 from scaleout.stream.rows import ROW_SCHEMA, PlannedSplit, stream_rows
 
 NO_KEY = ""
@@ -43,14 +43,13 @@ class EvaluationBatches:
     """Number of samples; None for all."""
     rank: int = 0
     workers: int = 1
-    threads: int = 1
+    processes: int = 1
     ahead: int = 2
 
     def __iter__(self) -> Iterator[MicroBatch]:
-        maker = BatchMaker(self._numbered(), self.collate, self.threads)
-        yield from ahead_of(maker, self.ahead)
+        yield from made_ahead(self._numbered(), self.collate, processes=self.processes, ahead=self.ahead)
 
-    def _numbered(self) -> Iterator[tuple[int, list[StreamRow]]]:
+    def _numbered(self) -> Iterator[NumberedRows]:
         """Yield number and rows of every micro-batch."""
         rows = self.split.plan.rows
         counted = rows if self.samples is None else min(self.samples, rows)

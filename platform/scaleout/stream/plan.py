@@ -183,9 +183,12 @@ class StreamPlan:
         """Return the number of rows of all shards that begin before a virtual time."""
         rows = 0
         for number, corpus in enumerate(self.corpora):
-            epoch = self._epoch(number, corpus.epoch_at(time))
-            index = np.searchsorted(epoch.times, time, side="left")
-            rows += epoch.first_row + int(epoch.starts[index] if index < len(epoch.starts) else corpus.rows)
+            current = corpus.epoch_at(time)
+            rows += current * corpus.rows
+            if time > corpus.start_of(current):  # otherwise none of the epoch, whose order then need not be computed
+                epoch = self._epoch(number, current)
+                index = np.searchsorted(epoch.times, time, side="left")
+                rows += int(epoch.starts[index]) if index < len(epoch.starts) else corpus.rows
         return rows
 
     def _layout(self, time: float) -> "_Layout":

@@ -1,9 +1,9 @@
 """Tracking of runs: one interface, MLflow and JSON lines behind it. MLflow is imported when it is first used."""
 
 from scaleout.tracking.jsonlines import JsonLinesTracker
-from scaleout.tracking.mlflow import MlflowTracker, replay
+from scaleout.tracking.mlflow import MlflowTracker, deliver_anew, replay
 from scaleout.tracking.pictures import Picture
-from scaleout.tracking.runs import close_children, end_run, import_mlflow, log_evaluation, redacted, resolve_tracking_uri, start_run
+from scaleout.tracking.runs import close_children, end_run, import_mlflow, log_evaluation, resolve_tracking_uri, start_run
 from scaleout.tracking.tracker import CompositeTracker, RunStatus, Tracker
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "RunStatus",
     "Tracker",
     "close_children",
+    "deliver_anew",
     "end_run",
     "import_mlflow",
     "log_evaluation",
-    "redacted",
     "replay",
     "resolve_tracking_uri",
     "start_run",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from scaleout.tracking.jsonlines import ARTIFACTS_FOLDER, PICTURES_FOLDER
 from scaleout.tracking.records import Record, decode_metrics, unseen
-from scaleout.tracking.runs import METRICS_PER_REQUEST, open_client
+from scaleout.tracking.runs import METRICS_PER_REQUEST, find_run, open_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _PARAMS_PER_REQUEST = 100
 _PARAM_LENGTH = 6000
 
-_BAD_REQUEST = 400
+_BAD_REQUEST, _NOT_FOUND = 400, 404
 
 
 class Delivery:
@@ -37,6 +37,9 @@ class Delivery:
         """Send some of ``records`` from the front (at least one); return how many.
 
         A record that the server rejects as malformed is dropped with a warning: it would be rejected forever, and block the others.
+
+        Raises:
+            ConfigurationError: the run or its experiment was deleted.
         """
         from mlflow.exceptions import MlflowException
 
@@ -44,6 +47,8 @@ class Delivery:
         try:
             return self._send_front(client, records)
         except MlflowException as error:
+            if error.get_http_status_code() in (_BAD_REQUEST, _NOT_FOUND):
+                find_run(client, self._run_id)  # what is rejected now is not malformed if the run was deleted
             if error.get_http_status_code() != _BAD_REQUEST:
                 raise
             if len(records) > 1:
@@ -55,7 +60,7 @@ class Delivery:
         """Return the client after reading what the run contains: after a resume the curve must continue where it ended."""
         if self._connected is None:
             client = open_client(self._uri)
-            run = client.get_run(self._run_id)
+            run = find_run(client, self._run_id)
             # The public accessors of a run return the last values without their steps; its protobuf message has both.
             self._last_steps = {metric.key: metric.step for metric in run.data.to_proto().metrics}
             self._params = dict(run.data.params)

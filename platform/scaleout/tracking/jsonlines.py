@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medvlp.configuration import flat
+from medvlp.json_values import parse_object
 from scaleout.tracking.pictures import Picture, picture_key, save_picture
 from scaleout.tracking.records import LineFile, Record, encode_metrics, last_steps, read_records, unseen
 from scaleout.tracking.tracker import RunStatus
@@ -64,7 +65,7 @@ class JsonLinesTracker:
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Add tags."""
-        self._update_summary(tags={**self._summary.get("tags", {}), **values})
+        self._update_summary(tags={**(self._summary.get("tags") or {}), **values})
         self._event("tags", values=dict(values))
 
     def finish(self, status: RunStatus) -> None:
@@ -90,6 +91,6 @@ class JsonLinesTracker:
 
 def _read_summary(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
+        return parse_object(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return {}

@@ -9,10 +9,9 @@ from pathlib import Path
 from scaleout.tracking.delivery import Delivery
 from scaleout.tracking.jsonlines import EVENTS_FILE, METRICS_FILE, JsonLinesTracker
 from scaleout.tracking.records import Record
-from scaleout.tracking.runs import redacted
-from scaleout.tracking.spool import Spool
+from scaleout.tracking.spool import SENT, Spool
 from scaleout.tracking.tracker import RunStatus
-from scaleout.tracking.unreachable import unreachable_errors
+from scaleout.tracking.unreachable import explain, unreachable_errors
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class MlflowTracker(JsonLinesTracker):
         self._patience = patience
         self._spools = _spools(folder)
         self._delivery = Delivery(uri, run_id, folder)
-        self._reachable = True
+        self._fault = ""
         self._closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mlflow-tracker", daemon=True)
@@ -66,11 +65,12 @@ class MlflowTracker(JsonLinesTracker):
         self._wake.set()
         self._thread.join(self._patience + 1)
         if waiting := sum(map(len, self._spools.values())):
-            logger.warning("MLflow lacks %d records of the run; the same command sends them when the server is up", waiting)
+            reason = self._fault or "there was no time to send them"
+            logger.warning("MLflow lacks %d records of the run, which the same command sends again: %s", waiting, reason)
 
     def _work(self) -> None:
         while not self._closing:
-            self._wake.wait(self._interval if self._reachable else self._retry_interval)
+            self._wake.wait(self._retry_interval if self._fault else self._interval)
             self._wake.clear()
             self._deliver()
         deadline = time.monotonic() + self._patience
@@ -81,16 +81,16 @@ class MlflowTracker(JsonLinesTracker):
         try:
             _drain(self._spools, self._delivery)
         except Exception as error:  # no fault of tracking may end the delivery, or training with it
-            if self._reachable:
-                where, kind = redacted(self._uri), type(error).__name__
+            fault = explain(error, self._uri)
+            if fault != self._fault:
                 unknown = not isinstance(error, unreachable_errors())
-                logger.warning("MLflow at %s does not answer (%s); records are kept on disk", where, kind, exc_info=unknown)
-            self._reachable = False
+                logger.warning("%s; records are kept on disk", fault, exc_info=unknown)
+            self._fault = fault
         else:
-            if not self._reachable:
+            if self._fault:
                 logger.warning("MLflow answers again; all records are delivered")
-            self._reachable = True
-        return self._reachable
+            self._fault = ""
+        return not self._fault
 
 
 def replay(uri: str, run_id: str, folder: Path) -> int:
@@ -102,9 +102,15 @@ def replay(uri: str, run_id: str, folder: Path) -> int:
         folder: folder with the files of the run's tracker.
 
     Raises:
-        Exception: one of ``unreachable_errors``; the server still does not answer.
+        Exception: one of ``unreachable_errors``; the server still does not answer, or the run is lost.
     """
     return _drain(_spools(folder), Delivery(uri, run_id, folder))
+
+
+def deliver_anew(folder: Path) -> None:
+    """Make the next delivery send everything in ``folder`` again, from the first record on."""
+    for name in (METRICS_FILE, EVENTS_FILE):
+        (folder / name).with_suffix(SENT).unlink(missing_ok=True)
 
 
 def _spools(folder: Path) -> dict[str, Spool]:

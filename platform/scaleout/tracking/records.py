@@ -5,8 +5,11 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from medvlp.json_values import parse_object, typed
 
 Record = dict[str, Any]
 
@@ -106,10 +109,21 @@ def _encode_number(value: float) -> float | str:
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
+@dataclass(frozen=True)
+class _Points:
+    """A record of metrics."""
+
+    step: int
+    time: float
+    metrics: dict[str, float]
+
+
 def _parse(line: bytes) -> Record | None:
     """Parse a record; return None for a line that a crash of the machine left corrupt."""
     try:
-        record = json.loads(line)
+        record = parse_object(line)
+        if "kind" not in record:
+            typed(_Points, record)
     except ValueError:
         return None
-    return record if isinstance(record, dict) else None
+    return record

@@ -6,14 +6,15 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 from medvlp.errors import ConfigurationError
+from medvlp.redaction import without_credentials
 from scaleout.tracking.tracker import RunStatus
-from scaleout.tracking.unreachable import unreachable_errors
+from scaleout.tracking.unreachable import explain, is_refusal, unreachable_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,13 @@ _CLIENT_DEFAULTS = {
 def resolve_tracking_uri(storage: str, configured: str | None = None) -> str:
     """Return the tracking store of runs under ``storage``: the configured one, else ``MLFLOW_TRACKING_URI``, else SQLite in ``storage``.
 
+    A record holds an address without credentials; the variable may add them.
+
     Raises:
         ConfigurationError: there is no place for a default store, or the URI is relative.
     """
-    uri = configured or os.environ.get(TRACKING_URI_VARIABLE)
+    environment = os.environ.get(TRACKING_URI_VARIABLE)
+    uri = environment if environment and configured == without_credentials(environment) else configured or environment
     if uri:
         if uri.startswith(_SQLITE) and not uri.startswith(_SQLITE + "/"):
             raise ConfigurationError(
@@ -79,36 +83,50 @@ def start_run(
     run_id: str | None = None,
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
+    *,
+    replaces_lost: bool = False,
 ) -> str:
     """Create an MLflow run, or make sure that ``run_id`` can be continued; return its id.
 
     Called once, on the driver; the id is then stored with the run. If the server is down, a new run fails, because it could not be tracked
     at all, but a continued run does not.
 
+    Args:
+        uri: the tracking store.
+        experiment: name of the experiment of a new run.
+        name: name of a new run.
+        run_id: the run to continue.
+        parent_run_id: parent of a new run.
+        tags: tags of a new run.
+        replaces_lost: create a new run if the one to continue is deleted or unknown.
+
     Raises:
-        ConfigurationError: a new run cannot be created.
+        ConfigurationError: a new run cannot be created, or the one to continue is deleted or unknown.
     """
     try:
         client = open_client(uri)
-        if run_id is not None:
-            return _continued(client, run_id)
+        if run_id is not None and not (replaces_lost and _is_lost(client, run_id)):
+            return str(find_run(client, run_id).info.run_id)
         run_tags = dict(tags or {}) | ({PARENT_RUN_TAG: parent_run_id} if parent_run_id else {})
         return client.create_run(_experiment_id(client, uri, experiment), tags=run_tags, run_name=name).info.run_id
     except ConfigurationError:
         raise
     except unreachable_errors() as error:
-        if run_id is None:
-            raise ConfigurationError(
-                f"cannot start a run in MLflow at {redacted(uri)}: {error}\nIs the server up, and is {TRACKING_URI_VARIABLE} right?"
-            ) from error
-        logger.warning("MLflow at %s does not answer (%s); the run continues and reports later", redacted(uri), type(error).__name__)
-        return run_id
+        if run_id is not None:
+            logger.warning("%s; the run continues and reports later", explain(error, uri))
+            return run_id
+        if is_refusal(error):
+            raise ConfigurationError(f"cannot start a run: {explain(error, uri)}") from error
+        raise ConfigurationError(
+            f"cannot start a run in MLflow at {without_credentials(uri)}: {error}; is the server up, and is {TRACKING_URI_VARIABLE} right?"
+        ) from error
 
 
 def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: int, file: Path, folder: str) -> None:
     """Add metrics and a file to a run that has ended. If MLflow does not answer, log a warning: the results are on disk."""
     try:
         client = open_client(uri)
+        find_run(client, run_id)
         from mlflow.entities import Metric
 
         now = time.time_ns() // 1_000_000
@@ -117,7 +135,7 @@ def log_evaluation(uri: str, run_id: str, metrics: Mapping[str, float], step: in
             client.log_batch(run_id, metrics=points[start : start + METRICS_PER_REQUEST], synchronous=True)
         client.log_artifact(run_id, str(file), folder)
     except unreachable_errors() as error:
-        logger.warning("MLflow at %s did not take the evaluation (%s); it is on disk", redacted(uri), type(error).__name__)
+        logger.warning("MLflow did not take the evaluation, which is on disk: %s", explain(error, uri))
 
 
 def end_run(uri: str, run_id: str, status: RunStatus) -> None:
@@ -139,33 +157,52 @@ def close_children(uri: str, parent_run_id: str, status: RunStatus = RunStatus.K
     return closed
 
 
-def redacted(uri: str) -> str:
-    """Return ``uri`` without a password."""
-    parts = urlsplit(uri)
-    if parts.username is None and parts.password is None:
-        return uri
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def find_run(client: "MlflowClient", run_id: str) -> "Run":
+    """Return a run that can be written.
 
-
-def _continued(client: "MlflowClient", run_id: str) -> str:
+    Raises:
+        ConfigurationError: the run is deleted or unknown; the message says what to do.
+    """
     from mlflow.exceptions import MlflowException
 
+    where = f"MLflow at {without_credentials(client.tracking_uri)}"
+    anew = "begin a new MLflow run with all points from the files of the run: --tracking.new_run true"
     try:
-        client.get_run(run_id)
+        run = client.get_run(run_id)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise ConfigurationError(
-            f"MLflow at {redacted(client.tracking_uri)} has no run {run_id}: point {TRACKING_URI_VARIABLE} to the store "
-            "in which it was started, or start under another name"
+            f"{where} has no run {run_id}: point {TRACKING_URI_VARIABLE} to the store in which it was started, or, if the run was copied "
+            f"from another machine or the store is lost, {anew}"
         ) from error
-    return run_id
+    if run.info.lifecycle_stage != "active":
+        experiment = run.info.experiment_id
+        raise ConfigurationError(
+            f"{where} has deleted the run {run_id}: restore it (mlflow runs restore --run-id {run_id}; with its experiment: mlflow "
+            f"experiments restore --experiment-id {experiment}), then the same command sends what it lacks; or {anew}"
+        )
+    return run
+
+
+def _is_lost(client: "MlflowClient", run_id: str) -> bool:
+    try:
+        find_run(client, run_id)
+    except ConfigurationError:
+        logger.info("a new MLflow run replaces %s", run_id)
+        return True
+    return False
 
 
 def _experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     from mlflow.exceptions import MlflowException
 
     if (experiment := client.get_experiment_by_name(name)) is not None:
+        if experiment.lifecycle_stage != "active":
+            raise ConfigurationError(
+                f"MLflow at {without_credentials(uri)} has deleted the experiment {name!r}: restore it (mlflow experiments restore "
+                f"--experiment-id {experiment.experiment_id}), or choose another --tracking.experiment"
+            )
         return str(experiment.experiment_id)
     try:
         return client.create_experiment(name, artifact_location=_artifact_location(uri))

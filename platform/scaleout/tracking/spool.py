@@ -57,6 +57,6 @@ class Spool:
 
 def _read_count(path: Path) -> int:
     try:
-        return int(path.read_text())
+        return int(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return 0

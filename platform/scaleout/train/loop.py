@@ -55,11 +55,13 @@ class Progress:
     """Samples of the whole run that could not be decoded, on all workers."""
     skipped_steps: int = 0
     """Steps of the whole run whose gradient was not finite."""
+    is_skipped: bool = False
+    """Whether the last step was skipped."""
 
     @classmethod
     def of(cls, record: CheckpointRecord) -> "Progress":
         """Return the progress at a checkpoint."""
-        return cls(record.step, record.skipped, record.skipped_steps)
+        return cls(record.step, record.skipped, record.skipped_steps, record.ends_with_skipped_step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,7 @@ class Loop:
         micro_steps = MicroSteps(iter(self.stream), self._schedule, first=self.stream.first)
         interval = Interval()
         metrics: dict[str, float] = {}
-        stopped = False
+        stopped = is_due = False
         first = progress.step + 1
         clock = CheckpointClock(train.checkpoint_minutes, self.processes)
         self.engine.task.train()
@@ -118,7 +120,10 @@ class Loop:
                         stopped = not all(self.processes.gather(self.keep_training(metrics, progress.step)))
                 if not (last or stopped) and self.processes.any(self.stop_request.is_asked):
                     self.stop_request.happened = stopped = True
-                if progress.step % train.checkpoint_every == 0 or last or stopped or (is_point and clock.is_due()):
+                is_due = is_due or progress.step % train.checkpoint_every == 0 or (is_point and clock.is_due())
+                # The weights before a skipped step are those after it: the checkpoint waits for the next step that is not skipped.
+                if last or stopped or (is_due and not progress.is_skipped):
+                    is_due = False
                     with interval.paused():
                         self._count_skipped(interval, progress)
                         self._save(upload, progress, metrics if is_validated else {})
@@ -154,7 +159,8 @@ class Loop:
         interval.steps += 1
         if self.ledger:
             self.ledger.add(progress.step, [forward.micro for forward in forwards])
-        if math.isfinite(norm):
+        progress.is_skipped = not math.isfinite(norm)
+        if not progress.is_skipped:
             interval.add(forwards, norm)
         else:
             self._skip(forwards, progress)
@@ -257,6 +263,7 @@ class Loop:
             "position": progress.step * self.config.train.global_batch,
             "skipped": progress.skipped,
             "skipped_steps": progress.skipped_steps,
+            "ends_with_skipped_step": progress.is_skipped,
             "workers": self.processes.workers,
             **asdict(self.engine.layout),
             "fingerprints": self.fingerprints,

@@ -20,8 +20,10 @@ from medvlp.tasks.base import TaskContext
 from medvlp.tasks.module import TaskModule
 from scaleout.checkpoint.lease import Lease
 from scaleout.checkpoint.read import load_training_state
+from scaleout.checkpoint.record import others_named
 from scaleout.checkpoint.store import SetAsideError
 from scaleout.engine.base import Engine, EngineConfig
+from scaleout.engine.build_lock import survivable_builds
 from scaleout.engine.process_group import ProcessGroup
 from scaleout.engine.zero import DeepSpeedEngine
 from scaleout.io import storage
@@ -29,7 +31,7 @@ from scaleout.runs.config import RunConfig
 from scaleout.runs.inputs import Inputs, evaluation_split, task_context
 from scaleout.runs.record import checkpoint_store, run_folder
 from scaleout.runs.start import forked_checkpoint, load_start
-from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, decode_threads
+from scaleout.stream.batches import BatchStream, MicroBatches, RepeatedBatch, StartedBatches, cores_of_worker
 from scaleout.stream.local import EvaluationBatches
 from scaleout.tracking import CompositeTracker, MlflowTracker, RunStatus
 from scaleout.train.evaluation import Evaluator
@@ -72,13 +74,14 @@ def run_worker(
         processes: all workers.
         times: times of this start so far.
         workers_on_node: workers that share this machine's cores.
-        announce: shows the user a line; called by the first worker only.
+        announce: shows the user a line; called by the first worker only, except while it waits.
         keep_training: see ``Loop``.
         stop_request: see ``Loop``.
         more_metrics: see ``Loop``.
     """
     config = setup.config
-    threads = config.scale.threads or decode_threads(workers_on_node)
+    threads = config.scale.threads or cores_of_worker(workers_on_node)
+    decoders = config.data.decoders(threads, uses_gpu=processes.uses_gpu)
     torch.set_num_threads(threads)
     inputs = Inputs.open(config)
     context = task_context(config, inputs.tokenizer, inputs.bundle, setup.targets)
@@ -89,7 +92,7 @@ def run_worker(
     newest = own or forked_checkpoint(config)
     progress, start = (Progress.of(newest[1]), newest[1].position) if newest else (Progress(), 0)
     # Reading starts processes and reads a whole window first: both happen while the engine starts.
-    stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, threads))
+    stream = StartedBatches(build_stream(config, context, partial(tables, start), start, processes, decoders))
     origin = "" if newest else load_start(module, config)
     # The peak of a CPU is unknown, so there is nothing to compare operations with, and counting them takes seconds.
     cost = prepare_module(config, context, module, counts_flops=processes.uses_gpu)
@@ -97,7 +100,8 @@ def run_worker(
     configure_execution(module, config.scale)
     schedule = config.schedule(processes.workers)
     resharded = newest is not None and newest[1].is_resharded_for(processes.workers)
-    engine = build_engine(config, module, schedule.accumulation, processes, resharded=resharded)
+    with survivable_builds(announce):
+        engine = build_engine(config, module, schedule.accumulation, processes, resharded=resharded)
     if own is not None:
         try:
             store.resume(engine, *own, processes)
@@ -106,7 +110,8 @@ def run_worker(
                 announce(str(error))
             raise
     elif newest is not None:
-        load_training_state(engine, *newest, processes)
+        with others_named(newest[0]):
+            load_training_state(engine, *newest, processes)
     if processes.is_first:
         announce(cost.describe(config))
         if schedule.idle:
@@ -126,7 +131,7 @@ def run_worker(
         config=config,
         engine=engine,
         stream=stream,
-        validation=build_validation(config, context, inputs, processes, threads),
+        validation=build_validation(config, context, inputs, processes, decoders),
         store=store,
         tracker=tracker,
         processes=processes,
@@ -199,7 +204,7 @@ def build_engine(config: RunConfig, module: TaskModule, accumulation: int, proce
 
 
 def build_stream(
-    config: RunConfig, context: TaskContext, tables: Callable[[], Iterator[pa.Table]], start: int, processes: ProcessGroup, threads: int
+    config: RunConfig, context: TaskContext, tables: Callable[[], Iterator[pa.Table]], start: int, processes: ProcessGroup, decoders: int
 ) -> MicroBatches:
     """Return one worker's micro-batches from the global position ``start`` on, made from ``tables``."""
     size = config.train.micro_batch
@@ -212,12 +217,12 @@ def build_stream(
         micro_batch=size,
         first=first,
         stride=processes.workers,
-        threads=threads,
+        processes=decoders,
         ahead=config.data.ahead,
     )
 
 
-def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, processes: ProcessGroup, threads: int = 1) -> Evaluator:
+def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, processes: ProcessGroup, decoders: int = 1) -> Evaluator:
     """Return the evaluator of the validation split, with pictures if they may be shown."""
     allowed = config.tracking.pictures
     return Evaluator(
@@ -230,7 +235,7 @@ def build_validation(config: RunConfig, context: TaskContext, inputs: Inputs, pr
             samples=config.train.validation_samples,
             rank=processes.rank,
             workers=processes.workers,
-            threads=threads,
+            processes=decoders,
             ahead=config.data.ahead,
         ),
         draws_pictures=inputs.shards.public if allowed is None else allowed,

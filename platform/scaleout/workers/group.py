@@ -16,9 +16,11 @@ from ray.train.torch import TorchConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from medvlp.errors import Interrupted, TrainingError
+from medvlp.redaction import redact_output
 from scaleout.compat.ray_internals import start_autoscaling_coordinator
 from scaleout.compat.ray_train_internals import DatalessTrainer
 from scaleout.engine.process_group import ProcessGroup
+from scaleout.environment import move_caches
 from scaleout.io import storage
 from scaleout.runs.config import RunConfig, ScaleConfig
 from scaleout.runs.record import run_folder
@@ -179,7 +181,9 @@ def _worker(
     _: dict[str, Any] | None = None,
 ) -> None:
     """Run one worker; Ray Train calls this on each."""
+    redact_output()
     times.end_part("workers")
+    move_caches()
     channel = actors.channel
     if ray.get(channel.error.remote()) is not None:
         return  # A restart after an error that a restart cannot fix: end the run; the driver raises the error.
@@ -202,8 +206,9 @@ def _worker(
             )
     except Exception as error:
         user_error = find_user_error(error)
-        if user_error is not None:
-            ray.get(channel.fail.remote(type(user_error).__name__, str(user_error)))
-        raise
+        if user_error is None:
+            raise
+        ray.get(channel.fail.remote(type(user_error).__name__, str(user_error)))
+        raise user_error from None  # Ray writes the causes to files, and those of other libraries may contain a password
     if context.get_world_rank() == 0 and not stop_request.happened:
         ray.get(channel.finish.remote(result))

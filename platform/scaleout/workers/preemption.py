@@ -1,18 +1,17 @@
 """Preemption before the last step: the driver watches its signals and the cluster, a worker watches the channel."""
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 
 import ray
 
 from scaleout.runs.config import ScaleConfig
+from scaleout.signals import handle_stops
 from scaleout.train.stop_request import StopRequest
 from scaleout.workers.capacity import workers_for
 from scaleout.workers.poll import Poll
@@ -20,22 +19,10 @@ from scaleout.workers.poll import Poll
 
 @contextmanager
 def catch_termination() -> Iterator[threading.Event]:
-    """Yield an event that SIGTERM sets instead of ending this process; a second SIGTERM ends it. It works only in the main thread."""
+    """Yield an event that a signal to stop sets instead of ending this process; see ``handle_stops``."""
     asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with handle_stops(lambda number: asked.set()):
         yield asked
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(signal.SIGTERM, before)
-
-    signal.signal(signal.SIGTERM, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Collate: the same rows give the same batch whoever collates them, and negatives are honest."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import numpy as np
@@ -23,13 +22,6 @@ def assert_same(first: PretrainBatch, second: PretrainBatch) -> None:
     for field in fields(PretrainBatch):
         one, other = getattr(first, field.name), getattr(second, field.name)
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field.name
-
-
-@pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads_change_nothing(threads: int) -> None:
-    rows = [stream_row(position) for position in range(9)]
-    with ThreadPoolExecutor(threads) as executor:
-        assert_same(collate()(rows, executor), collate()(rows))
 
 
 @settings(deadline=None, max_examples=20)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerFast, RobertaConfig
 
 from medvlp.data.tokenizer import MINIMUM_VOCABULARY, load_tokenizer, train_tokenizer
 from medvlp.errors import ConfigurationError
@@ -57,6 +57,37 @@ def test_no_tokenizer_is_a_clear_error(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "absent"):
         with pytest.raises(ConfigurationError, match="no tokenizer at"):
             load_tokenizer(place)
+
+
+ODD = {
+    "empty": "",
+    "a list": "[]",
+    "an object": "{}",
+    "a text": '"x"',
+    "null": "null",
+    "deep": "[" * 10**5 + "]" * 10**5,
+    "no model": '{"version": "1.0", "added_tokens": [], "model": null}',
+    "null tokens": '{"version": "1.0", "added_tokens": null, "model": {"type": "BPE", "vocab": {}, "merges": []}}',
+    "odd ids": '{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}',
+    "odd merges": '{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 1}, "merges": ["a b"]}}',
+}
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", ODD)
+def test_an_odd_file_is_one_sentence(tokenizer: PreTrainedTokenizerFast, tmp_path: Path, name: str, content: str) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / name).write_text(ODD[content])
+    with pytest.raises(ConfigurationError, match=r"no tokenizer at|the tokenizer of") as caught:
+        load_tokenizer(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("config", [RobertaConfig(), BertConfig()])
+def test_an_encoder_without_a_tokenizer_has_none(config: RobertaConfig | BertConfig, tmp_path: Path) -> None:
+    config.save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match="there is no vocabulary"):
+        load_tokenizer(tmp_path)
 
 
 @pytest.mark.real_data

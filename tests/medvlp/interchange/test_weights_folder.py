@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from medvlp.errors import CheckpointError
-from medvlp.interchange.weights_folder import REPORT_FILE, import_checkpoint, load_imported
+from medvlp.interchange.weights_folder import REPORT_FILE, WEIGHTS_FILE, import_checkpoint, load_imported
 from medvlp.tasks.pretrain.module import PretrainingModule
 from tests.medvlp import tiny
 from tests.medvlp.interchange.authors import arl_state, meter_state
@@ -59,6 +59,15 @@ def test_weights_of_another_size_are_refused(tmp_path: Path, published: Pretrain
     started.arl.text_pooler = torch.nn.Linear(16, 8)
     with pytest.raises(CheckpointError, match=r"do not fit this model: arl\.text_pooler"):
         load_imported(started, tmp_path / "arl")
+
+
+def test_a_changed_file_is_noticed(tmp_path: Path, published: PretrainingModule) -> None:
+    path = tmp_path / "arl" / WEIGHTS_FILE
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors was changed or damaged"):
+        load_imported(task(2), tmp_path / "arl")
 
 
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:

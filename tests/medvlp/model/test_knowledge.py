@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
+from torch_geometric.nn import GATConv
 
 from medvlp.model.config import KnowledgeConfig
-from medvlp.model.knowledge import KnowledgeEncoder
+from medvlp.model.knowledge import BaggedGATConv, KnowledgeEncoder
 from tests.medvlp.tiny import NAMES, bundle
 
 CONFIG = KnowledgeConfig(hidden_heads=2, hidden_width=4, dropout=0.2)
@@ -54,6 +56,29 @@ def test_parallel_edges_count_each() -> None:
     knowledge = bundle()
     doubled = replace(knowledge, triples=torch.cat([knowledge.triples, knowledge.triples[2:3]]))
     assert not torch.allclose(encoder(doubled)()[3], encoder(knowledge)()[3])
+
+
+@pytest.mark.parametrize("heads", [1, 3])
+def test_bags_sum_what_graph_attention_sums(heads: int) -> None:
+    torch.manual_seed(0)
+    vectors = torch.randn(30, 8, requires_grad=True)
+    edges = torch.randint(20, (2, 90))  # parallel ones too, and entities without any
+    bagged, plain = (kind(8, 4, heads, add_self_loops=False) for kind in (BaggedGATConv, GATConv))
+    plain.load_state_dict(bagged.state_dict())
+    seen = []
+    for layer in (bagged, plain):
+        output = layer(vectors, edges)
+        seen.append([output, *torch.autograd.grad(output.square().sum(), [vectors, *layer.parameters()])])
+    torch.testing.assert_close(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_bags_can_be_summed_in_half_precision_and_under_autocast(dtype: torch.dtype) -> None:
+    encoded = encoder().to(dtype)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
+        found = encoded()
+    found.float().sum().backward()
+    torch.testing.assert_close(found.float(), encoder()(), rtol=0.05, atol=0.05)
 
 
 def test_dropout_acts_in_training_only() -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
-from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
+from transformers import BertConfig, CLIPConfig, CLIPModel, CLIPVisionConfig, CLIPVisionModel
 
 from medvlp.errors import ConfigurationError
 from medvlp.model.config import VisionConfig
@@ -79,6 +79,12 @@ def test_other_sizes_than_published_are_refused(tmp_path: Path, change: dict[str
 
 def test_no_weights_are_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no weights at"):
+        VisionEncoder(replace(SMALL, pretrained=str(tmp_path)))
+
+
+def test_a_model_of_another_type_is_named(tmp_path: Path) -> None:
+    BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"holds a model of type 'bert': set model\.vision\.pretrained to one of type clip or"):
         VisionEncoder(replace(SMALL, pretrained=str(tmp_path)))
 
 

@@ -20,7 +20,7 @@ class File:
 def load(folder: Path, *names: str) -> list[File]:
     """The records, once written."""
     write_manifest(str(folder), {"version": 1, "fingerprint": "f"}, RecordTable.of(File, map(File, names)))
-    return list(read_manifest(str(folder), File, 1, (), "files", "jobs/make.py")[1])
+    return list(read_manifest(str(folder), File, 1, {}, "files", "jobs/make.py")[1])
 
 
 def test_files_of_any_plain_name_are_read(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """RecordTable in columns are the records, and their digest is of what they say, not of how they are kept."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +54,23 @@ def test_the_digest_tells_what_differs_and_nothing_else(first: list[Thing], seco
     whole = RecordTable.of(Thing, first + second)
     joined = RecordTable(Thing, pa.concat_tables([RecordTable.of(Thing, part)._table for part in (first, second)]))
     assert joined.digest("name", "kind") == whole.digest("name", "kind")
+
+
+@given(things=THINGS, first=st.integers(0, 5))
+def test_the_digest_is_of_lengths_and_content_also_of_a_part(things: list[Thing], first: int) -> None:
+    part = things[first:]
+    encoded = [thing.name.encode() for thing in part]
+    numbers = ([len(name) for name in encoded], [thing.count for thing in part])
+    lengths, counts = (b"".join(number.to_bytes(8, "little", signed=True) for number in column) for column in numbers)
+    expected = hashlib.sha256(lengths + b"".join(encoded) + counts).hexdigest()
+    assert RecordTable.of(Thing, things).take(np.arange(first, max(len(things), first))).digest("name", "count") == expected
+
+
+def test_empty_cells_are_refused(tmp_path: Path) -> None:
+    uri = str(tmp_path / "things.parquet")
+    pyarrow.parquet.write_table(pa.table({"name": ["a", None], "kind": ["a", "b"], "count": [1, 2]}), uri)
+    with pytest.raises(DataError, match="has empty cells"):
+        RecordTable.load(Thing, uri, "jobs/things.py")
 
 
 def test_they_are_read_back(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from medvlp.errors import DataError
-from scaleout.io import resumable
+from medvlp.errors import ConfigurationError, DataError
+from scaleout.io import resumable, storage
 from scaleout.io.resumable import make_files, ray_tasks
 
 
@@ -24,7 +24,7 @@ def test_a_record_of_another_file_is_refused(tmp_path: Path) -> None:
     assert [record["name"] for record in records] == ["a", "b"]
     path = tmp_path / "records" / "a.json"
     path.write_text(json.dumps({**records[0], "name": "../../evil"}))
-    with pytest.raises(DataError, match=r"a\.json is damaged; delete it and run again"):
+    with pytest.raises(DataError, match=r"a\.json is damaged .*; delete it and run again"):
         list(make_files(str(tmp_path), ["a", "b"], make, map))
 
 
@@ -89,3 +89,16 @@ def test_who_stops_asking_stops_the_tasks(tmp_path: Path, ray_cluster: None) -> 
     done = len(list(tmp_path.iterdir()))
     time.sleep(1.5)
     assert len(list(tmp_path.iterdir())) == done < 60
+
+
+def test_overwriting_replaces_only_what_the_same_job_made(tmp_path: Path) -> None:
+    output = str(tmp_path / "made")
+    resumable.begin(output, {"version": 1, "corpus": "a"})
+    storage.write_bytes(f"{output}/a.tar", b"a")
+    with pytest.raises(
+        ConfigurationError, match=r"plan\.json is that of another job, or of another version of this one: choose another --output"
+    ):
+        resumable.begin(output, {"version": 1, "ontology": "b"}, overwrite=True)
+    assert storage.list_names(output) == ["a.tar", "plan.json"]
+    resumable.begin(output, {"version": 1, "corpus": "b"}, overwrite=True)
+    assert storage.list_names(output) == ["plan.json"]

@@ -153,3 +153,47 @@ def test_an_absent_server_is_a_data_error(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with pytest.raises(DataError, match="AWS_ENDPOINT_URL"):
         storage.read_bytes("s3://bucket/file")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:9000",
+        "  ",
+        "s3://",
+        "http://",
+        "http://host:port",
+        "http://host:99999",
+        "http://[::1",
+        "http://a b",
+        "http://:9000",
+        "//x",
+    ],
+)
+def test_an_endpoint_that_is_no_address_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    with pytest.raises(ConfigurationError, match=r"AWS_ENDPOINT_URL is .*: take http://HOST:PORT or https://HOST"):
+        storage.exists("s3://bucket/file")
+
+
+def test_credentials_in_addresses_are_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match=r"^s3://bucket/file contains credentials.* set AWS_ACCESS_KEY_ID") as caught:
+        storage.exists("s3://key:s3cr3t@bucket/file")
+    assert "s3cr3t" not in str(caught.value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://key:s3cr3t@host:9000")
+    with pytest.raises(ConfigurationError, match=r"^AWS_ENDPOINT_URL http://host:9000 contains credentials") as caught:
+        storage.exists("s3://bucket/file")
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_null_byte_in_a_path_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="null byte"):
+        storage.read_bytes(f"{tmp_path}/a\0b")
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "nan", "inf"])
+def test_a_retry_time_that_is_no_number_is_refused(seconds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("MEDVLP_STORAGE_RETRY_SECONDS", seconds)
+    with pytest.raises(ConfigurationError, match=r"MEDVLP_STORAGE_RETRY_SECONDS is .*: take a number of seconds"):
+        storage.exists("s3://bucket/file")

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from medvlp.corpora.phantom import PhantomCorpus, phantom_ontology_path
+from medvlp.data.tokenizer import tokenizer_fingerprint
 from medvlp.errors import ConfigurationError, DataError, KnowledgeError
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.readers.registry import read_ontologies
 from medvlp.tasks.pretrain.task import Pretraining
 from scaleout.links.link import link_shards
 from scaleout.runs.config import CorpusConfig, RunConfig
-from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, tokenizer_fingerprint, training_split
+from scaleout.runs.inputs import Inputs, evaluation_split, open_tokenizer, training_split
 from scaleout.shards.prepare import prepare_shards
 from scaleout.stream.rows import stream_rows
 from scaleout.workers.preflight import check_run

@@ -1,5 +1,7 @@
 """What a run starts from, without Ray: another run, its checkpoints, a model folder; and one loop for every task."""
 
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -8,14 +10,20 @@ from pathlib import Path
 import pytest
 import torch
 
+import medvlp
+from jobs.export import export
 from medvlp.configuration import from_plain, to_plain
 from medvlp.corpora.phantom import PhantomQuestions, phantom_ontology_path
 from medvlp.corpora.phantom.questions import QUESTION_TYPES
-from medvlp.errors import CheckpointError, ConfigurationError, DataError
+from medvlp.data.tokenizer import train_tokenizer
+from medvlp.errors import CheckpointError, ConfigurationError, DataError, KnowledgeError
+from medvlp.interchange.model_folder import CONFIG_FILE as MODEL_CONFIG
+from medvlp.interchange.model_folder import WEIGHTS_FILE
 from medvlp.knowledge.linker.dictionary import DictionaryLinker
 from medvlp.knowledge.readers.registry import read_ontologies
 from medvlp.metrics.answers import normalise_answer
 from medvlp.model.config import ARLConfig, FusionConfig, KnowledgeConfig, LanguageConfig, VisionConfig
+from medvlp.model.language import LanguageEncoder
 from medvlp.optimisation import OptimiserConfig, build_optimiser, parameter_groups
 from medvlp.tasks.base import TaskContext
 from medvlp.tasks.module import TaskModule
@@ -31,7 +39,7 @@ from scaleout.launch.launch import prepare
 from scaleout.links.link import link_shards
 from scaleout.runs.config import DataConfig, FinetuneConfig, RunConfig, ScaleConfig, SourceConfig, TrainConfig
 from scaleout.runs.inputs import Inputs, open_knowledge, open_tokenizer, task_context, training_split
-from scaleout.runs.record import RunRecord, checkpoint_store, create_run, run_folder
+from scaleout.runs.record import RunRecord, checkpoint_store, create_run, load_run, run_folder, update_run
 from scaleout.runs.start import find_targets, forked_checkpoint, load_start, resolve_finetuning
 from scaleout.shards.prepare import prepare_shards
 from scaleout.stream.batches import BatchStream
@@ -258,6 +266,94 @@ def test_a_model_folder_is_a_start_too(config: FinetuneConfig, pretrained: RunCo
     assert all(torch.equal(parameter, saved[f"arl.{name}"]) for name, parameter in module.arl.named_parameters())
 
 
+def test_damaged_weights_of_a_model_folder_are_refused(pretrained: RunConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    export_run(run_folder(pretrained), str(folder))
+    run = replace(pretrained, name="more", start_from=str(folder))
+    content = bytearray((folder / WEIGHTS_FILE).read_bytes())
+    content[-1] ^= 1
+    (folder / WEIGHTS_FILE).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors was changed or damaged"):
+        load_start(build(run), run)
+    (folder / MODEL_CONFIG).write_text((folder / MODEL_CONFIG).read_text().replace('"heads": 2', '"heads": 4'))
+    with pytest.raises(CheckpointError, match=r"config\.json was changed or damaged"):
+        prepare(run)
+
+
+def test_what_is_no_run_is_called_by_its_name(pretrained: RunConfig, tmp_path: Path) -> None:
+    model, copy = tmp_path / "model", tmp_path / "copy"
+    export_run(run_folder(pretrained), str(model))
+    shutil.copytree(Path(run_folder(pretrained), "checkpoints", "step-00000002"), copy)
+    with pytest.raises(
+        CheckpointError, match=r"is a model folder, not a run: give it to jobs/pretrain\.py or jobs/finetune\.py as --start_from"
+    ):
+        export_run(str(model), str(tmp_path / "again"))
+    with pytest.raises(CheckpointError, match="is a checkpoint without its run: give the one in STORAGE/RUN/checkpoints"):
+        prepare(replace(pretrained, name="more", start_from=str(copy)))
+
+
+def test_another_tokenizer_than_that_of_pretrained_weights_is_refused_before_any_work(pretrained: RunConfig, tmp_path: Path) -> None:
+    encoder = LanguageEncoder(MODEL.language, vocabulary=len(open_tokenizer(pretrained.data)) + 1, padding_id=1).encoder
+    encoder.save_pretrained(tmp_path / "encoder")
+    language = replace(MODEL.language, pretrained=str(tmp_path / "encoder"))
+    with pytest.raises(ConfigurationError, match=r"is not the one that it was trained with: set data\.tokenizer"):
+        prepare(replace(pretrained, name="more", model=replace(MODEL, language=language)))
+
+
+def test_an_export_leaves_the_files_of_a_folder_alone(pretrained: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    card = tmp_path / "model" / "README.md"
+    card.write_text("my notes")
+    with pytest.raises(ConfigurationError, match=r"is not empty .README\.md.: choose another --output, or add --overwrite"):
+        export_run(run_folder(pretrained), str(card.parent))
+    with pytest.raises(CheckpointError, match="no checkpoint '9'"):
+        export_run(run_folder(pretrained), str(tmp_path / "new" / "model"), checkpoint="9")
+    assert card.read_text() == "my notes"
+    assert not (tmp_path / "new").exists()
+    export_run(run_folder(pretrained), str(card.parent), overwrite=True)
+    assert card.read_text().startswith("# pre")
+
+
+def test_inputs_that_were_moved_are_named_in_an_option(pretrained: RunConfig, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    for name, place in (("knowledge", pretrained.knowledge), ("tokenizer", f"{pretrained.data.shards}/tokenizer")):
+        shutil.copytree(place, moved / name)
+    away = replace(pretrained, name="away", knowledge=str(tmp_path / "x"), data=replace(pretrained.data, tokenizer=str(tmp_path / "y")))
+    shutil.copytree(run_folder(pretrained), run_folder(away))
+    record = load_run(run_folder(away))
+    assert record is not None
+    update_run(run_folder(away), replace(record, config=to_plain(away)))
+    run, output = run_folder(away), str(tmp_path / "model")
+    with pytest.raises(KnowledgeError, match="give its new place with --knowledge, else"):
+        export_run(run, output)
+    with pytest.raises(
+        ConfigurationError,
+        match=r"no tokenizer at .*new place with --data\.tokenizer .of jobs/finetune\.py, evaluate\.py and export\.py: --tok",
+    ):
+        export_run(run, output, knowledge=str(moved / "knowledge"))
+    export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "tokenizer"))
+    train_tokenizer(["other"], 300).save_pretrained(moved / "other")
+    with pytest.raises(CheckpointError, match=r"was trained with tokenizer .*: give the old one with --data\.tokenizer"):
+        export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "other"), overwrite=True)
+    with pytest.raises(DataError, match=r"no complete shards in .*new place with --data\.shards .of jobs/evaluate\.py: --shards"):
+        prepare(replace(pretrained, data=replace(pretrained.data, shards=str(tmp_path / "z"))))
+
+
+def test_an_export_to_a_bucket_says_how_to_load_it(
+    pretrained: RunConfig, tmp_path: Path, s3: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(run=pretrained.name, storage=pretrained.storage, output=f"{s3}/models/mine")
+    *_, download, use = capsys.readouterr().out.splitlines()
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(download.removeprefix("download it: "), shell=True, check=True)
+    assert use == 'use it: import medvlp; model = medvlp.load("mine")'
+    assert medvlp.load("mine").config.origin.run == "pre"
+    with pytest.raises(ConfigurationError, match="give a local folder"):
+        medvlp.load(f"{s3}/models/mine")
+    config, _ = prepare(replace(pretrained, name="more", start_from=f"{s3}/models/mine"))
+    load_start(build(config), config)
+
+
 def test_a_fork_has_the_full_state_of_the_other_run(pretrained: RunConfig) -> None:
     fork, _ = prepare(replace(pretrained, name="fork", start_from=run_folder(pretrained), start_state="full"))
     found = forked_checkpoint(fork)
@@ -309,7 +405,7 @@ def test_the_loop_of_pretraining_trains_it(config: FinetuneConfig) -> None:
             micro_batch=train.micro_batch,
             first=0,
             stride=1,
-            threads=1,
+            processes=1,
         ),
         validation=build_validation(run, context, inputs, ProcessGroup()),
         store=checkpoint_store(run),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scaleout.tracking import MlflowTracker, RunStatus, replay, start_run
+from scaleout.tracking import MlflowTracker, RunStatus, deliver_anew, replay, start_run
 from scaleout.tracking.runs import open_client
 from scaleout.tracking.spool import Spool
 from tests.scaleout.tracking.server import MlflowServer
@@ -113,6 +113,37 @@ os.kill(os.getpid(), 9)
     assert replay(empty_store, run_id, folder) == 0
 
 
+def test_points_of_a_deleted_run_are_kept_and_sent_when_it_is_restored(
+    empty_store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_id = start_run(empty_store, "deleted meanwhile", "run")
+    client = open_client(empty_store)
+    tracker = MlflowTracker(empty_store, run_id, tmp_path / "run", interval=0.1, retry_interval=0.1, patience=0.1)
+    tracker.metrics({"train/loss": 1.0}, 1)
+    assert tracker.flush(30)
+    client.delete_run(run_id)
+    tracker.metrics({"train/loss": 0.5}, 2)
+    tracker.tags({"a": "b"})
+    assert not tracker.flush(1)
+    tracker.finish(RunStatus.FINISHED)
+    assert f"mlflow runs restore --run-id {run_id}" in caplog.text
+    assert "dropped" not in caplog.text
+    client.restore_run(run_id)
+    assert replay(empty_store, run_id, tmp_path / "run") == 3
+    assert steps(empty_store, run_id) == [1, 2]
+
+
+def test_a_new_run_gets_everything_from_the_files(empty_store: str, tmp_path: Path) -> None:
+    tracker = MlflowTracker(empty_store, start_run(empty_store, "again", "run"), tmp_path / "run")
+    tracker.metrics({"train/loss": 1.0}, 1)
+    tracker.finish(RunStatus.FINISHED)
+    deliver_anew(tmp_path / "run")
+    new = start_run(empty_store, "again", "run")
+    replay(empty_store, new, tmp_path / "run")
+    assert steps(empty_store, new) == [1]
+    assert open_client(empty_store).get_run(new).info.status == "FINISHED"
+
+
 @pytest.mark.slow
 def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) -> None:
     uri = mlflow_server.uri
@@ -147,7 +178,7 @@ def test_an_outage_costs_nothing(mlflow_server: MlflowServer, tmp_path: Path) ->
 
 def test_what_a_full_disk_swallowed_does_not_hide_what_comes_later(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
-    file.write_text('{"step": 1, "metrics": {}}\n')
+    file.write_text('{"step": 1, "time": 0, "metrics": {}}\n')
     (tmp_path / "metrics.sent").write_text("3")  # two of them never reached the file
     spool = Spool(file)
     assert len(spool) == 0

@@ -6,7 +6,8 @@ import pytest
 
 from medvlp.errors import ConfigurationError
 from scaleout.tracking import RunStatus, close_children, resolve_tracking_uri, start_run
-from scaleout.tracking.runs import open_client, redacted
+from scaleout.tracking.runs import open_client
+from tests.faulty_proxy import FaultyProxy, Trouble
 
 
 @pytest.fixture(autouse=True)
@@ -72,13 +73,57 @@ def test_open_children_are_closed_and_others_left_alone(empty_store: str) -> Non
     assert close_children(empty_store, parent, RunStatus.FAILED) == []
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("http://user:secret@host:5000/x", "http://host:5000/x"),
-        ("http://host:5000", "http://host:5000"),
-        ("sqlite:////a/b", "sqlite:////a/b"),
-    ],
-)
-def test_passwords_do_not_reach_logs(uri: str, expected: str) -> None:
-    assert redacted(uri) == expected
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_are_called_so(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    proxy = FaultyProxy("http://127.0.0.1:9")
+    proxy.begin(Trouble("status", status=status))
+    expected = f"MLflow at {proxy.uri} refuses the credentials: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    with pytest.raises(ConfigurationError, match=f"cannot start a run: {expected}"):
+        start_run(proxy.uri, "refused", "run")
+    assert start_run(proxy.uri, "refused", "run", run_id="0" * 32) == "0" * 32
+    assert expected in caplog.text
+    proxy.close()
+
+
+def test_a_password_in_the_address_is_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    nobody = "http://user:s3cr%40t@127.0.0.1:9"
+    with pytest.raises(ConfigurationError) as caught:
+        start_run(nobody, "away", "run")
+    start_run(nobody, "away", "run", run_id="0" * 32)
+    for text in (str(caught.value), caplog.messages[-1]):
+        assert "127.0.0.1:9" in text
+        assert "s3cr" not in text
+
+
+def test_the_variable_adds_credentials_to_a_recorded_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@host:5000")
+    assert resolve_tracking_uri("s3://bucket/runs", "http://host:5000") == "http://user:secret@host:5000"
+    assert resolve_tracking_uri("s3://bucket/runs", "http://other:5000") == "http://other:5000"
+
+
+def test_a_deleted_run_is_refused_until_it_is_restored(empty_store: str) -> None:
+    run_id = start_run(empty_store, "deleted", "run")
+    client = open_client(empty_store)
+    client.delete_run(run_id)
+    remedy = rf"deleted the run {run_id}: restore it .mlflow runs restore --run-id {run_id}; .* --tracking\.new_run true"
+    with pytest.raises(ConfigurationError, match=remedy):
+        start_run(empty_store, "deleted", "run", run_id=run_id)
+    client.restore_run(run_id)
+    assert start_run(empty_store, "deleted", "run", run_id=run_id, replaces_lost=True) == run_id
+
+
+def test_a_lost_run_is_replaced_on_request(empty_store: str) -> None:
+    replaced = start_run(empty_store, "replaced", "run", run_id="0" * 32, tags={"kind": "pretrain"}, replaces_lost=True)
+    assert open_client(empty_store).get_run(replaced).data.tags["kind"] == "pretrain"
+
+
+def test_a_deleted_experiment_is_named(empty_store: str) -> None:
+    run_id = start_run(empty_store, "gone", "run")
+    client = open_client(empty_store)
+    experiment = client.get_run(run_id).info.experiment_id
+    client.delete_experiment(experiment)
+    with pytest.raises(ConfigurationError, match=f"experiments restore --experiment-id {experiment}"):
+        start_run(empty_store, "gone", "run", run_id=run_id)
+    remedy = r"has deleted the experiment 'gone': restore it .* or choose another --tracking\.experiment"
+    with pytest.raises(ConfigurationError, match=remedy):
+        start_run(empty_store, "gone", "other")

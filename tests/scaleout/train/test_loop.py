@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from medvlp.data.collate import Collate
 from medvlp.errors import ConfigurationError, TrainingError
 from scaleout.checkpoint.record import read_record
 from scaleout.io import storage
@@ -53,7 +54,7 @@ def test_the_names_of_metrics_are_the_interface(config: RunConfig) -> None:
     assert {name for name in metrics[1] if not name.startswith("train/lr_")} == {
         *("train/loss", "train/lr", "train/grad_norm", "train/skipped_samples", "train/skipped_steps"),
         *("perf/samples_per_second", "perf/data_stall_fraction", "perf/peak_memory_gb"),
-        *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "decode", "collate", "transfer")),
+        *(f"perf/{stage}_seconds" for stage in ("step", "data_wait", "read_wait", "make", "transfer")),
         *(f"train/{loss}" for loss in losses),
     }
     assert {name for name in metrics[1] if name.startswith("train/lr_")} == {
@@ -139,6 +140,28 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_told_and_counted(config:
     with pytest.raises(TrainingError, match=r"step 5 is not finite.* train\.maximum_skipped_steps allows 1"):
         resumed.run()
     assert resumed.metrics()[4]["train/lr"] == unspoilt.metrics()[4]["train/lr"]
+
+
+def test_checkpoints_of_skipped_steps_do_not_displace_those_before_them(config: RunConfig) -> None:
+    nan = float("nan")
+    every = with_train(config, max_steps=6, checkpoint_every=1, keep_checkpoints=2)
+
+    def spoilt_from_the_fourth_step(collate: Collate) -> Collate:
+        for number in range(6, 12):
+            collate = spoilt_loss(number, nan)(collate)
+        return collate
+
+    run = TinyRun(every, spoilt_from_the_fourth_step)
+    run.run()
+    assert run.progress.skipped_steps == 3
+    assert storage.list_names(run.store.uri) == ["step-00000002", "step-00000003", "step-00000006"], "the last step always has one"
+    assert run.store.newest()[1].ends_with_skipped_step
+
+
+def test_a_checkpoint_that_is_due_at_a_skipped_step_follows_the_next_good_one(config: RunConfig) -> None:
+    run = TinyRun(with_train(config, checkpoint_every=3), spoilt_loss(4, float("nan")))
+    run.run()
+    assert storage.list_names(run.store.uri) == ["step-00000004", "step-00000006"]
 
 
 def test_a_skipped_step_counts_in_no_mean(config: RunConfig) -> None:

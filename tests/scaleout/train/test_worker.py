@@ -92,13 +92,13 @@ def test_synthetic_data_are_not_read_and_can_be_trained_on(config: RunConfig) ->
 
     config = replace(config, data=replace(config.data, synthetic=True))
     context, _ = build(config)
-    stream = build_stream(config, context, tables, 32, ProcessGroup(), threads=1)
+    stream = build_stream(config, context, tables, 32, ProcessGroup(), decoders=1)
     assert stream.first == 4
     assert [micro.number for micro in islice(stream, 3)] == [4, 5, 6]
     assert {len(micro.batch) for micro in islice(stream, 3)} == {config.train.micro_batch}
     run = TinyRun(config)
     loop = replace(
-        run.loop, stream=build_stream(config, context, tables, 0, ProcessGroup(), threads=1), more_metrics=lambda: {"perf/more": 1.0}
+        run.loop, stream=build_stream(config, context, tables, 0, ProcessGroup(), decoders=1), more_metrics=lambda: {"perf/more": 1.0}
     )
     loop.run(run.progress)
     metrics = run.metrics()

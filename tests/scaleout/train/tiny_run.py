@@ -123,8 +123,8 @@ def spoilt_images(positions: set[int]) -> Callable[[Collate], Collate]:
     """Makes the samples at these positions undecodable."""
 
     def wrap(collate: Collate) -> Collate:
-        def spoil(rows: list[StreamRow], executor: Any = None) -> Batch:
-            return collate([replace(row, image=b"") if row.position in positions else row for row in rows], executor)
+        def spoil(rows: list[StreamRow]) -> Batch:
+            return collate([replace(row, image=b"") if row.position in positions else row for row in rows])
 
         return spoil
 
@@ -135,8 +135,8 @@ def spoilt_loss(number: int, value: float) -> Callable[[Collate], Collate]:
     """Makes the loss of one micro-batch ``value``."""
 
     def wrap(collate: Collate) -> Collate:
-        def spoil(rows: list[StreamRow], executor: Any = None) -> Batch:
-            batch = collate(rows, executor)
+        def spoil(rows: list[StreamRow]) -> Batch:
+            batch = collate(rows)
             return replace(batch, weight=batch.weight * value) if rows[0].position == number * len(rows) else batch
 
         return spoil

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from medvlp.data.randomness import Purpose, keyed_generator
 from medvlp.errors import ConfigurationError, DataError
+from medvlp.redaction import without_credentials
 from medvlp.tasks.pretrain.config import Objective, ObjectiveWeights
 from medvlp.tasks.pretrain.task import Pretraining
 from medvlp.values import AnyInteger, AnyNumber, Checked, Count, Positive, Range
@@ -94,7 +95,7 @@ class SweepConfig(RunConfig):
         changed = {
             "name": self.trial_name(number),
             "task": replace(self.task, weights=self.sweep.weights(number)),  # type: ignore[call-arg]
-            "tracking": replace(self.tracking, uri=tracking_uri, parent_run=parent_run),
+            "tracking": replace(self.tracking, uri=without_credentials(tracking_uri), parent_run=parent_run),
             "scale": replace(self.scale, minimum_workers=None),  # trials share the cluster: none may take another's capacity
         }
         return RunConfig(**{**shared, **changed})

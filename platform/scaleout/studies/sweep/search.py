@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +15,14 @@ from ray.tune.schedulers import ASHAScheduler
 
 from medvlp.configuration import to_plain
 from medvlp.errors import TrainingError
+from medvlp.redaction import redact
 from scaleout.cli import to_yaml
 from scaleout.cluster import connect
 from scaleout.io import storage
 from scaleout.launch.launch import find_or_create, prepare
 from scaleout.runs.config import ScaleConfig
 from scaleout.runs.record import run_folder
+from scaleout.signals import Stopped
 from scaleout.studies.sweep.config import SweepConfig
 from scaleout.studies.sweep.trial import NUMBER, SCORE, STEP, Trial, TrialRecord, load_records
 from scaleout.tracking import MlflowTracker, RunStatus, close_children, resolve_tracking_uri
@@ -57,8 +60,8 @@ def search(config: SweepConfig) -> SweepOutcome:
     Raises:
         MedvlpError: an error that the user can fix, or no trial succeeded; the same command continues.
     """
-    config, inputs = prepare(config)
     tracking_uri = resolve_tracking_uri(config.storage, config.tracking.uri)
+    config, inputs = prepare(config)
     with connect():
         resources = cluster_resources()
         use_gpu = check_run(config, inputs, resources)
@@ -88,6 +91,9 @@ def _tracked(config: SweepConfig, tracking_uri: str, parent: str) -> Iterator[Ml
         try:
             yield tracker
             status = RunStatus.FINISHED
+        except Stopped:
+            status = RunStatus.KILLED
+            raise
         finally:
             tracker.finish(status)
             close_children(tracking_uri, parent)
@@ -102,6 +108,7 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
         return {}
     logger.info("resolved configuration:\n%s", to_yaml(config))
     logger.info("%d trials to run, %d at a time", len(waiting), concurrent)
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C ends a sweep like every other job
     trial = tune.with_parameters(Trial, sweep=config, tracking_uri=tracking_uri, parent_run=parent)
     results = tune.Tuner(
         tune.with_resources(trial, _TRIAL_RESOURCES),
@@ -116,7 +123,7 @@ def _run_trials(config: SweepConfig, tracking_uri: str, parent: str, concurrent:
         run_config=_tune_run_config(config),
     ).fit()
     errors = {number: results[index].error for index, number in enumerate(waiting)}
-    return {config.trial_name(number): str(find_user_error(error) or error) for number, error in errors.items() if error}
+    return {config.trial_name(number): redact(str(find_user_error(error) or error)) for number, error in errors.items() if error}
 
 
 def scheduler(config: SweepConfig) -> ASHAScheduler:

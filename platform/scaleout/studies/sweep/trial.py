@@ -1,6 +1,7 @@
 """A trial of a sweep: an ordinary run that Ray Tune evaluates after every validation."""
 
 import json
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -10,6 +11,9 @@ from typing import Any
 import ray
 from ray import tune
 
+from medvlp.errors import DataError, MedvlpError
+from medvlp.json_values import parse_object, typed
+from medvlp.redaction import redact_output
 from scaleout.checkpoint.record import read_record
 from scaleout.io import storage
 from scaleout.launch.launch import Outcome, launch
@@ -17,7 +21,7 @@ from scaleout.runs.config import RunConfig
 from scaleout.runs.record import run_folder
 from scaleout.studies.sweep.config import SweepConfig
 from scaleout.studies.sweep.decisions import TuneDecisions, ask_tune
-from scaleout.tracking.runs import open_client
+from scaleout.tracking.runs import TRACKING_URI_VARIABLE, open_client
 
 NUMBER = "number"
 """The parameter that Tune varies: the number of the trial, which determines everything else."""
@@ -50,6 +54,8 @@ class Trial(tune.Trainable):
         self, config: dict[str, Any], sweep: SweepConfig, tracking_uri: str, parent_run: str
     ) -> None:
         """Start the run. All arguments but ``config`` come from ``tune.with_parameters``."""
+        redact_output()
+        os.environ[TRACKING_URI_VARIABLE] = tracking_uri  # with its credentials, which no record of the run may contain
         self._sweep = sweep
         self._number = int(config[NUMBER])
         self._config = sweep.trial(self._number, tracking_uri, parent_run)
@@ -67,7 +73,7 @@ class Trial(tune.Trainable):
                 self._reported += 1
                 return {STEP: report[STEP], SCORE: self._sweep.sweep.rate(report)}
             if self._run.done():
-                record = self._record(self._run.result())
+                record = self._record(self._result())
                 return {STEP: record.steps, SCORE: record.score, "done": True}
 
     def cleanup(self) -> None:
@@ -75,6 +81,12 @@ class Trial(tune.Trainable):
         ray.get(self._decisions.stop.remote())
         if self._run.exception() is None:
             save_record(self._sweep, self._record(self._run.result()))
+
+    def _result(self) -> Outcome:
+        try:
+            return self._run.result()
+        except MedvlpError as error:
+            raise error from None  # Tune writes the causes to files, and those of other libraries may contain a password
 
     def _record(self, outcome: Outcome) -> TrialRecord:
         steps = read_record(outcome.checkpoint).step
@@ -98,7 +110,14 @@ def save_record(sweep: RunConfig, record: TrialRecord) -> None:
 def load_records(sweep: SweepConfig) -> list[TrialRecord]:
     """Read the records of all trials that have ended."""
     uris = [_record_uri(sweep, number) for number in range(sweep.sweep.trials)]
-    return [TrialRecord(**json.loads(storage.read_bytes(uri))) for uri in uris if storage.exists(uri)]
+    return [_read_record(uri) for uri in uris if storage.exists(uri)]
+
+
+def _read_record(uri: str) -> TrialRecord:
+    try:
+        return typed(TrialRecord, parse_object(storage.read_bytes(uri)))
+    except ValueError as error:
+        raise DataError(f"{uri} is damaged ({error}); restore it from a copy, or delete it: then the trial is evaluated again") from error
 
 
 def _record_uri(sweep: RunConfig, number: int) -> str:
