@@ -21,7 +21,7 @@ def evaluate(
     shards: Place | None = None,
     links: Place | None = None,
     knowledge: Place | None = None,
-    tokenizer: str | None = None,
+    tokenizer: Place | None = None,
     output: Place | None = None,
     workers: Count | None = None,
     micro_batch: Count | None = None,

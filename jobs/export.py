@@ -16,7 +16,7 @@ def export(
     output: Place,
     checkpoint: str = "last",
     knowledge: Place | None = None,
-    tokenizer: str | None = None,
+    tokenizer: Place | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a trained model as a folder that ``medvlp.load`` reads.
