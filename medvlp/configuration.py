@@ -105,6 +105,8 @@ def _plain(value: Any) -> Any:
 
 def _value(hint: Any, value: Any) -> Any:
     """Convert ``value`` to the type ``hint``: a dataclass (or an optional one), or a list or tuple of dataclasses or other values."""
+    if isinstance(hint, type) and is_dataclass(hint) and not isinstance(value, Mapping):
+        raise ConfigurationError(f"{hint.__name__} is {value!r}, which is no section with fields: was it altered?")
     if value is None:
         return None
     for choice in (hint, *get_args(hint)):
