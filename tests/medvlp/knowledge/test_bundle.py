@@ -206,7 +206,7 @@ def test_other_versions_and_forms_are_refused(tmp_path: Path, change: dict[str, 
     small_bundle().save(tmp_path)
     path = tmp_path / METADATA_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(KnowledgeError, match="build it again|make one with jobs/knowledge"):
+    with pytest.raises(KnowledgeError, match=r"build it again|make one with jobs/knowledge"):
         KnowledgeBundle.load(tmp_path)
 
 
