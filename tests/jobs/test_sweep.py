@@ -167,3 +167,8 @@ def test_a_stopped_run_leaves_a_checkpoint_and_goes_on_when_asked_again(phantoms
 def never(metrics: dict[str, float], step: int) -> bool:
     """Stops a run at its first validation."""
     return False
+
+
+def test_the_configuration_of_a_trial_has_the_address_of_mlflow_without_its_password(phantoms: Artefacts, tmp_path: Path) -> None:
+    trial = sweep_config(phantoms, tmp_path).trial(0, "http://user:secret@host:5000/path", "parent")
+    assert trial.tracking.uri == "http://host:5000/path"

@@ -206,7 +206,7 @@ def test_other_versions_and_forms_are_refused(tmp_path: Path, change: dict[str, 
     small_bundle().save(tmp_path)
     path = tmp_path / METADATA_FILE
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(KnowledgeError, match="build it again"):
+    with pytest.raises(KnowledgeError, match=r"build it again|make one with jobs/knowledge"):
         KnowledgeBundle.load(tmp_path)
 
 
@@ -217,3 +217,21 @@ def test_a_triple_outside_the_bundle_is_refused(triple: list[int]) -> None:
         KnowledgeBundle(bundle.entities, bundle.relations, torch.tensor([triple]), bundle.vectors, PROVENANCE)
     with pytest.raises(KnowledgeError, match="is inconsistent"):
         KnowledgeBundle(bundle.entities[:1], bundle.relations, bundle.triples, bundle.vectors, PROVENANCE)
+
+
+@pytest.mark.parametrize(
+    "change", [{"entities": None}, {"provenance": None}, {"relations": [None]}, {"entities": [{"concept": "a"}]}, {"dropped": 3}]
+)
+def test_metadata_of_other_types_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    small_bundle().save(tmp_path)
+    path = tmp_path / METADATA_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(KnowledgeError, match=f"{METADATA_FILE}: {next(iter(change))}"):
+        KnowledgeBundle.load(tmp_path)
+
+
+def test_deep_metadata_are_refused(tmp_path: Path) -> None:
+    small_bundle().save(tmp_path)
+    (tmp_path / METADATA_FILE).write_text("[" * 100_000)
+    with pytest.raises(KnowledgeError, match="nested too deeply"):
+        KnowledgeBundle.load(tmp_path)

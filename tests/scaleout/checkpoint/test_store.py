@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from medvlp.errors import CheckpointError
+from medvlp.errors import CheckpointError, DamagedCheckpointError
 from scaleout.checkpoint.read import load_training_state, read_weights, verified_copy
 from scaleout.checkpoint.record import COMPLETE_FILE, ENGINE_FOLDER, WEIGHTS_FILE, read_record
 from scaleout.checkpoint.store import CheckpointStore
@@ -145,6 +145,27 @@ def test_a_record_that_names_files_elsewhere_is_refused(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace(WEIGHTS_FILE, f"../../{WEIGHTS_FILE}"))
     with pytest.raises(CheckpointError, match="lies outside of it"):
         read_record(str(file.parent))
+
+
+@pytest.mark.parametrize(("name", "value"), [("files", None), ("fingerprints", None), ("step", "x"), ("workers", None), ("version", None)])
+def test_a_record_of_other_types_is_damaged(tmp_path: Path, name: str, value: object) -> None:
+    save(str(tmp_path), 1)
+    file = tmp_path / "step-00000001" / COMPLETE_FILE
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: value}))
+    with pytest.raises(DamagedCheckpointError, match=r"COMPLETE\.json is damaged"):
+        read_record(str(file.parent))
+
+
+def test_a_damaged_checkpoint_names_the_others_of_its_run(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        store = save(str(tmp_path), step, keep=3)
+    (tmp_path / "step-00000003" / WEIGHTS_FILE).write_bytes(b"")
+    (tmp_path / "step-00000002" / COMPLETE_FILE).write_text("[" * 100_000)
+    others = r"name another one of its run with --start_checkpoint \(.*--checkpoint\): "
+    with pytest.raises(DamagedCheckpointError, match=rf"was altered; restore the checkpoint from a copy, or {others}1, 2$"):
+        read_weights(store.find("last")[0])
+    with pytest.raises(DamagedCheckpointError, match=rf"nested too deeply.*; restore the checkpoint from a copy, or {others}1, 3$"):
+        store.find("2")
 
 
 def test_only_the_wanted_files_are_checked(uri: str) -> None:

@@ -1,12 +1,13 @@
 """Manifests: what they name lies in their folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from medvlp.errors import DataError
-from scaleout.io.manifest import read_manifest, write_manifest
+from scaleout.io.manifest import MANIFEST_FILE, read_manifest, write_manifest
 from scaleout.io.record_table import RecordTable
 
 
@@ -32,3 +33,22 @@ def test_files_of_any_plain_name_are_read(tmp_path: Path) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=r"index\.parquet was altered: .* is not a file name; make the files again with jobs/make\.py"):
         load(tmp_path, "train-00000.tar", name)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"version": 1}',
+        '{"version": null}',
+        '{"version": 1, "fingerprint": null, "counts": {}}',
+        "null",
+        '{"version": 1, "fingerprint": "f", "counts": null}',
+        '{"version": 1, "fingerprint": "f", "counts": {"a": "b"}}',
+    ],
+)
+def test_wrong_types_and_deep_nesting_are_damage(tmp_path: Path, content: str) -> None:
+    load(tmp_path)
+    (tmp_path / MANIFEST_FILE).write_text(content)
+    with pytest.raises(DataError, match=r"manifest\.json is damaged \(.*\); make the files again with jobs/make\.py"):
+        read_manifest(str(tmp_path), File, 1, {"counts": Mapping[str, int]}, "files", "jobs/make.py")

@@ -1,7 +1,7 @@
 """A run is its name: what makes it the same run, and the difference shown where it is another."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,11 +160,23 @@ def test_a_field_that_this_version_does_not_know_is_refused(tmp_path: Path) -> N
         load_run(str(tmp_path)).going_on("pretrain", CONFIG, FINGERPRINTS, "here")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"3", b'{"version": 2, "name": "x"}'])
+NULLED = [json.dumps({"version": 2, **asdict(record()), name: None}).encode() for name in ("kind", "config", "fingerprints", "mlflow_run")]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"3", b'{"version": 2, "name": "x"}', b'{"version": null}', b"[" * 100_000, *NULLED]
+)
 def test_a_damaged_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / RUN_FILE).write_bytes(content)
     with pytest.raises(CheckpointError, match=f"{RUN_FILE} is damaged"):
         load_run(str(tmp_path))
+
+
+@pytest.mark.parametrize("config", [{"train": None}, {"train": 3}, {"data": []}, {"name": None}])
+def test_a_record_with_a_wrong_configuration_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
+    broken = replace(record(), config={**record().config, **config})
+    with pytest.raises(CheckpointError, match="the configuration of run here is unreadable"):
+        broken.open_config(RunConfig, "here")
 
 
 @pytest.mark.parametrize(("version", "remedy"), [(1, "start again under another --name"), (9, "use that version")])

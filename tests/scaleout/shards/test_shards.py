@@ -253,6 +253,8 @@ def test_a_damaged_header_is_found_without_the_hash(tmp_path: Path) -> None:
         ([("000000001.jpg", b"i"), ("000000001.png", b"i"), ("000000001.json", None)], "000000001 has two images"),
         ([("000000001.jpg", b"i"), ("000000001.txt", b"t"), ("000000001.json", None)], "000000001 has another member, txt"),
         ([("000000001.json", b"{}")], "000000001 lacks its image"),
+        ([("000000001.jpg", b"i"), ("000000001.json", b"[" * 100_000)], "nested too deeply"),
+        ([("000000001.jpg", b"i"), ("000000001.json", b"null")], "not a JSON object"),
         ([("000000001.jpg", b"i")], "000000001 lacks its json"),
         ([("000000001.jpg", b"i"), ("000000001.json", b"{")], "EOF while parsing"),
         ([("000000001.jpg", b"i"), ("000000001.jpg", b"i")], "duplicate"),
