@@ -243,8 +243,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no model": (lambda folder: change_config(folder, "model", to=None), "ModelFolderConfig.model is None"),
     "number as text": (lambda folder: change_config(folder, "model", "vision", "heads", to="2"), "VisionConfig.heads is '2', .* no int"),
     "other image size": (lambda folder: change_config(folder, "image", "size", to=24), "image.size 24 is not model.vision.image_size 16"),
-    "impossible size": (lambda folder: change_config(folder, "model", "language", "layers", to=-1), r"LanguageConfig\.layers is -1: take at least 1"),
-    "impossible share": (lambda folder: change_config(folder, "model", "language", "dropout", to=2.5), r"LanguageConfig\.dropout is 2\.5: take"),
+    "impossible size": (
+        lambda folder: change_config(folder, "model", "language", "layers", to=-1),
+        r"LanguageConfig\.layers is -1: take at least 1",
+    ),
+    "impossible share": (
+        lambda folder: change_config(folder, "model", "language", "dropout", to=2.5),
+        r"LanguageConfig\.dropout is 2\.5: take",
+    ),
     "no object": (lambda folder: (folder / CONFIG_FILE).write_text("[]"), "no model at"),
     "deep": (lambda folder: (folder / CONFIG_FILE).write_text("[" * 10**5 + "]" * 10**5), "no model at .*nested too deeply"),
 }
