@@ -74,6 +74,7 @@ def type_in(command: str) -> str:
     return ended.stderr.strip()
 
 
+@pytest.mark.slow
 def test_every_shown_command_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = dict(zip(SHOWN, pool.map(type_in, SHOWN), strict=True))

@@ -110,6 +110,7 @@ def test_the_report_of_leaks_goes_to_any_place(tmp_path: Path, s3: str, capsys: 
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.real_data
 def test_the_real_leak_is_found(shared_data: Path, tmp_path: Path) -> None:
     corpora = {"medpix": open_jsonl(shared_data / "medpix2", minimum_words=0), "rad": open_vqa_rad(shared_data / "vqa_rad")}

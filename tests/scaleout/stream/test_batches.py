@@ -170,6 +170,7 @@ def test_an_error_in_a_process_reaches_the_caller(split: PlannedSplit) -> None:
     wait_for_the_end()
 
 
+@pytest.mark.slow
 def test_processes_end_with_the_one_that_started_them(split: PlannedSplit, tmp_path: Path) -> None:
     script = """
 import multiprocessing, pickle, sys, time
