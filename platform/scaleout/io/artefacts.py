@@ -1,10 +1,10 @@
 """What a folder holds, for messages when it is given in place of another."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from medvlp.errors import DataError
+from medvlp.json_values import parse_object
 from scaleout.io import storage
 
 MANIFEST_FILE = "manifest.json"
@@ -37,6 +37,6 @@ def instead(folder: str) -> str:
 
 def _manifest(folder: str) -> str:
     try:
-        return kind_of_manifest(json.loads(storage.read_bytes(storage.join(folder, MANIFEST_FILE))))
-    except (ValueError, TypeError, DataError):
+        return kind_of_manifest(parse_object(storage.read_bytes(storage.join(folder, MANIFEST_FILE))))
+    except (ValueError, DataError):
         return ""  # a damaged one: the caller's message stands without it

@@ -47,7 +47,8 @@ def read_manifest(
     if not storage.exists(uri):
         option = f"--{what} (of jobs/pretrain.py and jobs/finetune.py: --data.{what})"
         raise DataError(
-            f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}; make them with {maker}, or correct {option}"
+            f"no complete {what} in {folder} ({MANIFEST_FILE} is missing){instead(folder)}: if they were moved, give their new place with "
+            f"{option}, else make them with {maker}"
         )
     try:
         content = parse_object(storage.read_bytes(uri))

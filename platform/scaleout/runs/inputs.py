@@ -11,7 +11,6 @@ from medvlp.knowledge.bundle import METADATA_FILE, KnowledgeBundle
 from medvlp.tasks.base import TaskContext
 from scaleout.io import storage
 from scaleout.io.artefacts import instead
-from scaleout.io.manifest import MANIFEST_FILE
 from scaleout.links.manifest import LinksManifest
 from scaleout.runs.config import DataConfig, RunConfig
 from scaleout.shards.manifest import TOKENIZER_FOLDER, ShardManifest
@@ -21,8 +20,6 @@ from scaleout.stream.rows import CorpusFolders, PlannedSplit, RowReader
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase  # takes a second, and reading rows does not need it
 
-_MAKERS = {"shards": "jobs/prepare.py", "links": "jobs/link.py"}
-"""The jobs that make inputs."""
 _OPTIONS = {
     "knowledge": "--knowledge",
     "tokenizer": "--data.tokenizer (of jobs/finetune.py, evaluate.py and export.py: --tokenizer)",
@@ -46,12 +43,6 @@ class CorpusInputs:
         Raises:
             DataError: shards or links are missing or damaged, or the links were made from other shards.
         """
-        for option, uri in (("shards", shards), ("links", links)):
-            if not storage.exists(storage.join(uri, MANIFEST_FILE)):
-                raise DataError(
-                    f"no complete {option} in {uri} ({MANIFEST_FILE} is missing): if they were moved, give their new place with "
-                    f"--data.{option} (of jobs/evaluate.py: --{option}), else make them with {_MAKERS[option]}"
-                )
         corpus = cls(CorpusFolders(shards=shards, links=links), ShardManifest.load(shards), LinksManifest.load(links), weight)
         if corpus.links.shards_fingerprint != corpus.shards.fingerprint:
             raise DataError(

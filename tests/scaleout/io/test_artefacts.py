@@ -59,5 +59,6 @@ def test_each_artefact_in_place_of_another_is_named(
 
 def test_an_unknown_folder_is_not_described(tmp_path: Path) -> None:
     assert artefacts.instead(str(tmp_path)) == artefacts.instead(str(tmp_path / "absent")) == ""
-    (tmp_path / "manifest.json").write_text("[")
-    assert artefacts.instead(str(tmp_path)) == ""
+    for damaged in ("[", "1", "[" * 100_000):
+        (tmp_path / "manifest.json").write_text(damaged)
+        assert artefacts.instead(str(tmp_path)) == ""

@@ -335,7 +335,7 @@ def test_inputs_that_were_moved_are_named_in_an_option(pretrained: RunConfig, tm
     train_tokenizer(["other"], 300).save_pretrained(moved / "other")
     with pytest.raises(CheckpointError, match=r"was trained with tokenizer .*: give the old one with --data\.tokenizer"):
         export_run(run, output, knowledge=str(moved / "knowledge"), tokenizer=str(moved / "other"), overwrite=True)
-    with pytest.raises(DataError, match=r"no complete shards in .*new place with --data\.shards .of jobs/evaluate\.py: --shards"):
+    with pytest.raises(DataError, match=r"no complete shards in .*new place with --shards .of jobs/pretrain\.py and .*: --data\.shards"):
         prepare(replace(pretrained, data=replace(pretrained.data, shards=str(tmp_path / "z"))))
 
 
