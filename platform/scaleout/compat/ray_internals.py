@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import grpc
 import ray._private.services as ray_services
@@ -40,12 +41,8 @@ def own_sessions() -> Iterator[None]:
     A signal to the process group of the driver (Ctrl-C, ``timeout``, Slurm) would otherwise end them before the driver can save. They
     still die with the thread that starts them: Ray asks the kernel for that.
     """
-    popen = ray_services.ConsolePopen
-    ray_services.ConsolePopen = partial(popen, start_new_session=True)  # type: ignore[assignment, misc]
-    try:
+    with patch.object(ray_services, "ConsolePopen", partial(ray_services.ConsolePopen, start_new_session=True)):
         yield
-    finally:
-        ray_services.ConsolePopen = popen  # type: ignore[misc]
 
 
 def answers(address: str, seconds: float) -> bool:

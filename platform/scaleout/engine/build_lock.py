@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
+from unittest.mock import patch
 
 import psutil
 from torch.utils.file_baton import FileBaton
@@ -31,12 +32,8 @@ def survivable_builds(announce: Callable[[str], None]) -> Iterator[None]:
     """Compile extensions of torch in this block under ``BuildLock``; ``announce`` shows the user what is waited for."""
     from torch.utils import cpp_extension  # late: it imports setuptools
 
-    before = cpp_extension.FileBaton
-    cpp_extension.FileBaton = partial(BuildLock, announce=announce)  # type: ignore[misc, assignment]
-    try:
+    with patch.object(cpp_extension, "FileBaton", partial(BuildLock, announce=announce)):
         yield
-    finally:
-        cpp_extension.FileBaton = before  # type: ignore[misc]
 
 
 class BuildLock(FileBaton):
